@@ -1,0 +1,61 @@
+"""Runs a Typer application the way every Trainyard command behaves."""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from cli.errors import EXIT_CODES, Exit, TrainyardError
+
+_EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
+    """An empty Typer application whose --help shows `summary`, `examples` and the exit codes."""
+    # Rich mode keeps single newlines only after a form feed or a \b; one paragraph an example is plainest.
+    text = summary + "\n\nExamples:\n\n" + "\n\n".join(f"  {example}" for example in examples)
+    return typer.Typer(
+        name=name, help=text, epilog=_EPILOG, no_args_is_help=False, add_completion=False, rich_markup_mode=None
+    )
+
+
+def progress_console() -> Console:
+    """Where progress and messages go: stderr, so that stdout holds results alone."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(result: Any) -> None:
+    """Writes a result as the last line of stdout."""
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Runs `app` and leaves with an exit code of the table; an error is one sentence on stderr."""
+    # A terminated command cleans up like an interrupted one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except TrainyardError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        # The reader went away (`| head`): not an error of ours; keep the interpreter from flushing into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+    except Exception:
+        traceback.print_exc()
+        _fail("This is a bug in Trainyard; please report it with the lines above.", Exit.BUG)
+    sys.exit(Exit.OK)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    # Not through Rich: it would wrap the sentence and take [brackets] for markup.
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(code)

@@ -1,0 +1,67 @@
+"""Every setting, its default and its unit."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# A name becomes a folder, a bucket prefix and a URL path, so it is kept to what is safe in all three.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    name: Name = "chest-xray"
+
+
+class Dataset(Section):
+    # A folder, gs://bucket/prefix, or "sample": the built-in phantoms that datasets/sample.toml describes.
+    uri: str = "sample"
+    # Share of files that may be unreadable before the dataset is refused.
+    max_unreadable: Fraction = 0.01
+
+
+class Registry(Section):
+    # A folder (relative to trainyard.toml) or gs://bucket/prefix.
+    uri: str = ".trainyard/registry"
+
+
+class Gates(Section):
+    min_accuracy: Fraction = 0.85
+    # Of every class.
+    min_recall: Fraction = 0.7
+    # How far a retrained model may fall behind production on the same images (accuracy and recall per class).
+    tolerance: Fraction = 0.02
+
+
+class Mail(Section):
+    owner: str = "owner@example.com"
+    sender: str = "trainyard@example.com"
+    # Empty: mails are written to the outbox folder instead. The password comes from TRAINYARD_SMTP_PASSWORD.
+    smtp_host: str = ""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_user: str = ""
+    smtp_tls: bool = True
+    outbox: str = ".trainyard/outbox"
+
+
+class Serving(Section):
+    # The adapters' gRPC addresses, HOST:PORT, that a promotion waits for. A name with several
+    # addresses (a headless Kubernetes service) stands for all of them.
+    pods: list[str] = []
+    # Seconds a promotion waits for every pod to load the new version.
+    rollover_timeout: Annotated[float, Field(gt=0)] = 120
+
+
+class Settings(Section):
+    """All of trainyard.toml."""
+
+    model: Model = Model()
+    dataset: Dataset = Dataset()
+    registry: Registry = Registry()
+    gates: Gates = Gates()
+    mail: Mail = Mail()
+    serving: Serving = Serving()
