@@ -1,0 +1,46 @@
+"""The versions of a model: records, files, reports, and what is served. Imports no TensorFlow."""
+
+from registry.clock import utc_now
+from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion
+from registry.journal import Entry, Journal
+from registry.manifest import Difference, compare, manifest_of
+from registry.record import (
+    ClassMetrics,
+    Code,
+    DatasetUsed,
+    Golden,
+    Metrics,
+    MetricsBySplit,
+    Record,
+    Step,
+    Verdict,
+)
+from registry.registry import Registry
+from registry.serving_config import PREVIOUS, STABLE, ServingState
+
+__all__ = [
+    "PREVIOUS",
+    "STABLE",
+    "BadName",
+    "ClassMetrics",
+    "Code",
+    "Corrupt",
+    "DatasetUsed",
+    "Difference",
+    "Entry",
+    "Golden",
+    "Immutable",
+    "Journal",
+    "Metrics",
+    "MetricsBySplit",
+    "Record",
+    "Registry",
+    "ServingState",
+    "Step",
+    "Tampered",
+    "UnknownVersion",
+    "Verdict",
+    "compare",
+    "manifest_of",
+    "utc_now",
+]

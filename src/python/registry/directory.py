@@ -1,0 +1,173 @@
+"""A registry in a directory, safe against kills and against others at the same time.
+
+An object is replaced by a rename and created by a link, both of which happen whole or not at all. Compare-and-swap
+holds a lock on that one object between the comparison and the rename (docs/decisions/0002).
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from registry.errors import Conflict, Immutable, InfrastructureError, Missing
+from registry.manifest import manifest_of
+from registry.names import check_key
+from registry.staging import make_folder, staged_file, staged_folder, sweep, sync_folder
+
+LOCK_WAIT_SECONDS = 10.0
+_LOCK_POLL_SECONDS = 0.005
+# Names with a leading dot are never keys, nor version numbers.
+_STAGING = ".staging"
+_LOCKS = ".locks"
+
+
+class DirectoryStore:
+    """One model's folder of a registry; made at the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, key: str) -> tuple[bytes, int]:
+        with self._disk("read"):
+            try:
+                descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise Missing(key) from None
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read(), os.fstat(file.fileno()).st_mtime_ns
+
+    def write(self, key: str, data: bytes, if_generation: int | None = None) -> int:
+        path = self._path(key)
+        with self._disk("written"), staged_file(self.root / _STAGING, data) as staged:
+            make_folder(path.parent)
+            if if_generation == 0:
+                return self._create(key, staged)
+            with self._locked(key):
+                current = self._generation(key)
+                if if_generation is not None and current != if_generation:
+                    raise Conflict(_changed(key))
+                # The generation is the modification time, made to grow at every write whatever the clock does.
+                generation = max(time.time_ns(), current + 1)
+                os.utime(staged, ns=(generation, generation))
+                os.replace(staged, path)
+            sync_folder(path.parent)
+            return os.stat(path).st_mtime_ns if if_generation is None else generation
+
+    def delete(self, key: str, if_generation: int | None = None) -> None:
+        path = self._path(key)
+        with self._disk("written"), self._locked(key):
+            if if_generation is not None and self._generation(key) != if_generation:
+                raise Conflict(_changed(key))
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+                sync_folder(path.parent)
+
+    def list(self, prefix: str) -> list[str]:
+        folder = check_key(prefix.rstrip("/"))
+        with self._disk("read"):
+            try:
+                entries = list(os.scandir(self.root / folder))
+            except FileNotFoundError:
+                return []
+            keys = [f"{folder}/{entry.name}{'/' if entry.is_dir() else ''}" for entry in entries]
+        return sorted(key for key in keys if not key.split("/")[-1].startswith("."))
+
+    def uri(self, key: str) -> str:
+        return str(self._path(key).absolute())
+
+    def manifest(self, prefix: str) -> dict[str, str]:
+        with self._disk("read"):
+            return manifest_of(self._path(prefix))
+
+    def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
+        target = self._path(prefix)
+        with self._disk("written"):
+            sweep(self.root / _STAGING)
+            self._appear(target, source, manifest, self.root / _STAGING)
+
+    def copy_folder(self, source: str, prefix: str, manifest: Mapping[str, str]) -> None:
+        self.put_folder(prefix, self._path(source), manifest)
+
+    def get_folder(self, prefix: str, destination: Path, manifest: Mapping[str, str]) -> None:
+        with self._disk("copied from"):
+            area = destination.parent / _STAGING
+            try:
+                self._appear(destination, self._path(prefix), manifest, area)
+            finally:
+                with suppress(OSError):
+                    os.rmdir(area)  # stays when somebody else copies to the same place
+
+    def _appear(self, target: Path, source: Path, manifest: Mapping[str, str], area: Path) -> None:
+        if os.path.lexists(target):
+            raise Immutable(f"{target} exists; what is there is never overwritten.")
+        for name in manifest:
+            check_key(name)
+        with staged_folder(area, source, manifest) as staged:
+            make_folder(target.parent)
+            try:
+                os.rename(staged, target)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise Immutable(f"{target} exists; what is there is never overwritten.") from None
+                raise
+            sync_folder(target.parent)
+
+    def _create(self, key: str, staged: Path) -> int:
+        path = self._path(key)
+        try:
+            os.link(staged, path, follow_symlinks=False)
+        except FileExistsError:
+            raise Conflict(f"{key} exists already.") from None
+        sync_folder(path.parent)
+        # Of the staged name: the key may have been replaced by now.
+        return os.stat(staged).st_mtime_ns
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    def _generation(self, key: str) -> int:
+        try:
+            return os.lstat(self._path(key)).st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Holds the lock of one object. Its file is never removed: others may be waiting on it."""
+        path = self.root / _LOCKS / key.replace("/", "%")
+        make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            deadline = time.monotonic() + LOCK_WAIT_SECONDS
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Conflict(
+                            f"{key} has been locked by another process for {LOCK_WAIT_SECONDS:g} s; "
+                            "try again once it has ended."
+                        ) from None
+                    time.sleep(_LOCK_POLL_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _disk(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f" ({error.filename})" if error.filename else ""
+            raise InfrastructureError(
+                f"The registry {self.root} can't be {verb}: {error.strerror or error}{what}. "
+                "Check that it is a folder, the permissions and the free space, then run the same command again."
+            ) from error
+
+
+def _changed(key: str) -> str:
+    return f"{key} was changed by somebody else meanwhile; try again."

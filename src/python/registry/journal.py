@@ -1,0 +1,101 @@
+"""Who did what to which version, when and why; entries are added, never changed."""
+
+import getpass
+import socket
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from registry.clock import utc_now
+from registry.errors import Conflict, Corrupt
+from registry.names import check_version, is_version
+from registry.store import Store
+
+_DIGITS = 8
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    # UTC, ISO 8601.
+    at: str
+    who: str
+    action: str
+    version: int
+    # What was before and what is now: versions in production, or states.
+    before: Annotated[int | str | None, Field(alias="from")] = None
+    after: Annotated[int | str | None, Field(alias="to")] = None
+    reason: str = ""
+    host: str
+    # The promotion an entry belongs to, so that finishing one twice tells of it once.
+    promotion: str | None = None
+
+
+class Journal:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def append(
+        self,
+        action: str,
+        version: int,
+        *,
+        before: int | str | None = None,
+        after: int | str | None = None,
+        reason: str = "",
+        who: str | None = None,
+        promotion: str | None = None,
+    ) -> Entry:
+        """Adds an entry under the next free number."""
+        entry = Entry(
+            at=utc_now(),
+            who=who or user(),
+            action=action,
+            version=check_version(version),
+            before=before,
+            after=after,
+            reason=reason,
+            host=socket.gethostname(),
+            promotion=promotion,
+        )
+        data = entry.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
+        number = max(self._numbers(), default=0) + 1
+        while True:
+            try:
+                self._store.write(self._key(number), data, if_generation=0)
+                return entry
+            except Conflict:
+                number += 1
+
+    def entries(self) -> list[Entry]:
+        """All entries in the order they were added.
+
+        Raises:
+            Corrupt: an entry can't be parsed.
+        """
+        return [self._read(self._key(number)) for number in sorted(self._numbers())]
+
+    def _read(self, key: str) -> Entry:
+        try:
+            return Entry.model_validate_json(self._store.read(key)[0])
+        except ValidationError as error:
+            raise Corrupt(
+                f"{self._store.uri(key)} is not a journal entry ({error.errors()[0]['msg']}); "
+                "restore it from a copy of the registry."
+            ) from None
+
+    def _numbers(self) -> list[int]:
+        names = [key.split("/")[-1].removesuffix(".json") for key in self._store.list("journal")]
+        return [int(name) for name in names if len(name) >= _DIGITS and is_version(name.lstrip("0"))]
+
+    @staticmethod
+    def _key(number: int) -> str:
+        return f"journal/{number:0{_DIGITS}}.json"
+
+
+def user() -> str:
+    """Who runs this process, as well as can be told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

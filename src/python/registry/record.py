@@ -1,0 +1,112 @@
+"""What is kept about a version: where it comes from, how good it is, what its files are, what was decided about it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["training", "candidate", "tested", "rejected", "production", "retired"]
+
+# A test may be repeated, and come out otherwise, as long as the version has not been in production.
+TRANSITIONS: dict[str, set[str]] = {
+    "training": {"candidate"},
+    "candidate": {"tested", "rejected"},
+    "tested": {"rejected", "production"},
+    "rejected": {"tested"},
+    "production": {"retired"},
+    "retired": {"production"},
+}
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClassMetrics(Part):
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Metrics(Part):
+    accuracy: float
+    images: int
+    per_class: dict[str, ClassMetrics]
+    # Rows are the true classes, columns the predicted ones, both in the order of the record's labels.
+    confusion: list[list[int]]
+
+
+class MetricsBySplit(Part):
+    train: Metrics | None = None
+    validation: Metrics | None = None
+    test: Metrics | None = None
+    # Production's model on the same test images.
+    baseline: Metrics | None = None
+
+
+class Code(Part):
+    commit: str | None = None
+    dirty: bool | None = None
+    # Name of a library -> its version.
+    components: dict[str, str] = {}
+
+
+class Step(Part):
+    name: str
+    started: str
+    ended: str
+    seconds: float
+
+
+class DatasetUsed(Part):
+    uri: str
+    fingerprint: str
+    images: int
+    classes: dict[str, int]
+    statistics: dict[str, Any] = {}
+
+
+class Golden(Part):
+    # A PNG in base64.
+    image: str
+    # In the order of the record's labels.
+    probabilities: list[float]
+
+
+class Verdict(Part):
+    kind: Literal["gate", "test"]
+    passed: bool
+    reasons: list[str] = []
+    # UTC, ISO 8601.
+    at: str
+    details: Any = None
+
+
+class Record(Part):
+    version: int = Field(ge=1)
+    model: str
+    state: State
+    kind: Literal["train", "retrain"]
+    parent: int | None = None
+    # Class names in the model's order.
+    labels: list[str] = []
+    # Height and width in pixels of the model's input.
+    image_size: int = 0
+    # UTC, ISO 8601.
+    created: str
+    code: Code = Code()
+    executor: str = "local"
+    arguments: list[str] = []
+    steps: list[Step] = []
+    dataset: DatasetUsed | None = None
+    seed: int = 0
+    parameters: dict[str, Any] = {}
+    metrics: MetricsBySplit = MetricsBySplit()
+    # Relative path -> sha256 in hex.
+    files: dict[str, str] = {}
+    # Names, types and shapes of the model's inputs and outputs.
+    signature: dict[str, Any] = {}
+    golden: list[Golden] = []
+    verdicts: list[Verdict] = []
+    # Why the run happened.
+    reason: str = ""

@@ -1,0 +1,300 @@
+"""The versions of one model: records, files, reports, and what is served."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from registry import serving_config
+from registry.clock import utc_now
+from registry.directory import DirectoryStore
+from registry.errors import (
+    Conflict,
+    Corrupt,
+    Immutable,
+    InfrastructureError,
+    Missing,
+    Tampered,
+    UnknownVersion,
+    UsageError,
+)
+from registry.journal import Journal
+from registry.manifest import Difference, compare, manifest_of
+from registry.names import check_key, check_model, check_version, is_version
+from registry.record import TRANSITIONS, Record, Verdict
+from registry.serving_config import ServingState
+from registry.staging import LAST_FILE
+from registry.store import Store
+
+Area = Literal["testing", "production"]
+_MOST_TRIES = 100
+
+
+class Registry:
+    """One model's versions in a store. Every method is safe against a kill, and against others at the same time."""
+
+    def __init__(self, store: Store, model: str) -> None:
+        self.store = store
+        self.model = check_model(model)
+        self.journal = Journal(store)
+
+    @classmethod
+    def open(cls, uri: str, model: str) -> "Registry":
+        """The registry at a path; nothing is made before the first write.
+
+        Raises:
+            UsageError: no path, or a kind of place that is not supported.
+            InfrastructureError: the path is a file.
+        """
+        check_model(model)
+        if not uri or "\0" in uri:
+            raise UsageError("The registry's place is empty; give a folder with --registry.")
+        if "://" in uri:
+            raise UsageError(f"{uri} is not supported yet; a registry is a folder for now.")
+        root = Path(uri).expanduser().absolute()
+        for folder in (root, root / model):
+            if folder.exists() and not folder.is_dir():
+                raise InfrastructureError(f"The registry {folder} is a file, not a folder; name another place.")
+        return cls(DirectoryStore(root / model), model)
+
+    # Records
+
+    def create(self, kind: str, **fields: Any) -> Record:
+        """Takes the next version number by writing its record, in state "training"."""
+        first = self._last_version() + 1
+        for version in range(first, first + _MOST_TRIES):
+            record = Record(
+                **{**fields, "version": version, "kind": kind, "model": self.model},
+                state="training",
+                created=utc_now(),
+            )
+            try:
+                self.store.write(_record_key(version), _to_json(record), if_generation=0)
+                return record
+            except Conflict:
+                continue
+        raise Conflict(f"{_MOST_TRIES} other runs took a version of '{self.model}' meanwhile; try again.")
+
+    def record(self, version: int) -> Record:
+        """
+        Raises:
+            UnknownVersion: there is no such record.
+            Corrupt: its JSON can't be parsed.
+        """
+        return self._read_record(version)[0]
+
+    def records(self) -> list[Record]:
+        """All records by ascending version."""
+        return [self.record(version) for version in self._recorded_versions()]
+
+    def update(self, version: int, **changes: Any) -> Record:
+        """Changes fields of a record; the values may be models or plain dictionaries."""
+        return self.change(version, lambda record: changes)
+
+    def add_verdict(self, version: int, verdict: Verdict | Mapping[str, Any], **changes: Any) -> Record:
+        """Adds a verdict to those of a record, and changes other fields with it."""
+        added = Verdict.model_validate(verdict)
+        return self.change(version, lambda record: {**changes, "verdicts": [*record.verdicts, added]})
+
+    def change(self, version: int, decide: Callable[[Record], Mapping[str, Any]]) -> Record:
+        """Changes a record by what `decide` makes of its newest form; it is asked again when somebody comes between.
+
+        Raises:
+            Immutable: the state can't follow the present one, or the model's files are published already.
+        """
+        for _ in range(_MOST_TRIES):
+            record, generation = self._read_record(version)
+            changes = decide(record)
+            changed = Record.model_validate({**dict(record), **changes})
+            self._check_change(record, changed)
+            if changed == record:
+                return record
+            try:
+                self.store.write(_record_key(version), _to_json(changed), if_generation=generation)
+                return changed
+            except Conflict:
+                continue
+        raise Conflict(f"The record of version {version} keeps being changed by others; try again.")
+
+    def _check_change(self, old: Record, new: Record) -> None:
+        if (new.version, new.model) != (old.version, old.model):
+            raise Immutable(f"The record of version {old.version} can't become that of another model or version.")
+        if new.state != old.state and new.state not in TRANSITIONS[old.state]:
+            raise Immutable(f"Version {old.version} is '{old.state}' and can't become '{new.state}'.")
+        if old.state != "training" and new.files != old.files:
+            raise Immutable(f"Version {old.version} is published; its files never change.")
+
+    # Files of models
+
+    def publish(self, version: int, folder: Path) -> Record:
+        """Takes the SavedModel in `folder` as testing/<version>; the record gets its digests and becomes a candidate.
+
+        A call that was killed may be repeated with the same files.
+
+        Raises:
+            Immutable: the version holds another model already.
+            UsageError: `folder` is not a SavedModel.
+            Tampered: links or special files in the folder, or files changed while they were copied.
+        """
+        version = check_version(version)
+        record = self.record(version)
+        files = manifest_of(folder)
+        if LAST_FILE not in files:
+            raise UsageError(f"{folder} holds no {LAST_FILE}; publish a SavedModel's folder.")
+        for name in files:
+            check_key(name)
+        key = f"testing/{version}"
+        there = self.store.manifest(key)
+        if record.state != "training" or (there and there != files):
+            raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
+        # First what the folder will hold, then the folder, then the word that it is complete.
+        self.update(version, files=files)
+        if not there:
+            self.store.put_folder(key, folder, files)
+        record = self.update(version, state="candidate")
+        self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
+        return record
+
+    def fetch(self, version: int, destination: Path) -> Path:
+        """Copies a version's files to destination/<version>, or leaves what is there and right; digests are checked.
+
+        Raises:
+            Tampered: the files are not those of the record.
+        """
+        record = self._published(version)
+        area = "testing" if self.store.manifest(f"testing/{version}") else "production"
+        self._check(version, area)
+        target = destination / str(version)
+        if target.is_dir() and manifest_of(target) == record.files:
+            return target
+        self.store.get_folder(f"{area}/{version}", target, record.files)
+        return target
+
+    def copy_to_production(self, version: int) -> None:
+        """Makes production/<version> from testing/<version> unless it is there and right.
+
+        Raises:
+            Tampered: either folder is not what the record says.
+        """
+        record = self._published(version)
+        if self.store.manifest(f"production/{version}"):
+            self._check(version, "production")
+            return
+        self._check(version, "testing")
+        self.store.copy_folder(f"testing/{version}", f"production/{version}", record.files)
+
+    def verify(self, version: int, area: Area = "testing") -> Difference:
+        """How the files of a version differ from its record, sorted; links and special files count."""
+        record = self._published(version)
+        return compare(self.store.manifest(f"{area}/{record.version}"), record.files)
+
+    def _check(self, version: int, area: str) -> None:
+        difference = self.verify(version, area)  # type: ignore[arg-type]
+        if difference:
+            raise Tampered(
+                f"The files of version {version} in {self.store.uri(f'{area}/{version}')} are not those of its record "
+                f"({difference}); put the original files back, or train again.",
+                difference,
+            )
+
+    def _published(self, version: int) -> Record:
+        record = self.record(version)
+        if not record.files or record.state == "training":
+            raise UnknownVersion(
+                f"Version {version} of '{self.model}' has no published files; its training has not ended."
+            )
+        return record
+
+    # Reports
+
+    def save_report(self, version: int, name: str, data: bytes) -> str:
+        """Keeps a report of a version and returns where; one of the same name is replaced."""
+        key = f"reports/{check_version(version)}/{check_key(name)}"
+        self.store.write(key, data)
+        return self.store.uri(key)
+
+    # What is served
+
+    def serving(self, area: Area = "production") -> ServingState:
+        """What servers are told to load; nothing before the first promotion.
+
+        Raises:
+            Corrupt: models.config can't be parsed.
+        """
+        key = _config_key(area)
+        data, generation = self._read_config(area)
+        return serving_config.parse(data, self.model, self.store.uri(key), generation)
+
+    def write_serving(self, state: ServingState, area: Area = "production") -> ServingState:
+        """Tells servers to load `state`; returns it with its new generation.
+
+        Raises:
+            Conflict: models.config changed since `state.generation` was read.
+        """
+        key = _config_key(area)
+        data, generation = self._read_config(area)
+        if generation != state.generation:
+            raise Conflict(f"{self.store.uri(key)} was changed by somebody else meanwhile; look at it and try again.")
+        text = serving_config.render(state, self.model, self.store.uri(area), data, self.store.uri(key))
+        written = self.store.write(key, text, if_generation=generation)
+        return ServingState(state.versions, dict(state.labels), written)
+
+    def models_config(self, area: Area = "production") -> str:
+        """Path or URI of the configuration, for a model server's --model_config_file."""
+        return self.store.uri(_config_key(area))
+
+    def _read_config(self, area: Area) -> tuple[bytes, int]:
+        try:
+            return self.store.read(_config_key(area))
+        except Missing:
+            return b"", 0
+
+    # Keys
+
+    def _read_record(self, version: int) -> tuple[Record, int]:
+        version = check_version(version)
+        key = _record_key(version)
+        try:
+            data, generation = self.store.read(key)
+        except Missing:
+            known = self._recorded_versions()
+            have = f"the newest is {known[-1]}" if known else "there is none yet"
+            raise UnknownVersion(
+                f"Version {version} of '{self.model}' is not in the registry {self.store.uri('records')}; {have}."
+            ) from None
+        try:
+            record = Record.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = ".".join(str(part) for part in first["loc"])
+            raise Corrupt(
+                f"{self.store.uri(key)} is not a record ({what + ': ' if what else ''}{first['msg']}); "
+                "restore it from a copy of the registry."
+            ) from None
+        if (record.version, record.model) != (version, self.model):
+            raise Corrupt(f"{self.store.uri(key)} is the record of another version; restore it from a copy.")
+        return record, generation
+
+    def _recorded_versions(self) -> list[int]:
+        names = [
+            key.split("/")[-1].removesuffix(".json") for key in self.store.list("records") if key.endswith(".json")
+        ]
+        return sorted(int(name) for name in names if is_version(name))
+
+    def _last_version(self) -> int:
+        # Folders count too: a number whose record was lost is not given to another model.
+        folders = [key.split("/")[1] for area in ("testing", "production") for key in self.store.list(area)]
+        return max([*self._recorded_versions(), *(int(name) for name in folders if is_version(name))], default=0)
+
+
+def _record_key(version: int) -> str:
+    return f"records/{version}.json"
+
+
+def _config_key(area: str) -> str:
+    return f"{area}/models.config"
+
+
+def _to_json(record: Record) -> bytes:
+    return record.model_dump_json(indent=1).encode() + b"\n"
