@@ -1,0 +1,9 @@
+"""A labelled folder of images: found, checked, fingerprinted, split; and the sample dataset that is drawn."""
+
+from cli.errors import DataRefused
+from dataset.folder import find
+from dataset.model import Dataset, LabelledImage, Unreadable
+from dataset.phantom import write_sample
+from dataset.scan import scan
+
+__all__ = ["DataRefused", "Dataset", "LabelledImage", "Unreadable", "find", "scan", "write_sample"]

@@ -1,0 +1,92 @@
+"""What a scan of a dataset folder finds."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cli.errors import DataRefused
+from imaging import ImageError, canonical
+
+SPLITS = ("train", "validation", "test")
+TEST_SHARE = 0.20
+VALIDATION_SHARE = 0.12
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    path: Path
+    label: str
+    sha256: str  # hexadecimal, of the file's bytes
+    split: str  # one of SPLITS
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    path: Path
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A checked dataset. `images` holds every readable image once, sorted by label and digest."""
+
+    root: Path
+    labels: list[str]
+    images: list[LabelledImage]
+    fingerprint: str  # sha256 over the sorted (label, sha256) pairs
+    statistics: dict[str, Any]
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def part(self, split: str) -> list[LabelledImage]:
+        return [image for image in self.images if image.split == split]
+
+    def counts(self) -> dict[str, int]:
+        """Images per label."""
+        return {label: sum(image.label == label for image in self.images) for label in self.labels}
+
+    def require_every_split(self) -> None:
+        """Refuses a dataset too small to train on and judge by.
+
+        Raises:
+            DataRefused: some class has no image on one side of the split.
+        """
+        for label in self.labels:
+            for split in SPLITS:
+                if not any(image.label == label for image in self.part(split)):
+                    raise DataRefused(
+                        f"Class '{label}' has {self.counts()[label]} images and none of them falls into the {split} "
+                        "split, which goes by each image's hash; add images (30 or more of every class)."
+                    )
+
+    def arrays(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split.
+
+        Raises:
+            DataRefused: a file changed or vanished since it was scanned.
+        """
+
+        def decode(image: LabelledImage) -> np.ndarray:
+            try:
+                return canonical(image.path.read_bytes(), size)
+            except (ImageError, OSError) as error:
+                raise DataRefused(f"{image.path} changed while it was used ({error}); start again.") from None
+
+        part = self.part(split)
+        pixels = np.empty((len(part), size, size, 1), np.uint8)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for place, picture in enumerate(pool.map(decode, part)):
+                pixels[place] = picture
+        return pixels, np.array([self.labels.index(image.label) for image in part], np.int32)
+
+
+def split_of(sha256: str) -> str:
+    """The side an image is on: by its bytes alone, so it never moves when the dataset grows."""
+    share = int(sha256[:8], 16) / 2**32
+    if share < TEST_SHARE:
+        return "test"
+    return "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
