@@ -1,0 +1,145 @@
+"""Sends a mail by SMTP, or leaves it in the outbox folder.
+
+The outbox holds what is there to be read; its folder "unsent" what the mail server could not take and gets offered
+again with the next mail.
+"""
+
+import email
+import fcntl
+import os
+import re
+import smtplib
+import ssl
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from notify.message import Message, one_line
+from settings.schema import Mail
+
+PASSWORD_VARIABLE = "TRAINYARD_SMTP_PASSWORD"
+# Of each step of the conversation with the mail server.
+TIMEOUT_SECONDS = 10.0
+# Offered again at one time; the rest waits for the mail after.
+MOST_RETRIES = 20
+_IMPLICIT_TLS_PORT = 465
+# smtplib raises ValueError for addresses that it can't put on the wire.
+_FAILURES = (OSError, smtplib.SMTPException, ValueError)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a mail: `where` is the mail server's address or the file in the outbox."""
+
+    sent: bool
+    where: str
+    error: str | None = None
+
+
+def send(mail: Mail, message: Message) -> Delivery:
+    """Sends `message` to the owner. Nothing that goes wrong with the delivery is raised."""
+    try:
+        envelope = message.to_email(mail.sender, mail.owner)
+    except (ValueError, IndexError) as error:
+        return Delivery(False, "", f"The addresses in [mail] can't be used: {error}.")
+    outbox = Path(mail.outbox)
+    if not mail.smtp_host:
+        return _keep(outbox, envelope, None)
+    server = f"{mail.smtp_host}:{mail.smtp_port}"
+    try:
+        with _connected(mail) as connection:
+            connection.send_message(envelope)
+            _offer_again(connection, outbox)
+    except _FAILURES as error:
+        reason = f"{server} did not take the mail: {_tell(error)}."
+        return _keep(outbox if _is_final(error) else outbox / "unsent", envelope, reason)
+    return Delivery(True, server)
+
+
+@contextmanager
+def _connected(mail: Mail) -> Iterator[smtplib.SMTP]:
+    tls = ssl.create_default_context()
+    connection: smtplib.SMTP
+    if mail.smtp_port == _IMPLICIT_TLS_PORT:
+        connection = smtplib.SMTP_SSL(mail.smtp_host, mail.smtp_port, timeout=TIMEOUT_SECONDS, context=tls)
+    else:
+        connection = smtplib.SMTP(mail.smtp_host, mail.smtp_port, timeout=TIMEOUT_SECONDS)
+    try:
+        if mail.smtp_tls and mail.smtp_port != _IMPLICIT_TLS_PORT:
+            connection.starttls(context=tls)
+        if mail.smtp_user:
+            connection.login(mail.smtp_user, os.environ.get(PASSWORD_VARIABLE, ""))
+        yield connection
+        with suppress(*_FAILURES):  # the mail is delivered; how the server says goodbye does not matter
+            connection.quit()
+    finally:
+        connection.close()
+
+
+def _offer_again(connection: smtplib.SMTP, outbox: Path) -> None:
+    unsent = outbox / "unsent"
+    for path in sorted(unsent.glob("*.eml"))[:MOST_RETRIES] if unsent.is_dir() else ():
+        try:
+            _offer_one(connection, path, outbox)
+        except _FAILURES:
+            return  # the new mail is through; the old ones wait for the next
+
+
+def _offer_one(connection: smtplib.SMTP, path: Path, outbox: Path) -> None:
+    with path.open("rb") as file:
+        # Another process may be offering the same mail right now, or just have done so.
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if os.fstat(file.fileno()).st_nlink == 0:
+            return
+        envelope = email.message_from_binary_file(file, policy=policy.default)
+        try:
+            connection.send_message(envelope)
+        except smtplib.SMTPException as error:
+            if not _is_final(error):
+                raise
+            path.rename(outbox / path.name)
+        else:
+            path.unlink()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server refused this very mail for good, so that offering it again is of no use."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _ in error.recipients.values())
+    return isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)) and error.smtp_code >= 500
+
+
+def _tell(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        error = smtplib.SMTPResponseException(*next(iter(error.recipients.values())))
+    if isinstance(error, smtplib.SMTPResponseException):
+        answer = (
+            error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        )
+        return one_line(f"{error.smtp_code} {answer}")
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT_SECONDS:g} s"
+    return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _keep(folder: Path, envelope: EmailMessage, error: str | None) -> Delivery:
+    words = re.sub(r"[^a-z0-9]+", "-", str(envelope["Subject"]).lower()).strip("-")[:60]
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{words}-{uuid.uuid4().hex[:6]}.eml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under the name only when whole: another process may be looking for mails to offer again.
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(envelope.as_bytes(policy=policy.SMTP))
+        partial.rename(folder / name)
+    except OSError as failure:
+        lost = f"The outbox {folder} can't be written: {failure.strerror}."
+        return Delivery(False, "", f"{error} {lost}" if error else lost)
+    return Delivery(False, str(folder / name), error)
