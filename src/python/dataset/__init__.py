@@ -4,6 +4,7 @@ from cli.errors import DataRefused
 from dataset.folder import find
 from dataset.model import Dataset, LabelledImage, Unreadable
 from dataset.phantom import write_sample
+from dataset.pointer import locate, open_dataset
 from dataset.scan import scan
 
-__all__ = ["DataRefused", "Dataset", "LabelledImage", "Unreadable", "find", "scan", "write_sample"]
+__all__ = ["DataRefused", "Dataset", "LabelledImage", "Unreadable", "find", "locate", "open_dataset", "scan", "write_sample"]

@@ -18,14 +18,14 @@ class Model(Section):
 
 
 class Dataset(Section):
-    # A folder, gs://bucket/prefix, or "sample": the built-in phantoms that datasets/sample.toml describes.
+    # A folder with one folder of images per class, a pointer file of datasets/, or "sample": the built-in phantoms.
     uri: str = "sample"
     # Share of files that may be unreadable before the dataset is refused.
     max_unreadable: Fraction = 0.01
 
 
 class Registry(Section):
-    # A folder (relative to trainyard.toml) or gs://bucket/prefix.
+    # A folder, relative to trainyard.toml.
     uri: str = ".trainyard/registry"
 
 

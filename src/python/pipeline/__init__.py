@@ -1,0 +1,1 @@
+"""A change -> a plan -> a run."""

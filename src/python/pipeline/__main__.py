@@ -1,0 +1,114 @@
+"""The command `pipeline`: what does a change ask for, and do it."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import Exit, TrainyardError, UsageError, command_line, print_json, progress_console, run
+
+app = command_line(
+    "pipeline",
+    "Works out from the build graph what a change asks for, and does it.",
+    [
+        "./pants run src/python/pipeline -- plan --since HEAD~1",
+        "./pants run src/python/pipeline -- run --since origin/main --executor local",
+    ],
+)
+
+Since = Annotated[str, typer.Option("--since", metavar="REV", help="The revision to compare the working tree with.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+
+
+@app.command()
+def plan(since: Since, as_json: Json = False) -> None:
+    """Say which pipeline a change asks for, why, and which targets it affects."""
+    from pipeline import changes
+    from pipeline import plan as planning
+
+    made = planning.make(changes.repository_root(Path.cwd()), since)
+    if as_json:
+        print_json(made.as_json())
+        return
+    typer.echo(f"pipeline: {made.pipeline or 'none'}")
+    typer.echo(f"reason:   {made.reason}")
+    for kind, addresses in made.affected.items():
+        typer.echo(f"{kind + ':':9} {len(addresses)} affected")
+        for address in addresses:
+            typer.echo(f"          {address}")
+
+
+@app.command("run")
+def run_command(
+    since: Since,
+    executor: Annotated[str, typer.Option(help="Where steps run; `local` is a process on this machine.")] = "local",
+    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
+    check: Annotated[bool, typer.Option(help="Lint, test and package the affected targets first.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Plan, check what is affected, then train, retrain or test, and mail the owner."""
+    import settings as settings_module
+    from pipeline import changes, pipelines
+    from pipeline import plan as planning
+    from pipeline.runner import Run
+    from pipeline.steps import check_steps, pants_launcher
+
+    if executor != "local":
+        raise UsageError(f"Executor {executor!r} is not known; use `local`.")
+    root = changes.repository_root(Path.cwd())
+    settings = settings_module.load(root)
+    settings = settings.model_copy(
+        update={
+            "registry": settings.registry.model_copy(update={"uri": _absolute(registry) or settings.registry.uri}),
+            "dataset": settings.dataset.model_copy(update={"uri": _absolute(dataset) or settings.dataset.uri}),
+        }
+    )
+    made = planning.make(root, since)
+    console = progress_console()
+    console.print(f"[bold]{made.pipeline or 'no model work'}[/bold]: {made.reason}", soft_wrap=True)
+    current = Run(
+        root / ".trainyard" / "runs",
+        _key(changes.head(root), made.changed, root, settings.dataset.uri, made.pipeline),
+        {"plan": made.as_json(), "executor": executor},
+        console,
+    )
+    outcome = pipelines.Outcome(Exit.OK, None, None)
+    if check:
+        for step in check_steps(root, made.affected):
+            if current.step(step)["exit_code"] != Exit.OK:
+                outcome = pipelines.Outcome(Exit.GATE, None, None)
+                console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
+                break
+    if made.pipeline and outcome.exit_code == Exit.OK:
+        outcome = pipelines.carry_out(made.pipeline, current, pants_launcher(root), settings, made.reason)
+    current.end(outcome.exit_code)
+    if as_json:
+        print_json(made.as_json() | {"exit_code": outcome.exit_code, "version": outcome.version, "mail": outcome.mail})
+    else:
+        console.print(f"version: {outcome.version or '-'}   mail: {outcome.mail or '-'}", soft_wrap=True)
+    if outcome.exit_code != Exit.OK:
+        last = current.state["steps"][-1]
+        failure = TrainyardError(f"Step {last['name']} ended with exit code {last['exit_code']}; see {last['log']}.")
+        failure.exit_code = Exit(outcome.exit_code) if outcome.exit_code in set(Exit) else Exit.INFRASTRUCTURE
+        raise failure
+
+
+def _absolute(location: str | None) -> str | None:
+    if location is None or location == "sample" or "://" in location:
+        return location
+    return str(Path(location).resolve())
+
+
+def _key(commit: str | None, changed: list[str], root: Path, dataset: str, pipeline: str | None) -> str:
+    """Names a run by what goes into it: the commit, what the working tree adds to it, and the dataset."""
+    digest = hashlib.sha256(repr((dataset, pipeline)).encode())
+    for path in changed:
+        file = root / path
+        digest.update(path.encode() + b"\0" + (file.read_bytes() if file.is_file() else b""))
+    return f"{(commit or 'none')[:12]}-{digest.hexdigest()[:12]}"
+
+
+if __name__ == "__main__":
+    run(app)

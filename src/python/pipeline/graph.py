@@ -1,0 +1,136 @@
+"""The build graph, as Pants tells it: which targets there are, what they own, and what they need."""
+
+import json
+import os
+import subprocess
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cli import InfrastructureError
+
+# A change to one of these can change any target.
+GLOBAL_FILES = ("pants.toml", "pants")
+
+
+@dataclass(frozen=True)
+class Target:
+    address: str
+    kind: str
+    tags: frozenset[str]
+    sources: frozenset[str]
+    dependencies: frozenset[str]
+
+    @property
+    def folder(self) -> str:
+        """Where the BUILD file stands that declares it."""
+        # src/python/imaging/decode.py:lib, ../decode.py:../lib (declared above), src/proto:py, //:quickstart
+        path, _, name = self.address.removeprefix("//").partition("#")[0].partition(":")
+        declared = PurePosixPath(path)
+        if self.generated:
+            declared = declared.parent
+            for _ in range(name.count("../")):
+                declared = declared.parent
+        return "" if str(declared) == "." else str(declared)
+
+    @property
+    def generated(self) -> bool:
+        """Whether it stands for a single file of a target that lists several."""
+        return self.address.removeprefix("//").partition(":")[0] in self.sources
+
+
+@dataclass
+class Graph:
+    targets: dict[str, Target]
+    dependents: dict[str, set[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dependents = {}
+        for target in self.targets.values():
+            for dependency in target.dependencies:
+                self.dependents.setdefault(dependency, set()).add(target.address)
+
+    def owners(self, present: Iterable[str], deleted: Iterable[str]) -> dict[str, str]:
+        """Targets that a change of files touches directly, each with one file that touches it.
+
+        A changed BUILD file touches every target it declares. A deleted file is in no target any more, so it touches
+        its former neighbours: the targets declared in the nearest folder upwards whose files have the same suffix.
+        """
+        owned: dict[str, str] = {}
+        present = set(present)
+        for target in self.targets.values():
+            build_file = f"{target.folder}/BUILD".removeprefix("/")
+            for path in sorted(target.sources & present) or ([build_file] if build_file in present else []):
+                owned.setdefault(target.address, path)
+        for path in deleted:
+            for address in self._neighbours(PurePosixPath(path)):
+                owned.setdefault(address, path)
+        return owned
+
+    def _neighbours(self, path: PurePosixPath) -> list[str]:
+        for folder in path.parents:
+            name = "" if str(folder) == "." else str(folder)
+            declared = [target for target in self.targets.values() if target.folder == name]
+            if path.name == "BUILD":
+                alike = declared
+            else:
+                alike = [t for t in declared if any(PurePosixPath(s).suffix == path.suffix for s in t.sources)]
+            if alike:
+                same_folder = [t for t in alike if any(PurePosixPath(s).parent == path.parent for s in t.sources)]
+                return [target.address for target in same_folder or alike]
+        return []
+
+    def affected(self, owned: Iterable[str]) -> dict[str, str | None]:
+        """Everything that needs one of `owned`, directly or not; each with the target it was reached from."""
+        reached: dict[str, str | None] = dict.fromkeys(owned)
+        queue = deque(reached)
+        while queue:
+            address = queue.popleft()
+            for dependent in sorted(self.dependents.get(address, ())):
+                if dependent not in reached:
+                    reached[dependent] = address
+                    queue.append(dependent)
+        return reached
+
+
+def read(root: Path) -> Graph:
+    """Asks Pants for the whole graph of the checkout at `root`.
+
+    Raises:
+        InfrastructureError: Pants can't be started, or a BUILD file is broken.
+    """
+    result = run_pants(root, "peek", "--exclude-defaults", "::")
+    if result.returncode:
+        detail = result.stderr.strip().splitlines()
+        raise InfrastructureError(f"Pants can't read the build graph of {root}: {detail[-1] if detail else 'no output'}")
+    return Graph({t.address: t for t in map(_target, json.loads(result.stdout))})
+
+
+def run_pants(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Pants in `root`, also from inside a `pants run`: see `nested_environment`."""
+    return subprocess.run(
+        [str(root / "pants"), *arguments], cwd=root, env=nested_environment(), capture_output=True, text=True
+    )
+
+
+def nested_environment() -> dict[str, str]:
+    """An environment in which Pants starts although another Pants runs in the same checkout.
+
+    A Pants daemon serves one call at a time, and `pants run` of this very program holds it. A second daemon with files
+    of its own stays warm between calls, where PANTS_CONCURRENT would start cold every time.
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PEX_", "PYTHONPATH"))}
+    environment["PANTS_SUBPROCESSDIR"] = ".pants.d/nested/pids"
+    environment["PANTS_WORKDIR"] = ".pants.d/nested/workdir"
+    return environment
+
+
+def _target(peeked: dict) -> Target:  # type: ignore[type-arg]
+    return Target(
+        address=peeked["address"],
+        kind=peeked["target_type"],
+        tags=frozenset(peeked.get("tags") or ()),
+        sources=frozenset(peeked.get("sources") or ()),
+        dependencies=frozenset(peeked.get("dependencies") or ()),
+    )

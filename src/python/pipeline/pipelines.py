@@ -1,0 +1,66 @@
+"""The pipelines: train or retrain, then test, then tell the owner."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cli import Exit, InfrastructureError
+from pipeline.runner import Run
+from pipeline.steps import Launcher, Step
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a pipeline ended: its exit code, the version it was about, and where the mail went."""
+
+    exit_code: int
+    version: int | None
+    mail: str | None
+
+
+def carry_out(
+    name: str, run: Run, launcher: Launcher, settings: Settings, reason: str, extra: dict[str, list[str]] | None = None
+) -> Outcome:
+    """Runs pipeline `name` ("train", "retrain" or "test") and mails the owner.
+
+    `extra` holds further arguments for a step, by its name. A step's failure ends the pipeline with that step's exit
+    code; a mail that can't be sent changes nothing.
+    """
+    extra = extra or {}
+    place = ["--registry", settings.registry.uri, "--dataset", settings.dataset.uri]
+    version = None
+    if name != "test":
+        made = run.step(Step(name, launcher(name, [*place, "--reason", reason, "--json", *extra.get(name, [])])))
+        version = (made["result"] or {}).get("version")
+        if made["exit_code"] == Exit.GATE:
+            return Outcome(Exit.GATE, version, _mail(settings, "gate_missed", version))
+        if made["exit_code"] != Exit.OK:
+            return Outcome(made["exit_code"], version, None)
+        if version is None:
+            raise InfrastructureError(f"{name} ended without naming the version it made; see {made['log']}.")
+    chosen = ["--version", str(version)] if version else []
+    tested = run.step(Step("test", launcher("test", [*place, *chosen, "--json", *extra.get("test", [])])))
+    version = (tested["result"] or {}).get("version", version)
+    if tested["exit_code"] not in (Exit.OK, Exit.GATE):
+        return Outcome(tested["exit_code"], version, None)
+    kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
+    return Outcome(tested["exit_code"], version, _mail(settings, kind, version, tested["result"]))
+
+
+def _mail(settings: Settings, kind: str, version: int | None, verdict: Any = None) -> str | None:
+    import notify
+    from registry import Registry
+
+    if version is None:
+        return None
+    registry = Registry.open(settings.registry.uri, settings.model.name)
+    record = registry.record(version)
+    serving = registry.serving().labels.get("stable")
+    baseline = registry.record(serving) if serving and serving != version else None
+    if kind == "gate_missed":
+        message = notify.gate_missed(record, baseline)
+    elif kind == "tests_failed":
+        message = notify.tests_failed(record, verdict, baseline)
+    else:
+        message = notify.candidate_passed(record, verdict, baseline)
+    return notify.send(settings.mail, message).where

@@ -1,0 +1,109 @@
+"""Carries out a plan step by step, keeps a log of each, and goes on where a killed run stopped."""
+
+import json
+import os
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cli import Exit, InfrastructureError
+from pipeline.graph import nested_environment
+from pipeline.steps import Step
+
+
+class Run:
+    """One run: its folder holds `run.json` and a log per step.
+
+    `key` names what is run on (commit, dataset, pipeline). A run of the same key that did not end is continued from
+    its first unfinished step.
+    """
+
+    def __init__(self, folder: Path, key: str, details: dict[str, Any], console: Console) -> None:
+        self.folder = folder / key
+        self.console = console
+        self._file = self.folder / "run.json"
+        fresh = {"key": key, **details, "started": _now(), "ended": None, "exit_code": None, "steps": []}
+        self.state: dict[str, Any] = self._unfinished() or fresh
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._save()
+        except OSError as error:
+            raise InfrastructureError(f"Runs can't be kept in {self.folder}: {error.strerror}.") from None
+
+    def step(self, step: Step) -> dict[str, Any]:
+        """Runs `step` unless an earlier try of this run finished it; returns its entry in run.json.
+
+        The entry holds the exit code and, under "result", the last line of its output where that is JSON.
+        """
+        for done in self.state["steps"]:
+            if done["name"] == step.name and done["exit_code"] == Exit.OK:
+                self.console.print(f"[dim]{step.name}: done in an earlier try[/dim]")
+                return done  # type: ignore[no-any-return]
+        self.state["steps"] = [entry for entry in self.state["steps"] if entry["name"] != step.name]
+        log = self.folder / f"{step.name}.log"
+        self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
+        started, clock = _now(), time.monotonic()
+        exit_code, last_line = _run(step.argv, log)
+        entry = {
+            "name": step.name,
+            "argv": step.argv,
+            "started": started,
+            "ended": _now(),
+            "seconds": round(time.monotonic() - clock, 2),
+            "exit_code": exit_code,
+            "log": str(log),
+            "result": _json_or_none(last_line),
+        }
+        self.state["steps"].append(entry)
+        self._save()
+        return entry
+
+    def end(self, exit_code: int) -> None:
+        """Marks the run as ended; the next one of its key starts afresh."""
+        self.state |= {"ended": _now(), "exit_code": exit_code}
+        self._save()
+
+    def _unfinished(self) -> dict[str, Any] | None:
+        try:
+            state = json.loads(self._file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return state if isinstance(state, dict) and state.get("ended") is None and "steps" in state else None
+
+    def _save(self) -> None:
+        # Renamed into place: a kill leaves the old file or the new one.
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps(self.state, indent=1) + "\n", "utf-8")
+        os.replace(draft, self._file)
+
+
+def _run(argv: list[str], log: Path) -> tuple[int, str]:
+    """The exit code of `argv` and the last line it wrote to stdout; everything it says goes to `log` as it comes."""
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, env=nested_environment())
+        last = b""
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                os.write(stderr.fileno(), line)
+                last = line if line.strip() else last
+            return process.wait(), last.decode("utf-8", "replace").strip()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def _json_or_none(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Model tests, run against a candidate in a clone of production."""

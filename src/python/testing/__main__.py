@@ -1,0 +1,79 @@
+"""The command `test_model`: bring up a clone of production, run the model tests in it, keep the verdict."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import GateNotPassed, UsageError, command_line, print_json, progress_console, run
+
+if TYPE_CHECKING:
+    from registry import Record, Registry
+
+app = command_line(
+    "test_model",
+    "Tests a version of the registry in a clone of production and saves the verdict.",
+    [
+        "./pants run src/python/testing:test_model -- --version 3",
+        "./pants run src/python/testing:test_model -- --registry ./registry --dataset ./xrays --json",
+    ],
+)
+
+
+@app.command()
+def test_model(
+    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
+    version: Annotated[int | None, typer.Option(help="Default: the newest candidate, else production's.")] = None,
+    executor: Annotated[str, typer.Option(help="Where the clone runs; `local` is processes here.")] = "local",
+    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
+    min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON, last.")] = False,
+) -> None:
+    """Test a version of the registry in a clone of production and save the verdict."""
+    import settings as settings_module
+    from registry import Registry
+
+    from testing import verdict as verdicts
+    from testing.subject import Budget
+
+    if executor != "local":
+        raise UsageError(f"Executor {executor!r} is not known; use `local`.")
+    settings = settings_module.load()
+    opened = Registry.open(registry or settings.registry.uri, model_name or settings.model.name)
+    record = opened.record(version) if version is not None else _newest(opened)
+    budget = Budget(
+        min_accuracy=settings.gates.min_accuracy if min_accuracy is None else min_accuracy,
+        min_recall=settings.gates.min_recall if min_recall is None else min_recall,
+        tolerance=settings.gates.tolerance,
+    )
+    uri = dataset or settings.dataset.uri
+    console = progress_console()
+    console.print(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+    made = verdicts.make(opened, record, uri, settings.dataset.max_unreadable, budget)
+    if as_json:
+        print_json(made)
+    _show(console, made)
+    if not made["passed"]:
+        raise GateNotPassed(
+            f"Version {record.version} failed its tests: {'; '.join(made['reasons'])} (report: {made['report']})"
+        )
+
+
+def _newest(registry: "Registry") -> "Record":
+    records = registry.records()
+    waiting = [record for record in records if record.state in ("candidate", "tested")]
+    serving = [record for record in records if record.state == "production"]
+    if not waiting and not serving:
+        raise UsageError(f"The registry holds no version of '{registry.model}' to test; train one first.")
+    return (waiting or serving)[-1]
+
+
+def _show(console: Any, made: dict[str, Any]) -> None:
+    outcomes = [test["outcome"] for test in made["tests"]]
+    counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("passed", "failed", "skipped"))
+    console.print(f"{counts}; accuracy {made['metrics']['accuracy']:.3f} over the wire; report: {made['report']}")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,73 @@
+"""The fixtures that a model test can ask for.
+
+The suites get them from here at run time, not by import, so that a suite depends on nothing but itself: in the build
+graph a change of a server's client is no change of the model tests.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from registry import Metrics, Record
+from serving.client import Prediction
+
+from evaluation import measure
+from testing.subject import Budget, Labelled, Subject
+
+
+class Fixtures:
+    """A pytest plugin around one subject."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    @pytest.fixture(scope="session")
+    def classify(self) -> Callable[..., Prediction]:
+        """classify(image: bytes, version_label=None): one answer of the clone, over gRPC."""
+        return self._subject.client.classify
+
+    @pytest.fixture(scope="session")
+    def classify_all(self) -> Callable[..., list[Prediction]]:
+        """classify_all(images): many answers, in order, asked several at a time."""
+        return self._subject.ask
+
+    @pytest.fixture(scope="session")
+    def candidate(self) -> Record:
+        """The record of the version under test."""
+        return self._subject.candidate
+
+    @pytest.fixture(scope="session")
+    def baseline(self) -> Record:
+        """The record of production's version; the test is skipped where there is none."""
+        if self._subject.baseline is None:
+            pytest.skip("nothing is in production to compare with")
+        return self._subject.baseline
+
+    @pytest.fixture(scope="session")
+    def holdout(self) -> list[Labelled]:
+        """Images on which no version was ever trained, with their true classes."""
+        return self._subject.holdout
+
+    @pytest.fixture(scope="session")
+    def answers(self) -> list[Prediction]:
+        """The candidate's answers to `holdout`."""
+        return self._subject.ask_holdout()
+
+    @pytest.fixture(scope="session")
+    def metrics(self) -> Metrics:
+        """The candidate's accuracy and per-class figures on `holdout`, as served."""
+        return measured(self._subject, self._subject.ask_holdout())
+
+    @pytest.fixture(scope="session")
+    def baseline_metrics(self, baseline: Record) -> Metrics:
+        """The same of production's version, on the same images."""
+        return measured(self._subject, self._subject.ask_baseline() or [])
+
+    @pytest.fixture(scope="session")
+    def budget(self) -> Budget:
+        """The limits in force."""
+        return self._subject.budget
+
+
+def measured(subject: Subject, answers: list[Prediction]) -> Metrics:
+    """Metrics of `answers` to the subject's held-out images."""
+    return measure([item.label for item in subject.holdout], [a.label for a in answers], subject.candidate.labels)

@@ -1,0 +1,32 @@
+"""The candidate speaks the contract that the adapter and its clients rely on."""
+
+import pytest
+
+
+def test_signature_takes_pixels_and_gives_probabilities_with_labels(candidate):
+    assert set(candidate.signature["inputs"]) == {"pixels"}, "the signature must take `pixels` and nothing else"
+    assert set(candidate.signature["outputs"]) == {"probabilities", "labels"}, "the signature must give both outputs"
+
+
+def test_answers_name_every_class_once(candidate, answers):
+    for answer in answers:
+        assert set(answer.scores) == set(candidate.labels), (
+            f"an answer names the classes {sorted(answer.scores)}, the record {sorted(candidate.labels)}"
+        )
+
+
+def test_probabilities_are_probabilities(answers):
+    for answer in answers:
+        values = answer.scores.values()
+        assert all(0 <= value <= 1 for value in values), f"not all of {answer.scores} lie between 0 and 1"
+        assert sum(values) == pytest.approx(1, abs=1e-3), f"{answer.scores} do not sum to 1"
+
+
+def test_label_is_the_most_probable_class(answers):
+    for answer in answers:
+        assert answer.scores[answer.label] == max(answer.scores.values()), f"{answer} names another class as the answer"
+
+
+def test_answers_name_the_version_under_test(candidate, answers):
+    served = {answer.version for answer in answers}
+    assert served == {candidate.version}, f"version {candidate.version} is under test, versions {served} answered"
