@@ -1,11 +1,10 @@
 """The pipelines: train or retrain, then test, then tell the owner."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from cli import Exit, InfrastructureError
 from pipeline.runner import Run
-from pipeline.steps import Launcher, Step
+from pipeline.steps import Launcher
 from settings import Settings
 
 
@@ -30,7 +29,7 @@ def carry_out(
     place = ["--registry", settings.registry.uri, "--dataset", settings.dataset.uri]
     version = None
     if name != "test":
-        made = run.step(Step(name, launcher(name, [*place, "--reason", reason, "--json", *extra.get(name, [])])))
+        made = run.step(launcher(name, [*place, "--reason", reason, "--json", *extra.get(name, [])]))
         version = (made["result"] or {}).get("version")
         if made["exit_code"] == Exit.GATE:
             return Outcome(Exit.GATE, version, _mail(settings, "gate_missed", version))
@@ -39,28 +38,29 @@ def carry_out(
         if version is None:
             raise InfrastructureError(f"{name} ended without naming the version it made; see {made['log']}.")
     chosen = ["--version", str(version)] if version else []
-    tested = run.step(Step("test", launcher("test", [*place, *chosen, "--json", *extra.get("test", [])])))
+    tested = run.step(launcher("test", [*place, *chosen, "--json", *extra.get("test", [])]))
     version = (tested["result"] or {}).get("version", version)
     if tested["exit_code"] not in (Exit.OK, Exit.GATE):
         return Outcome(tested["exit_code"], version, None)
     kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
-    return Outcome(tested["exit_code"], version, _mail(settings, kind, version, tested["result"]))
+    return Outcome(tested["exit_code"], version, _mail(settings, kind, version, (tested["result"] or {}).get("report", "")))
 
 
-def _mail(settings: Settings, kind: str, version: int | None, verdict: Any = None) -> str | None:
+def _mail(settings: Settings, kind: str, version: int | None, report: str = "") -> str | None:
     import notify
     from registry import Registry
 
     if version is None:
         return None
-    registry = Registry.open(settings.registry.uri, settings.model.name)
+    uri = settings.registry.uri
+    registry = Registry.open(uri, settings.model.name)
     record = registry.record(version)
-    serving = registry.serving().labels.get("stable")
-    baseline = registry.record(serving) if serving and serving != version else None
+    stable = registry.serving().stable
+    production = registry.record(stable) if stable is not None and stable != version else None
     if kind == "gate_missed":
-        message = notify.gate_missed(record, baseline)
+        message = notify.gate_missed(record, production, registry=uri, report=report)
     elif kind == "tests_failed":
-        message = notify.tests_failed(record, verdict, baseline)
+        message = notify.tests_failed(record, record.verdicts[-1], production, registry=uri, report=report)
     else:
-        message = notify.candidate_passed(record, verdict, baseline)
+        message = notify.candidate_passed(record, record.verdicts[-1], production, registry=uri, report=report)
     return notify.send(settings.mail, message).where

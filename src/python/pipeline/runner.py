@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from cli import Exit, InfrastructureError
-from pipeline.graph import nested_environment
 from pipeline.steps import Step
 
 
@@ -47,7 +46,7 @@ class Run:
         log = self.folder / f"{step.name}.log"
         self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
         started, clock = _now(), time.monotonic()
-        exit_code, last_line = _run(step.argv, log)
+        exit_code, last_line = _run(step, log)
         entry = {
             "name": step.name,
             "argv": step.argv,
@@ -81,10 +80,10 @@ class Run:
         os.replace(draft, self._file)
 
 
-def _run(argv: list[str], log: Path) -> tuple[int, str]:
-    """The exit code of `argv` and the last line it wrote to stdout; everything it says goes to `log` as it comes."""
+def _run(step: Step, log: Path) -> tuple[int, str]:
+    """The exit code of `step` and the last line it wrote to stdout; everything it says goes to `log` as it comes."""
     with log.open("wb") as stderr:
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, env=nested_environment())
+        process = subprocess.Popen(step.argv, stdout=subprocess.PIPE, stderr=stderr, env=step.environment)
         last = b""
         try:
             assert process.stdout

@@ -1,9 +1,12 @@
 """The steps of a pipeline, and how a step's command is started."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.graph import nested_environment
 
 # A step's command: the Pants target that runs it, and the module behind that target.
 COMMANDS = {
@@ -17,27 +20,31 @@ COMMANDS = {
 class Step:
     name: str
     argv: list[str]
+    environment: Mapping[str, str]
 
 
-Launcher = Callable[[str, list[str]], list[str]]
+Launcher = Callable[[str, list[str]], Step]
 
 
 def pants_launcher(root: Path) -> Launcher:
     """Starts a step as `./pants run TARGET -- …` in the checkout at `root`."""
-    return lambda name, arguments: [str(root / "pants"), "run", COMMANDS[name][0], "--", *arguments]
+    pants = str(root / "pants")
+    return lambda name, arguments: Step(
+        name, [pants, "run", COMMANDS[name][0], "--", *arguments], nested_environment()
+    )
 
 
 def module_launcher() -> Launcher:
     """Starts a step with this very interpreter: for a program that carries all the steps' code itself."""
-    return lambda name, arguments: [sys.executable, "-m", COMMANDS[name][1], *arguments]
+    return lambda name, arguments: Step(name, [sys.executable, "-m", COMMANDS[name][1], *arguments], os.environ)
 
 
 def check_steps(root: Path, affected: dict[str, list[str]]) -> list[Step]:
     """What is checked before a model is touched: the style and types of all code, and the affected targets."""
     pants = str(root / "pants")
-    steps = [Step("lint", [str(root / "scripts" / "lint")])]
+    commands = {"lint": [str(root / "scripts" / "lint")]}
     if affected["test"]:
-        steps.append(Step("unit-tests", [pants, "test", *affected["test"]]))
+        commands["unit-tests"] = [pants, "test", *affected["test"]]
     if affected["build"]:
-        steps.append(Step("package", [pants, "package", *affected["build"]]))
-    return steps
+        commands["package"] = [pants, "package", *affected["build"]]
+    return [Step(name, argv, nested_environment()) for name, argv in commands.items()]

@@ -1,0 +1,89 @@
+"""The command `quickstart`: the whole loop on one machine."""
+
+import os
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import InfrastructureError, command_line, print_json, progress_console, run
+
+app = command_line(
+    "quickstart",
+    "Shows the whole loop on this machine: train, test, promote, serve, new data, retrain, promote under traffic, "
+    "roll back. Everything lands in a new folder below .trainyard.",
+    ["./pants run //:quickstart", "./pants run //:quickstart -- --dataset ./xrays --min-accuracy 0.75 --keep-serving"],
+)
+
+
+@app.command()
+def quickstart(
+    dataset: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Your images, a folder per class; drawn phantoms otherwise.")
+    ] = None,
+    keep_serving: Annotated[bool, typer.Option("--keep-serving", help="Leave the servers up until Ctrl-C.")] = False,
+    min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
+    min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON, last.")] = False,
+) -> None:
+    """Show the whole loop on this machine."""
+    import settings as settings_module
+
+    console = progress_console()
+    settings = settings_module.load()
+    folder = Path.cwd() / ".trainyard" / f"quickstart-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InfrastructureError(f"{folder} can't be made: {error.strerror}; start from a folder you own.") from None
+    # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
+    os.environ |= {
+        "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
+        "TRAINYARD_MAIL_SMTP_HOST": "",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+    _hand_on_import_path()
+
+    from quickstart import summary
+    from quickstart.loop import Loop
+
+    gates: list[str] = []
+    if min_accuracy is not None:
+        gates += ["--min-accuracy", str(min_accuracy)]
+    if min_recall is not None:
+        gates += ["--min-recall", str(min_recall)]
+    loop = Loop(folder, dataset.absolute() if dataset else None, settings, gates, console)
+    try:
+        story = loop.run()
+        summary.show(console, story)
+        if as_json:
+            print_json(story.as_json())
+        if keep_serving:
+            image = next((folder / "dataset").glob("*/images/*"))
+            summary.show_serving(console, loop.pod.url, loop.pod.address, str(image))
+            _wait_for_interrupt()
+    finally:
+        loop.close()
+
+
+def _hand_on_import_path() -> None:
+    """Lets child interpreters import what this one can, from a PEX as from loose sources."""
+    import sys
+
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        # A second Ctrl-C must not cut the clean-up short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,52 @@
+"""What the quickstart ends with."""
+
+from rich.console import Console
+from rich.table import Table
+
+from quickstart.loop import Story
+
+
+def show(console: Console, story: Story) -> None:
+    """What happened, how good the model is, where everything lies, and how to go on."""
+    table = Table(title="Recall on held-out images", title_justify="left", box=None, header_style="dim")
+    table.add_column("class")
+    table.add_column("recall", justify="right")
+    table.add_column("images", justify="right")
+    if story.metrics:
+        for label, figures in story.metrics.per_class.items():
+            table.add_row(label, f"{figures.recall:.3f}", str(figures.support))
+        table.add_row("[bold]accuracy[/bold]", f"[bold]{story.metrics.accuracy:.3f}[/bold]", str(story.metrics.images))
+    console.print()
+    console.print(table)
+    console.print()
+    lines = {
+        "promoted": ", ".join(f"version {version}" for version in story.promoted)
+        + f"; rolled back to version {story.rolled_back}",
+        "requests": f"{story.requests} answered ("
+        + ", ".join(f"{count} by version {version}" for version, count in sorted(story.served.items()))
+        + f"), {len(story.failures)} failed",
+        "took": f"{sum(stage['seconds'] for stage in story.stages):.0f} s",
+        "registry": str(story.folder / "registry"),
+        "reports": "\n          ".join(story.reports.values()),
+        "mails": "\n          ".join(story.mails),
+    }
+    for name, text in lines.items():
+        console.print(f"[bold]{name:<9}[/bold] {text}", soft_wrap=True)
+    registry = story.folder / "registry"
+    console.print("\nGo on with")
+    for command in (
+        f"./pants run src/python/promote -- list --registry {registry}",
+        f"./pants run src/python/promote -- history --registry {registry}",
+        "./pants run src/python/training:train -- --dataset DIR    # a folder of images per class",
+        "./pants run //:quickstart -- --keep-serving               # and try the page in a browser",
+    ):
+        console.print(f"  {command}", soft_wrap=True, markup=False)
+
+
+def show_serving(console: Console, url: str, address: str, image: str) -> None:
+    console.print(f"\nServing until Ctrl-C. The page: [bold]{url}/[/bold]", soft_wrap=True)
+    for command in (
+        f"curl -s -H 'Content-Type: image/png' --data-binary @'{image}' {url}/v1/classify",
+        f"./pants run serving/client -- classify '{image}' --address {address}",
+    ):
+        console.print(f"  {command}", soft_wrap=True, markup=False)
