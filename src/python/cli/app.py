@@ -37,6 +37,7 @@ def print_json(result: Any) -> None:
 
 def run(app: typer.Typer) -> NoReturn:
     """Runs `app` and leaves with an exit code of the table; an error is one sentence on stderr."""
+    _document(app)
     # A terminated command cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -53,6 +54,14 @@ def run(app: typer.Typer) -> NoReturn:
         traceback.print_exc()
         _fail("This is a bug in Trainyard; please report it with the lines above.", Exit.BUG)
     sys.exit(Exit.OK)
+
+
+def _document(app: typer.Typer) -> None:
+    """Gives every verb the exit codes; an application of a single verb shows that verb's help as its own."""
+    for command in app.registered_commands:
+        command.epilog = _EPILOG
+        if len(app.registered_commands) == 1 and app.registered_callback is None:
+            command.help = app.info.help
 
 
 def _fail(message: str, code: int) -> NoReturn:

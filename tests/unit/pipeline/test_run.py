@@ -1,0 +1,72 @@
+"""A run keeps logs and results, and goes on where a killed one stopped."""
+
+import json
+import os
+import sys
+
+import pytest
+from cli import InfrastructureError
+from pipeline.runner import Run
+from pipeline.steps import Step
+from rich.console import Console
+
+QUIET = Console(quiet=True)
+
+
+def step(name, code):
+    return Step(name, [sys.executable, "-c", code], os.environ)
+
+
+def start(folder):
+    return Run(folder, "key", {"plan": {}}, QUIET)
+
+
+def test_step_keeps_its_log_its_exit_code_and_its_json_result(tmp_path):
+    run = start(tmp_path)
+    code = "import sys; print('working'); print('careful', file=sys.stderr); print('{\"version\": 3}'); sys.exit(3)"
+    entry = run.step(step("train", code))
+    assert (entry["exit_code"], entry["result"]) == (3, {"version": 3})
+    log = (tmp_path / "key" / "train.log").read_text()
+    assert "working" in log
+    assert "careful" in log
+
+
+def test_output_that_is_no_json_is_no_result(tmp_path):
+    assert start(tmp_path).step(step("train", "print('done')"))["result"] is None
+
+
+def test_killed_run_goes_on_from_its_first_unfinished_step(tmp_path):
+    marker = tmp_path / "marker"
+    count = f"open({str(marker)!r}, 'a').write('x'); print('[1]')"
+    first = start(tmp_path)
+    first.step(step("train", count))
+    first.step(step("test", "raise SystemExit(6)"))
+    # Killed here: `end` is never called.
+    second = start(tmp_path)
+    assert second.step(step("train", count))["result"] == [1]
+    assert marker.read_text() == "x"
+    assert second.step(step("test", "print('[2]')"))["result"] == [2]
+    assert [entry["name"] for entry in second.state["steps"]] == ["train", "test"]
+
+
+def test_ended_run_is_done_again(tmp_path):
+    marker = tmp_path / "marker"
+    count = f"open({str(marker)!r}, 'a').write('x')"
+    for _ in range(2):
+        run = start(tmp_path)
+        run.step(step("train", count))
+        run.end(0)
+    assert marker.read_text() == "xx"
+    assert json.loads((tmp_path / "key" / "run.json").read_text())["exit_code"] == 0
+
+
+def test_damaged_run_file_starts_afresh(tmp_path):
+    start(tmp_path)
+    (tmp_path / "key" / "run.json").write_text("{")
+    assert start(tmp_path).state["steps"] == []
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InfrastructureError, match="file"):
+        Run(tmp_path / "file", "key", {}, QUIET)

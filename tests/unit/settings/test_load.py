@@ -1,0 +1,56 @@
+import pytest
+from cli import UsageError
+from settings import Settings, load
+
+
+def write(folder, text):
+    (folder / "trainyard.toml").write_text(text)
+    return folder
+
+
+def test_defaults_hold_without_a_file(tmp_path):
+    assert load(tmp_path, {}).gates == Settings().gates
+
+
+def test_file_is_found_from_a_folder_below_and_paths_count_from_the_file(tmp_path):
+    write(tmp_path, '[registry]\nuri = "models"\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert load(below, {}).registry.uri == str(tmp_path / "models")
+
+
+def test_variable_overrides_file(tmp_path):
+    write(tmp_path, "[gates]\nmin_accuracy = 0.5\n")
+    assert load(tmp_path, {"TRAINYARD_GATES_MIN_ACCURACY": "0.75"}).gates.min_accuracy == 0.75
+
+
+def test_list_variable_is_split_at_commas(tmp_path):
+    assert load(tmp_path, {"TRAINYARD_SERVING_PODS": "a:1, b:2"}).serving.pods == ["a:1", "b:2"]
+
+
+def test_unrelated_trainyard_variables_are_left_alone(tmp_path):
+    load(tmp_path, {"TRAINYARD_SMTP_PASSWORD": "x", "TRAINYARD_XRAYS": "y"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[gates]\nmin_acuracy = 0.5\n", "unknown key 'gates.min_acuracy'; did you mean 'min_accuracy'?"),
+        ("[gate]\nmin_accuracy = 0.5\n", "unknown key 'gate'; did you mean 'gates'?"),
+        ("[gates]\nmin_accuracy = 1.5\n", "'gates.min_accuracy' is 1.5"),
+        ('[model]\nname = "../x"\n', "'model.name' is '../x'"),
+        ("gates = 3\n", "'gates' must be a section"),
+        ("[gates\n", "is not valid TOML"),
+    ],
+)
+def test_mistake_is_named_in_one_sentence(tmp_path, text, said):
+    with pytest.raises(UsageError) as error:
+        load(write(tmp_path, text), {})
+    assert said in str(error.value)
+    assert "trainyard.toml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_mistake_in_a_variable_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"gates\.min_accuracy"):
+        load(tmp_path, {"TRAINYARD_GATES_MIN_ACCURACY": "high"})
