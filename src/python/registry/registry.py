@@ -20,7 +20,7 @@ from registry.errors import (
     UsageError,
 )
 from registry.journal import Journal
-from registry.manifest import Difference, compare, manifest_of
+from registry.manifest import NOT_A_FILE, Difference, compare, manifest_of
 from registry.names import check_key, check_model, check_version, is_version
 from registry.record import TRANSITIONS, Record, Verdict
 from registry.serving_config import ServingState
@@ -144,6 +144,8 @@ class Registry:
             raise UsageError(f"{folder} holds no {LAST_FILE}; publish a SavedModel's folder.")
         for name in files:
             check_key(name)
+        if links := Difference(changed=tuple(name for name, digest in files.items() if digest == NOT_A_FILE)):
+            raise Tampered(f"{folder} holds links or special files ({links}); a model is made of plain files.", links)
         key = f"testing/{version}"
         there = self.store.manifest(key)
         if record.state != "training" or (there and there != files):
@@ -163,12 +165,12 @@ class Registry:
             Tampered: the files are not those of the record.
         """
         record = self._published(version)
-        area = "testing" if self.store.manifest(f"testing/{version}") else "production"
-        self._check(version, area)
-        target = destination / str(version)
+        area: Area = "testing" if "testing" in self.areas(version) else "production"
+        self._check(record, area)
+        target = destination / str(record.version)
         if target.is_dir() and manifest_of(target) == record.files:
             return target
-        self.store.get_folder(f"{area}/{version}", target, record.files)
+        self.store.get_folder(f"{area}/{record.version}", target, record.files)
         return target
 
     def copy_to_production(self, version: int) -> None:
@@ -178,23 +180,39 @@ class Registry:
             Tampered: either folder is not what the record says.
         """
         record = self._published(version)
-        if self.store.manifest(f"production/{version}"):
-            self._check(version, "production")
+        if self.store.manifest(f"production/{record.version}"):
+            self._check(record, "production")
             return
-        self._check(version, "testing")
-        self.store.copy_folder(f"testing/{version}", f"production/{version}", record.files)
+        self._check(record, "testing")
+        self.store.copy_folder(f"testing/{record.version}", f"production/{record.version}", record.files)
+
+    def check_files(self, version: int) -> None:
+        """
+        Raises:
+            Tampered: the files of a version, wherever they are, are not what the record says.
+        """
+        record = self._published(version)
+        for area in self.areas(version) or ["testing"]:
+            self._check(record, area)
+
+    def areas(self, version: int) -> list[Area]:
+        """Where files of a version are."""
+        version = check_version(version)
+        areas: tuple[Area, ...] = ("testing", "production")
+        return [area for area in areas if f"{area}/{version}/" in self.store.list(area)]
 
     def verify(self, version: int, area: Area = "testing") -> Difference:
         """How the files of a version differ from its record, sorted; links and special files count."""
         record = self._published(version)
         return compare(self.store.manifest(f"{area}/{record.version}"), record.files)
 
-    def _check(self, version: int, area: str) -> None:
-        difference = self.verify(version, area)  # type: ignore[arg-type]
+    def _check(self, record: Record, area: Area) -> None:
+        difference = self.verify(record.version, area)
         if difference:
+            where = self.store.uri(f"{area}/{record.version}")
             raise Tampered(
-                f"The files of version {version} in {self.store.uri(f'{area}/{version}')} are not those of its record "
-                f"({difference}); put the original files back, or train again.",
+                f"The files of version {record.version} in {where} are not those of its record ({difference}); "
+                "put the original files back, or train again.",
                 difference,
             )
 

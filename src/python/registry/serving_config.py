@@ -7,9 +7,9 @@ other models are kept as they are.
 from dataclasses import dataclass, field
 
 from google.protobuf import text_format
-from trainyard.wire.tensorflow_serving_pb2 import ModelConfig, ModelServerConfig
 
 from registry.errors import Corrupt
+from trainyard.wire.tensorflow_serving_pb2 import ModelConfig, ModelServerConfig
 
 STABLE = "stable"
 PREVIOUS = "previous"

@@ -1,0 +1,160 @@
+"""The serving pods, asked through their adapters what they serve."""
+
+import base64
+import socket
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from cli.errors import GateNotPassed, InfrastructureError, UsageError
+from registry import STABLE, Record
+
+# How far a probability may be from the one measured when the model was made.
+GOLDEN_TOLERANCE = 1e-4
+_POLL_SECONDS = 0.25
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod's answer; `error` says why there is none."""
+
+    address: str
+    model: str = ""
+    versions: dict[int, str] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    def describe(self, version: int) -> str:
+        """What the pod says about a version, in a word or two."""
+        return self.error or f"version {version} {self.versions.get(version, 'not loaded')}"
+
+
+class Pods:
+    def __init__(self, addresses: Iterable[str]) -> None:
+        self._names = [(address, *_split(address)) for address in addresses]
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def addresses(self) -> list[str]:
+        """Every pod's HOST:PORT; looked up anew each time, because pods come and go.
+
+        Raises:
+            InfrastructureError: a name has no address.
+        """
+        found: dict[str, None] = {}
+        for address, host, port in self._names:
+            try:
+                answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                raise InfrastructureError(f"The pod {address} can't be found: {error.strerror or error}.") from None
+            # A pod with addresses of both families is still one pod.
+            family = socket.AF_INET if any(answer[0] == socket.AF_INET for answer in answers) else socket.AF_INET6
+            for answer in answers:
+                if answer[0] == family:
+                    ip = str(answer[4][0])
+                    found[f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"] = None
+        return list(found)
+
+    def ask(self) -> list[Pod]:
+        """What each pod serves right now."""
+        addresses = self.addresses()
+        with ThreadPoolExecutor(min(_AT_ONCE, len(addresses) or 1)) as threads:
+            return list(threads.map(_ask, addresses))
+
+    def wait_until(
+        self, ready: Callable[[Pod], bool], version: int, timeout: float, waiting: Callable[[list[Pod]], None]
+    ) -> list[Pod]:
+        """Asks until every pod is ready; `waiting` hears about those that are not.
+
+        Raises:
+            InfrastructureError: a pod was not ready in `timeout` seconds, or could not load the version.
+        """
+        deadline = time.monotonic() + timeout
+        loading: set[str] = set()
+        while True:
+            pods = self.ask()
+            behind = [pod for pod in pods if not ready(pod)]
+            if not behind:
+                return pods
+            for pod in behind:
+                state = pod.versions.get(version)
+                # END alone may be left from an earlier time that the pod had this version.
+                if state == "END" and pod.address in loading:
+                    raise InfrastructureError(f"The pod {pod.address} could not load version {version}; see its log.")
+                if state in ("START", "LOADING"):
+                    loading.add(pod.address)
+            if time.monotonic() > deadline:
+                answers = "; ".join(f"{pod.address}: {pod.describe(version)}" for pod in behind)
+                raise InfrastructureError(f"After {timeout:g} s not every serving pod was ready ({answers}).")
+            waiting(behind)
+            time.sleep(_POLL_SECONDS)
+
+    def ask_golden(self, record: Record) -> None:
+        """Asks each pod's `record.version` the golden requests of its record.
+
+        Raises:
+            GateNotPassed: an answer is not the recorded one.
+            InfrastructureError: a pod did not answer.
+        """
+        for address in self.addresses():
+            _ask_golden(address, record)
+
+
+def is_available(model: str, version: int) -> Callable[[Pod], bool]:
+    return lambda pod: pod.model == model and pod.versions.get(version) == "AVAILABLE"
+
+
+def is_stable(version: int) -> Callable[[Pod], bool]:
+    return lambda pod: pod.labels.get(STABLE) == version
+
+
+def _ask(address: str) -> Pod:
+    from serving.client import Client, ClientError
+
+    try:
+        with Client(address) as client:
+            served = client.model()
+    except ClientError as error:
+        return Pod(address, error=str(error))
+    return Pod(address, served.name, dict(served.versions), dict(served.version_labels))
+
+
+def _ask_golden(address: str, record: Record) -> None:
+    from serving.client import Client, ClientError
+
+    with Client(address) as client:
+        for number, golden in enumerate(record.golden, 1):
+            what = f"golden request {number} of version {record.version}"
+            try:
+                answer = client.classify(base64.b64decode(golden.image), version=record.version)
+            except ClientError as error:
+                raise InfrastructureError(f"The pod {address} did not answer {what}: {error}") from None
+            if answer.version != record.version:
+                raise GateNotPassed(f"The pod {address} answered {what} with version {answer.version}.")
+            expected = dict(zip(record.labels, golden.probabilities, strict=False))
+            wrong = [
+                label
+                for label in sorted(expected.keys() | answer.scores.keys())
+                if not _close(expected.get(label), answer.scores.get(label))
+            ]
+            if wrong:
+                label = wrong[0]
+                raise GateNotPassed(
+                    f"The pod {address} answered {what} with {label}={answer.scores.get(label)}; "
+                    f"{expected.get(label)} was recorded when the model was made."
+                )
+
+
+def _close(expected: float | None, found: float | None) -> bool:
+    # NaN is close to nothing.
+    return expected is not None and found is not None and abs(expected - found) <= GOLDEN_TOLERANCE
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError(f"{address!r} is not a pod's address; write HOST:PORT, such as 127.0.0.1:9090.")
+    return host.strip("[]"), int(port)

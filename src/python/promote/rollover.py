@@ -1,0 +1,257 @@
+"""Takes a version into production, or back into it, so that servers never lose a model they answer with.
+
+Servers are told three things in turn, each time through models.config alone:
+  added     what was loaded before and the new version, labels as before
+  switched  the same versions, `stable` on the new one, `previous` on the old one
+  trimmed   just those two
+Up to `switched` the promotion can be undone at any time because everything labelled before is still loaded; a server
+refuses a label on a version it has not loaded (docs/decisions/0003).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import notify
+from cli.errors import TrainyardError
+from promote import choice, intent
+from promote.intent import Action, Held, Lost
+from promote.pods import Pod, Pods, is_available, is_stable
+from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion
+from settings.schema import Mail
+
+
+@dataclass
+class Outcome:
+    action: Action
+    version: int
+    previous: int | None
+    # It was in production already; nothing was changed.
+    already: bool = False
+    pods: list[str] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    mail: notify.Delivery | None = None
+
+
+@dataclass
+class Rollover:
+    registry: Registry
+    pods: Pods
+    mail: Mail
+    # Seconds that the pods have for each of loading and switching.
+    timeout: float
+    say: Callable[[str], None] = lambda line: None
+    waiting: Callable[[str], None] = lambda line: None
+
+    def run(self, action: Action, version: int, who: str, reason: str) -> Outcome:
+        """Takes `version` into production. Whatever fails before the end puts the earlier configuration back.
+
+        Raises:
+            Conflict: another promotion is under way.
+            GateNotPassed: the version may not go into production, or answers otherwise than recorded.
+            Tampered: its files are not those that were tested.
+            InfrastructureError: a pod did not get ready.
+        """
+        self.settle()
+        serving = self.registry.serving()
+        if serving.stable == version:
+            return Outcome(action, version, serving.previous, already=True)
+        held = intent.take(self.registry, action, version, who, reason)
+        try:
+            outcome = Outcome(action, version, serving.stable)
+            self._carry_out(held, outcome)
+        except Lost:
+            raise
+        except BaseException as error:
+            self._give_up(held, error)
+            raise
+        with self._step(outcome, "record"):
+            try:
+                outcome.mail = self._finish(held)
+            except TrainyardError as error:
+                error.args = (f"{error} Version {version} is served; the next call of promote ends the bookkeeping.",)
+                raise
+        return outcome
+
+    def settle(self) -> None:
+        """Finishes or undoes what an ended process left behind.
+
+        Raises:
+            Conflict: a promotion is under way.
+        """
+        held = intent.take_over(self.registry)
+        if held is None:
+            return
+        left = held.intent
+        switched = self.registry.serving().stable == left.version
+        if switched and left.before is not None and not left.undo:
+            self.say(f"Finishing {left}, which was interrupted.")
+            self._finish(held)
+        else:
+            self.say(f"Undoing {left}, which was interrupted.")
+            self._undo(held)
+
+    def _carry_out(self, held: Held, outcome: Outcome) -> None:
+        version = held.intent.version
+        with self._step(outcome, "check"):
+            record = self.registry.record(version)
+            choice.check(record, held.intent.action)
+            self.registry.check_files(version)
+            before = self.registry.serving()
+            outcome.previous = before.stable
+            held.change(before=intent.Served.of(before))
+        with self._step(outcome, "copy"):
+            self.registry.copy_to_production(version)
+        with self._step(outcome, "load"):
+            held.change()
+            state = self.registry.write_serving(_added(before, version))
+            if self.pods:
+                self._wait(held, outcome, is_available(self.registry.model, version))
+            else:
+                self.say("No serving pod is configured ([serving] pods, or --pod), so nothing has to be waited for.")
+        if self.pods:
+            with self._step(outcome, "ask"):
+                self.pods.ask_golden(record)
+        with self._step(outcome, "switch"):
+            held.change()
+            self.registry.write_serving(_switched(state, before, version))
+        if self.pods:
+            with self._step(outcome, "confirm"):
+                self._wait(held, outcome, is_stable(version))
+
+    def _wait(self, held: Held, outcome: Outcome, ready: Callable[[Pod], bool]) -> None:
+        version = held.intent.version
+
+        def tell(behind: list[Pod]) -> None:
+            held.keep()
+            self.waiting("; ".join(f"{pod.address}: {pod.describe(version)}" for pod in behind))
+
+        outcome.pods = [pod.address for pod in self.pods.wait_until(ready, version, self.timeout, tell)]
+
+    def _finish(self, held: Held) -> notify.Delivery:
+        """Everything after the switch; may be done twice."""
+        left = held.intent
+        before = left.before.labels.get(STABLE) if left.before else None
+        serving = self.registry.serving()
+        trimmed = _trimmed(serving)
+        if trimmed != serving:
+            self.registry.write_serving(trimmed)
+        old = self._state(before, "retired")
+        new = self._state(left.version, "production")
+        if not any(entry.promotion == left.id for entry in self.registry.journal.entries()):
+            self.registry.journal.append(
+                left.action,
+                left.version,
+                before=before,
+                after=left.version,
+                reason=left.reason,
+                who=left.who,
+                promotion=left.id,
+            )
+        delivery = self._send_mail(held, new, old)
+        held.release()
+        return delivery
+
+    def _state(self, version: int | None, state: str) -> Record | None:
+        if version is None:
+            return None
+        try:
+            return self.registry.update(version, state=state)
+        except UnknownVersion:  # a configuration made by hand may name what has no record
+            return None
+        except Immutable as error:  # a test came to another verdict meanwhile: what is served is told by the journal
+            self.say(f"{error} Look at it with `promote status`.")
+            return self.registry.record(version)
+
+    def _send_mail(self, held: Held, record: Record | None, previous: Record | None) -> notify.Delivery:
+        if record is None:
+            return notify.Delivery(False, "", f"Version {held.intent.version} has no record any more.")
+        try:
+            pods = len(self.pods.addresses()) if self.pods else 0
+        except TrainyardError:
+            pods = 0
+        message = notify.promoted(
+            record,
+            previous,
+            who=held.intent.who,
+            reason=held.intent.reason,
+            pods=pods,
+            rollback=held.intent.action == "rollback",
+        )
+        return notify.send(self.mail, message)
+
+    def _give_up(self, held: Held, error: BaseException) -> None:
+        """Puts everything back after a failure, and adds to the error what became of it."""
+        try:
+            told = self._undo(held)
+        except TrainyardError as second:
+            told = f"Putting the earlier configuration back failed too ({second}); the next call of promote does it."
+        if isinstance(error, TrainyardError):
+            error.args = (f"{error} {told}",)
+        else:
+            self.say(told)
+
+    def _undo(self, held: Held) -> str:
+        """Puts the earlier configuration back; may be done twice. Returns a sentence about it."""
+        before = held.intent.before
+        if before is None:
+            held.release()
+            return "Nothing was changed."
+        held.change(undo=True)
+        earlier = ServingState(before.versions, before.labels)
+        now = self.registry.serving()
+        ours = _steps(earlier, held.intent.version)
+        if not any((state.versions, state.labels) == (now.versions, now.labels) for state in ours):
+            held.release()
+            return f"{self.registry.models_config()} was changed by somebody else meanwhile, so it was left as it is."
+        touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
+        # Written even when it says that already: a process that lost this promotion unnoticed may be about to write,
+        # and fails now because the generation is another.
+        self.registry.write_serving(ServingState(earlier.versions, earlier.labels, now.generation))
+        if touched:
+            self.registry.journal.append(
+                "undo",
+                held.intent.version,
+                before=held.intent.version,
+                after=earlier.stable,
+                reason=f"{held.intent.action} did not succeed",
+                who=held.intent.who,
+            )
+        held.release()
+        if not touched:
+            return "What is served was not changed."
+        what = f"version {earlier.stable} is served as before" if earlier.stable else "nothing is served, as before"
+        return f"The earlier configuration is back in place: {what}."
+
+    @contextmanager
+    def _step(self, outcome: Outcome, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        self.waiting(name)
+        yield
+        seconds = round(time.monotonic() - started, 3)
+        outcome.steps.append({"name": name, "seconds": seconds})
+        self.say(f"{name:8} {seconds:6.2f} s")
+
+
+def _steps(before: ServingState, version: int) -> list[ServingState]:
+    added = _added(before, version)
+    switched = _switched(added, before, version)
+    return [before, added, switched, _trimmed(switched)]
+
+
+def _added(before: ServingState, version: int) -> ServingState:
+    return ServingState(tuple(sorted({*before.versions, version})), dict(before.labels), before.generation)
+
+
+def _switched(added: ServingState, before: ServingState, version: int) -> ServingState:
+    labels = {**before.labels, STABLE: version}
+    if before.stable is not None:
+        labels[PREVIOUS] = before.stable
+    return ServingState(added.versions, labels, added.generation)
+
+
+def _trimmed(switched: ServingState) -> ServingState:
+    """Just the versions that have a label; an operator's own labels keep theirs."""
+    return ServingState(tuple(sorted(set(switched.labels.values()))), dict(switched.labels), switched.generation)

@@ -1,0 +1,172 @@
+"""Models appear whole, never change, and what differs from the record is named."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.errors import UsageError
+from registry import Difference, Immutable, Tampered, UnknownVersion
+from tests.registries import model_folder, open_registry, published
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_published_files_are_those_that_were_built(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    record = published(registry, tmp_path)
+    assert record.state == "candidate"
+    assert files(Path(registry.store.uri("testing/1"))) == files(tmp_path / "built-1")
+    assert set(record.files) == set(files(tmp_path / "built-1"))
+    assert not registry.verify(1)
+
+
+def test_published_version_is_never_overwritten(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    before = files(Path(registry.store.uri("testing/1")))
+    with pytest.raises(Immutable, match="never overwritten"):
+        registry.publish(1, model_folder(tmp_path / "other", b"other"))
+    with pytest.raises(Immutable, match="files never change"):
+        registry.update(1, files={})
+    assert files(Path(registry.store.uri("testing/1"))) == before
+
+
+def test_folder_under_the_number_of_an_unpublished_version_is_not_replaced(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    model_folder(Path(registry.store.uri("testing/1")), b"stranger")
+    with pytest.raises(Immutable):
+        registry.publish(1, model_folder(tmp_path / "built", b"ours"))
+    assert registry.record(1).state == "training"
+
+
+def test_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built" / "model.h5").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"saved_model\.pb"):
+        registry.publish(1, tmp_path / "built")
+
+
+def test_model_with_a_link_is_not_published(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    built = model_folder(tmp_path / "built")
+    (built / "variables" / "variables.index").unlink()
+    (built / "variables" / "variables.index").symlink_to("/etc/hostname")
+    with pytest.raises(Tampered, match=r"variables/variables\.index"):
+        registry.publish(1, built)
+    assert registry.store.manifest("testing/1") == {}
+
+
+def test_verify_lists_extra_missing_and_changed_sorted(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    folder = Path(registry.store.uri("testing/1"))
+    (folder / "zz").write_bytes(b"")
+    (folder / "aa").symlink_to("/etc/hostname")
+    os.mkfifo(folder / "pipe")
+    (folder / "linked").symlink_to(tmp_path / "built-1")
+    (folder / "saved_model.pb").unlink()
+    (folder / "variables" / "variables.index").write_bytes(b"Index")
+    assert registry.verify(1) == Difference(
+        extra=("aa", "linked", "pipe", "zz"), missing=("saved_model.pb",), changed=("variables/variables.index",)
+    )
+
+
+def test_file_replaced_by_a_link_to_the_same_bytes_is_changed(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    file = Path(registry.store.uri("testing/1/saved_model.pb"))
+    file.unlink()
+    file.symlink_to(tmp_path / "built-1" / "saved_model.pb")
+    assert registry.verify(1).changed == ("saved_model.pb",)
+
+
+def test_version_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    folder = Path(registry.store.uri("testing/1"))
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert registry.verify(1).extra == (".",)
+
+
+def test_fetched_files_are_those_that_were_published(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    target = registry.fetch(1, tmp_path / "clone")
+    assert target == tmp_path / "clone" / "1"
+    assert files(target) == files(tmp_path / "built-1")
+    assert registry.fetch(1, tmp_path / "clone") == target
+    assert [path.name for path in (tmp_path / "clone").iterdir()] == ["1"]
+
+
+def test_tampered_model_is_not_fetched(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    Path(registry.store.uri("testing/1/saved_model.pb")).write_bytes(b"evil")
+    with pytest.raises(Tampered, match=r"changed: saved_model\.pb"):
+        registry.fetch(1, tmp_path / "clone")
+    assert not (tmp_path / "clone").exists()
+
+
+def test_model_that_is_only_in_production_is_fetched_from_there(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    registry.copy_to_production(1)
+    Path(registry.store.uri("testing/1")).rename(tmp_path / "gone")
+    assert files(registry.fetch(1, tmp_path / "clone")) == files(tmp_path / "built-1")
+
+
+def test_version_still_in_training_has_nothing_to_fetch(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    with pytest.raises(UnknownVersion, match="no published files"):
+        registry.fetch(1, tmp_path / "clone")
+
+
+def test_leftovers_of_ended_processes_go_and_those_in_use_stay(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    staging = Path(registry.store.uri("records")).parent / ".staging"
+    (staging / "left").mkdir()
+    (staging / "left" / "half").write_bytes(b"x")
+    holder = (
+        "import fcntl, os, sys; f = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(f, 2); print(); sys.stdin.read()"
+    )
+    (staging / "used").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(staging / "used")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdout.readline()
+        published(registry, tmp_path)
+        assert [path.name for path in staging.iterdir()] == ["used"]
+    published(registry, tmp_path)
+    assert list(staging.iterdir()) == []
+
+
+def test_disk_full_leaves_no_version_and_no_leftovers(tmp_path: Path) -> None:
+    """A limit on the size of files fails writes as a full disk does."""
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    built = model_folder(tmp_path / "built", b"w" * 200_000)
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        try:
+            registry.publish(1, built)
+        except Exception as error:
+            os._exit(getattr(error, "exit_code", 99))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+    assert registry.record(1).state == "training"
+    assert registry.store.manifest("testing/1") == {}
+    assert registry.publish(1, built).state == "candidate"
