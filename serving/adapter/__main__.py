@@ -1,0 +1,76 @@
+"""The command: `python -m serving.adapter`."""
+
+from typing import Annotated
+
+import typer
+
+from cli import command_line, run
+from cli.errors import UsageError
+
+app = command_line(
+    "adapter",
+    "The public face of a model server: gRPC, REST and a web page that classify images.",
+    [
+        "adapter --backend 127.0.0.1:8500",
+        "adapter --backend unix:/run/model.sock --host 0.0.0.0 --grpc-port 9090 --http-port 8080",
+    ],
+)
+
+
+@app.command()
+def main(
+    backend: Annotated[
+        str, typer.Option(metavar="HOST:PORT|unix:PATH", help="gRPC address of the model server.")
+    ] = "127.0.0.1:8500",
+    model: Annotated[str | None, typer.Option(help="The model's name.  [default: trainyard.toml's]")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC; 0 for any free one.")] = 9090,
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port for REST and the page; 0 for any free one.")
+    ] = 8080,
+    max_image_mib: Annotated[float, typer.Option(min=0.001, help="Largest image, in MiB.")] = 32,
+    max_request_mib: Annotated[float, typer.Option(min=0.001, help="Largest REST request, in MiB.")] = 33,
+    max_images: Annotated[int, typer.Option(min=1, help="Images in one REST request.")] = 32,
+    max_in_flight: Annotated[int, typer.Option(min=1, help="Requests worked on at once; more are turned away.")] = 64,
+    request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
+    drain_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
+    ] = 30,
+) -> None:
+    # Imported here so that --help is instant.
+    import asyncio
+    import dataclasses
+    import logging
+
+    import imaging
+    from serving.adapter.lifecycle import Options, serve
+    from serving.adapter.limits import MEBIBYTE, Limits
+    from settings import load
+
+    if not backend.startswith("unix:") and not backend.rpartition(":")[2].isdecimal():
+        raise UsageError(f"--backend is '{backend}'; expected HOST:PORT or unix:PATH.")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    limits = Limits(
+        image=dataclasses.replace(imaging.DEFAULT, max_bytes=int(max_image_mib * MEBIBYTE)),
+        max_request_bytes=int(max_request_mib * MEBIBYTE),
+        max_images=max_images,
+        max_in_flight=max_in_flight,
+        request_timeout=request_timeout,
+    )
+    asyncio.run(
+        serve(
+            Options(
+                backend=backend,
+                model=model or load().model.name,
+                host=host,
+                grpc_port=grpc_port,
+                http_port=http_port,
+                limits=limits,
+                drain_timeout=drain_timeout,
+            )
+        )
+    )
+
+
+if __name__ == "__main__":
+    run(app)

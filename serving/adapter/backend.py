@@ -1,0 +1,187 @@
+"""The model server, as TensorFlow Serving's gRPC API."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+from google.protobuf.message import Message
+
+from serving.adapter.refusals import Fault, Overloaded, TooSlow, Unavailable, UnknownVersion
+from trainyard.wire import tensorflow_serving_pb2 as wire
+
+logger = logging.getLogger(__name__)
+
+INPUT = "pixels"
+_SERVICE = "/tensorflow.serving"
+_CHANNEL_OPTIONS = [
+    # The model server answers whatever fits in memory, and a batch of images is larger than gRPC's 4 MiB.
+    ("grpc.max_receive_message_length", -1),
+    # It sits in the same pod: a restart should be noticed within a second, and no proxy stands between.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+]
+# Seconds for a question that needs no inference.
+_QUESTION_TIMEOUT = 3.0
+
+
+class StaleVersion(Exception):
+    """The version is gone, or another model has taken its number: its description has to be asked for again."""
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """A loaded version and the side, in pixels, of the square images it takes."""
+
+    number: int
+    image_size: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One image's probabilities, by class, in the model's order."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def ranked(self) -> list[tuple[str, float]]:
+        """Classes with their probabilities, most probable first."""
+        return sorted(zip(self.labels, self.probabilities, strict=True), key=lambda pair: -pair[1])
+
+
+class Backend:
+    """Asks one model on one model server. Use as an asynchronous context manager."""
+
+    def __init__(self, address: str, model: str) -> None:
+        self.model = model
+        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._predict = self._method("PredictionService/Predict", wire.PredictResponse)
+        self._metadata = self._method("PredictionService/GetModelMetadata", wire.GetModelMetadataResponse)
+        self._status = self._method("ModelService/GetModelStatus", wire.GetModelStatusResponse)
+
+    async def __aenter__(self) -> "Backend":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channel.close()
+
+    def _method(self, name: str, response: type[Message]) -> Any:
+        return self._channel.unary_unary(
+            f"{_SERVICE}.{name}",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=response.FromString,
+        )
+
+    async def by_label(self, label: str) -> ServedVersion:
+        """The version that carries `label` now.
+
+        Raises:
+            UnknownVersion: no version carries the label, or the one that does is not loaded.
+            Unavailable, TooSlow, Fault: the model server does not answer as it should.
+        """
+        return await self._describe(wire.ModelSpec(name=self.model, version_label=label), f"labelled '{label}'")
+
+    async def by_number(self, version: int) -> ServedVersion:
+        """Version `version`; raises as `by_label` does."""
+        spec = wire.ModelSpec(name=self.model)
+        spec.version.value = version
+        return await self._describe(spec, str(version))
+
+    async def _describe(self, spec: wire.ModelSpec, which: str) -> ServedVersion:
+        request = wire.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        try:
+            response = await self._metadata(request, timeout=_QUESTION_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            # TensorFlow Serving calls an unknown label INVALID_ARGUMENT, an unknown version NOT_FOUND.
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                raise UnknownVersion(f"Model '{self.model}' has no version {which} loaded.") from None
+            raise _refusal(error) from None
+        signatures = wire.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(signatures)
+        shape = signatures.signature_def["serving_default"].inputs[INPUT].tensor_shape
+        sides = [dimension.size for dimension in shape.dim[1:3]]
+        number = response.model_spec.version.value
+        if len(shape.dim) != 4 or sides[0] != sides[1] or sides[0] < 1 or shape.dim[3].size != 1:
+            logger.error("Version %d of '%s' does not take pixels [N,H,H,1]: %s", number, self.model, signatures)
+            raise Fault(f"Version {number} of model '{self.model}' does not take square gray images.")
+        return ServedVersion(number, sides[0])
+
+    async def states(self) -> list[wire.ModelVersionStatus]:
+        """Every version the model server knows of, by number; empty when it knows none."""
+        request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(name=self.model))
+        try:
+            response = await self._status(request, timeout=_QUESTION_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                return []
+            raise _refusal(error) from None
+        return sorted(response.model_version_status, key=lambda status: status.version)
+
+    async def predict(self, version: ServedVersion, images: Sequence[np.ndarray], timeout: float) -> list[Scores]:
+        """One answer an image, in order; `images` are uint8 [size, size, 1] each, `timeout` is in seconds.
+
+        Raises:
+            StaleVersion: `version` is not served any more, or not as it is described.
+            Unavailable, Overloaded, TooSlow, Fault: the model server does not answer as it should.
+        """
+        pixels = np.stack(images)
+        request = wire.PredictRequest()
+        request.model_spec.name = self.model
+        request.model_spec.version.value = version.number
+        tensor = request.inputs[INPUT]
+        tensor.dtype = wire.DT_UINT8
+        tensor.tensor_content = pixels.tobytes()
+        for side in pixels.shape:
+            tensor.tensor_shape.dim.add(size=side)
+        try:
+            response = await self._predict(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                logger.info("Version %d is stale: %s", version.number, error.details())
+                raise StaleVersion from None
+            raise _refusal(error) from None
+        return _scores(response, len(images))
+
+
+def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:
+    probabilities = response.outputs["probabilities"]
+    labels = response.outputs["labels"].string_val
+    # Typed values by default, raw ones with --enable_serialization_as_tensor_content.
+    values = np.array(probabilities.float_val, np.float32)
+    if not len(values):
+        values = np.frombuffer(probabilities.tensor_content, "<f4")
+    if not len(values) or len(values) != len(labels) or len(values) % images:
+        logger.error("Unexpected outputs: %d probabilities, %d labels, %d images", len(values), len(labels), images)
+        raise Fault("The model's answer has the wrong shape.")
+    if not np.isfinite(values).all():
+        logger.error("The model answered %s", values)
+        raise Fault("The model's answer is not a number.")
+    classes = len(values) // images
+    names = [label.decode("utf-8", "replace") for label in labels]
+    return [
+        Scores(tuple(names[start : start + classes]), tuple(values[start : start + classes].tolist()))
+        for start in range(0, len(values), classes)
+    ]
+
+
+def _refusal(error: grpc.aio.AioRpcError) -> Exception:
+    """What to tell the client; the model server's own words (paths, shapes) go to the log alone."""
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE if "queue" in (error.details() or ""):
+            # A full batching queue is UNAVAILABLE in TensorFlow Serving.
+            return Overloaded("The model server has too many requests waiting; try again shortly.")
+        case grpc.StatusCode.UNAVAILABLE:
+            return Unavailable("The model server can't be reached; try again shortly.")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded("The model server has too many requests waiting; try again shortly.")
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return TooSlow("The model server did not answer in time.")
+        case grpc.StatusCode.CANCELLED:
+            return Unavailable("The model server went away during the request; try again shortly.")
+    logger.error("The model server answered %s: %s", error.code(), error.details())
+    return Fault("The model server failed on this request.")

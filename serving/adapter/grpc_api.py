@@ -1,0 +1,190 @@
+"""The gRPC face: trainyard.v1.Classifier with health and reflection."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from serving.adapter.limits import MEBIBYTE
+from serving.adapter.predictor import Choice
+from serving.adapter.refusals import Refusal, TooSlow, Unavailable
+from serving.adapter.service import Service, refusing
+from trainyard.v1 import classifier_pb2 as api
+from trainyard.v1 import classifier_pb2_grpc
+from trainyard.wire import tensorflow_serving_pb2 as wire
+
+NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
+# Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a
+# whole stream.
+_MESSAGE_SLACK = 4 * MEBIBYTE
+
+
+class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
+    """trainyard.v1.Classifier on a Service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def Classify(self, request: api.ClassifyRequest, context: grpc.aio.ServicerContext) -> api.ClassifyResponse:
+        try:
+            return await self._classify("Classify", request, context.time_remaining())
+        except Refusal as refusal:
+            await _abort(context, refusal)
+
+    async def ClassifyStream(
+        self, requests: AsyncIterator[api.ClassifyStreamRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[api.ClassifyStreamResponse]:
+        """Answers in the order they are ready; reads no further than the images being worked on."""
+        try:
+            with refusing(), self._service.admission.enter():
+                async for response in self._answers(requests):
+                    yield response
+        except Refusal as refusal:
+            await _abort(context, refusal)
+
+    async def GetModel(self, _: api.GetModelRequest, context: grpc.aio.ServicerContext) -> api.GetModelResponse:
+        try:
+            served = await self._service.describe("GetModel")
+        except Refusal as refusal:
+            await _abort(context, refusal)
+        return api.GetModelResponse(
+            model=served.name,
+            versions=[
+                api.ModelVersion(
+                    version=status.version,
+                    state=wire.ModelVersionStatus.State.Name(status.state),
+                    error=status.status.error_message,
+                )
+                for status in served.versions
+            ],
+            version_labels=served.version_labels,
+            labels=served.labels,
+            image_size=served.image_size,
+        )
+
+    async def _classify(
+        self, method: str, request: api.ClassifyRequest, seconds: float | None = None
+    ) -> api.ClassifyResponse:
+        async def read() -> tuple[Sequence[bytes | Refusal], Choice]:
+            chosen = request.WhichOneof("version_choice")
+            return [request.image], Choice(
+                version=request.version if chosen == "version" else None,
+                label=request.version_label if chosen == "version_label" else None,
+            )
+
+        in_stream = method == "ClassifyStream"
+        answer = await self._service.classify(method, read, seconds, has_place=in_stream)
+        (outcome,) = answer.outcomes
+        if isinstance(outcome, Refusal):
+            raise outcome
+        ranked = outcome.ranked()
+        return api.ClassifyResponse(
+            label=ranked[0][0],
+            scores=[api.ClassScore(label=label, probability=probability) for label, probability in ranked],
+            model=self._service.predictor.model,
+            version=answer.version,
+        )
+
+    async def _answers(
+        self, requests: AsyncIterator[api.ClassifyStreamRequest]
+    ) -> AsyncIterator[api.ClassifyStreamResponse]:
+        limits = self._service.limits
+        incoming = aiter(requests)
+        draining = asyncio.create_task(self._service.admission.draining.wait())
+        reading: asyncio.Task[api.ClassifyStreamRequest | None] | None = asyncio.create_task(_next(incoming))
+        working: set[asyncio.Task[api.ClassifyStreamResponse]] = set()
+        try:
+            while reading or working:
+                # With all hands full nothing is read, and the network makes the sender wait.
+                waiting: set[asyncio.Task[Any]] = {*working}
+                if reading and len(working) < limits.stream_concurrency:
+                    waiting |= {draining, reading}
+                done, _ = await asyncio.wait(
+                    waiting, timeout=limits.stream_idle_timeout, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    raise TooSlow(f"No image arrived for {limits.stream_idle_timeout:g} seconds.")
+                for answered in done & working:
+                    working.remove(answered)
+                    yield answered.result()
+                if reading in done:
+                    message = reading.result()
+                    if message is not None:
+                        working.add(asyncio.create_task(self._streamed(message)))
+                    reading = asyncio.create_task(_next(incoming)) if message is not None else None
+                elif draining in done and reading:
+                    reading.cancel()
+                    reading = None
+            if draining.done():
+                raise Unavailable("The adapter is shutting down; send what got no answer to another one.")
+        finally:
+            for task in (draining, reading, *working):
+                if task:
+                    task.cancel()
+
+    async def _streamed(self, message: api.ClassifyStreamRequest) -> api.ClassifyStreamResponse:
+        try:
+            return api.ClassifyStreamResponse(
+                id=message.id, response=await self._classify("ClassifyStream", message.request)
+            )
+        except Refusal as refusal:
+            error = api.Error(code=refusal.code.value[0], message=str(refusal))
+            return api.ClassifyStreamResponse(id=message.id, error=error)
+
+
+async def _next(
+    messages: AsyncIterator[api.ClassifyStreamRequest],
+) -> api.ClassifyStreamRequest | None:
+    return await anext(messages, None)
+
+
+async def _abort(context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+    # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
+    pushback = -1 if refusal.retry_after is None else refusal.retry_after * 1000
+    await context.abort(refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)),))
+    raise AssertionError("abort always raises")
+
+
+class GrpcServer:
+    """The gRPC server with its three services."""
+
+    def __init__(self, service: Service) -> None:
+        options = [
+            # Two adapters on one port would each get a part of the requests, and nobody would know.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", service.limits.image.max_bytes + _MESSAGE_SLACK),
+            # Notices a client that vanished without a word.
+            ("grpc.keepalive_time_ms", 60_000),
+        ]
+        self._server = grpc.aio.server(options=options)
+        self._health = health.aio.HealthServicer()
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(service), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+
+    def bind(self, address: str) -> int:
+        """Take the port in `address` (0: any free one) and return it.
+
+        Raises:
+            OSError: the port can't be had.
+        """
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+
+    async def start(self) -> None:
+        await self.tell_health(False)
+        await self._server.start()
+
+    async def tell_health(self, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", NAME):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        await self._server.stop(grace)

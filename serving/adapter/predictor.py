@@ -1,0 +1,190 @@
+"""From image bytes to classes: what gRPC and REST have in common."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+import imaging
+from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion
+from serving.adapter.limits import Limits
+from serving.adapter.refusals import (
+    BadImage,
+    BadRequest,
+    HugeImage,
+    Overloaded,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    UnknownFormat,
+    UnknownVersion,
+)
+from serving.adapter.stable import StableVersion
+from trainyard.wire import tensorflow_serving_pb2 as wire
+
+STABLE = "stable"
+# What a promotion leaves behind, for a rollback.
+PREVIOUS = "previous"
+_MAX_LABEL_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which version is to answer: a number, a label, or (neither) the stable one."""
+
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and self.label is not None:
+            raise BadRequest("Choose a version or a version label, not both.")
+        if self.version is not None and not 0 < self.version < 2**63:
+            raise BadRequest(f"Expected a version of 1 or more. Received: {self.version}.")
+        if self.label is not None and not 0 < len(self.label) <= _MAX_LABEL_CHARACTERS:
+            raise BadRequest(f"Expected a version label of 1 to {_MAX_LABEL_CHARACTERS} characters.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one version says of some images: scores, or why there are none, for each."""
+
+    version: int
+    outcomes: list[Scores | Refusal]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What is being served at one moment."""
+
+    name: str
+    versions: list[wire.ModelVersionStatus]
+    version_labels: dict[str, int]
+    labels: tuple[str, ...]
+    image_size: int
+
+
+class Predictor:
+    """Decodes images and has them classified, by the stable version unless another is chosen."""
+
+    def __init__(self, backend: Backend, limits: Limits) -> None:
+        self.model = backend.model
+        self.limits = limits
+        self.stable = StableVersion(self._ask_stable)
+        self._backend = backend
+        self._described: dict[int, ServedVersion] = {}
+        self._labels: dict[int, tuple[str, ...]] = {}
+        # Pillow lets go of the interpreter's lock while it decodes.
+        self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def classify(self, images: Sequence[bytes | Refusal], choice: Choice) -> Answer:
+        """Classify `images`, all by the same version; a bad image, or one that is a Refusal already, fails alone.
+
+        Raises:
+            Refusal: none of them can be answered.
+        """
+        version = await self._resolve(choice)
+        pixels = await self._decode(images, version.image_size)
+        try:
+            return await self._predict(version, pixels)
+        except StaleVersion:
+            # A rollover took the version away between the two calls. Who asked for a number gets that number or none.
+            self._described.pop(version.number, None)
+            moved = await self._resolve(choice, again=True)
+        if moved.image_size != version.image_size:
+            pixels = await self._decode(images, moved.image_size)
+        try:
+            return await self._predict(moved, pixels)
+        except StaleVersion:
+            raise Unavailable("The model is being replaced right now; try again shortly.") from None
+
+    async def describe(self) -> ServedModel:
+        """What is being served, asked of the model server now."""
+        states, labelled = await asyncio.gather(self._backend.states(), self._labelled())
+        stable = labelled.get(STABLE)
+        if stable and stable.number not in self._labels:
+            # A model server does not tell class names: an answer on a blank image does.
+            blank = np.zeros((stable.image_size, stable.image_size, 1), np.uint8)
+            try:
+                await self._predict(stable, [blank])
+            except StaleVersion:
+                raise Unavailable("The model is being replaced right now; try again shortly.") from None
+        known = {state.version for state in states}
+        for forgotten in [number for number in self._labels if number not in known]:
+            del self._labels[forgotten]
+        return ServedModel(
+            name=self.model,
+            versions=states,
+            version_labels={label: version.number for label, version in labelled.items()},
+            labels=self._labels.get(stable.number, ()) if stable else (),
+            image_size=stable.image_size if stable else 0,
+        )
+
+    async def _labelled(self) -> dict[str, ServedVersion]:
+        async def ask(label: str) -> ServedVersion | None:
+            try:
+                return await (self.stable.fresh() if label == STABLE else self._backend.by_label(label))
+            except (UnknownVersion, _NoStable):
+                return None
+
+        found = await asyncio.gather(ask(STABLE), ask(PREVIOUS))
+        return {label: version for label, version in zip((STABLE, PREVIOUS), found, strict=True) if version}
+
+    async def _ask_stable(self) -> ServedVersion:
+        try:
+            return await self._backend.by_label(STABLE)
+        except UnknownVersion:
+            # Nobody asked for a version by name, so it is not the request that is wrong.
+            raise _NoStable(f"Model '{self.model}' has no version labelled '{STABLE}' loaded yet.") from None
+
+    async def _resolve(self, choice: Choice, again: bool = False) -> ServedVersion:
+        if choice.version is not None:
+            if choice.version not in self._described:
+                self._described[choice.version] = await self._backend.by_number(choice.version)
+            return self._described[choice.version]
+        if choice.label is not None and choice.label != STABLE:
+            return await self._backend.by_label(choice.label)
+        return await (self.stable.fresh() if again else self.stable.current())
+
+    async def _decode(self, images: Sequence[bytes | Refusal], size: int) -> list[np.ndarray | Refusal]:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(
+            *(loop.run_in_executor(self._threads, _decode, data, size, self.limits.image) for data in images)
+        )
+
+    async def _predict(self, version: ServedVersion, pixels: Sequence[np.ndarray | Refusal]) -> Answer:
+        good = [image for image in pixels if not isinstance(image, Refusal)]
+        # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
+        scores = iter(await self._backend.predict(version, good, self.limits.request_timeout) if good else ())
+        outcomes = [image if isinstance(image, Refusal) else next(scores) for image in pixels]
+        for outcome in outcomes:
+            if isinstance(outcome, Scores):
+                self._labels[version.number] = outcome.labels
+                break
+        return Answer(version.number, outcomes)
+
+
+class _NoStable(Unavailable):
+    pass
+
+
+def _decode(data: bytes | Refusal, size: int, limits: imaging.Limits) -> np.ndarray | Refusal:
+    if isinstance(data, Refusal):
+        return data
+    if len(data) > limits.max_bytes:
+        return TooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
+    try:
+        return imaging.canonical(data, size, limits)
+    except imaging.UnsupportedFormat as error:
+        return UnknownFormat(str(error))
+    except imaging.ImageTooLarge as error:
+        return HugeImage(str(error))
+    except imaging.ImageError as error:
+        return BadImage(str(error))
+    except MemoryError:
+        return Overloaded("There is no memory left to decode the image; try again shortly.")

@@ -1,0 +1,66 @@
+"""Errors over HTTP: problem documents (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from serving.adapter.refusals import Fault, Refusal
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Why there is no answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(refusal: Refusal) -> Problem:
+    return Problem(
+        type=f"urn:trainyard:problem:{refusal.kind}", title=refusal.title, status=refusal.status, detail=str(refusal)
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+
+    def refused(_: Request, refusal: Refusal) -> JSONResponse:
+        headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+        return _response(problem(refusal), headers)
+
+    def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        detail = {
+            404: f"There is nothing at {request.url.path}; /docs lists what there is.",
+            405: f"{request.url.path} does not take {request.method}.",
+        }.get(error.status_code, str(error.detail))
+        about = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
+        return _response(about, error.headers)
+
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"])
+        about = Problem(
+            type="about:blank", title=HTTPStatus(422).phrase, status=422, detail=f"The {where}: {first['msg']}."
+        )
+        return _response(about)
+
+    def failed(_: Request, error: Exception) -> JSONResponse:
+        return _response(problem(Fault("The adapter failed on this request.")))
+
+    app.add_exception_handler(Refusal, refused)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, failed)
+
+
+def _response(about: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(about.model_dump(), about.status, headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,96 @@
+"""Why a request is not answered, the same for gRPC and REST.
+
+Refusal
+├── BadRequest         INVALID_ARGUMENT    400  the request is malformed
+│   ├── BadImage       INVALID_ARGUMENT    422  the bytes are no picture the model can take
+│   ├── UnknownFormat  INVALID_ARGUMENT    415  a picture or a body, but of a kind that is not read here
+│   └── HugeImage      INVALID_ARGUMENT    413  more pixels than are decoded
+├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
+├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
+├── Overloaded         RESOURCE_EXHAUSTED  503  too many requests at once; retry_after says when to come back
+├── Unavailable        UNAVAILABLE         503  no model server, no stable version, or shutting down
+├── TooSlow            DEADLINE_EXCEEDED   504  the answer took too long
+└── Fault              INTERNAL            500  our own mistake or the model's; the log has the details
+
+str() of each is shown to whoever asked: it never holds an internal address, path or traceback.
+"""
+
+import grpc
+
+
+class Refusal(Exception):
+    """A request that gets no answer, and why, in one sentence."""
+
+    code = grpc.StatusCode.INTERNAL
+    status = 500  # of HTTP
+    title = "The adapter failed"
+    # The last part of the problem document's type; a stable name for programs.
+    kind = "fault"
+    # Seconds after which the same request may succeed; None if it never will, or nobody can tell.
+    retry_after: int | None = None
+
+
+class BadRequest(Refusal):
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    status = 400
+    title = "The request is malformed"
+    kind = "bad-request"
+
+
+class BadImage(BadRequest):
+    status = 422
+    title = "The image can't be read"
+    kind = "bad-image"
+
+
+class UnknownFormat(BadRequest):
+    status = 415
+    title = "The format is not supported"
+    kind = "unsupported-format"
+
+
+class HugeImage(BadRequest):
+    status = 413
+    title = "The image is too large"
+    kind = "image-too-large"
+
+
+class TooLarge(Refusal):
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = 413
+    title = "The request is too large"
+    kind = "request-too-large"
+
+
+class UnknownVersion(Refusal):
+    code = grpc.StatusCode.NOT_FOUND
+    status = 404
+    title = "The version is not being served"
+    kind = "unknown-version"
+
+
+class Overloaded(Refusal):
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = 503
+    title = "Too many requests at once"
+    kind = "overloaded"
+    retry_after = 1
+
+
+class Unavailable(Refusal):
+    code = grpc.StatusCode.UNAVAILABLE
+    status = 503
+    title = "The model is not available"
+    kind = "unavailable"
+    retry_after = 2
+
+
+class TooSlow(Refusal):
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    status = 504
+    title = "The answer took too long"
+    kind = "deadline-exceeded"
+
+
+class Fault(Refusal):
+    pass

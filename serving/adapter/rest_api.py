@@ -1,0 +1,202 @@
+"""The REST face: classification, the model, health and metrics."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
+
+from serving.adapter import pages, problems
+from serving.adapter.backend import Scores
+from serving.adapter.body import JsonBody, Upload, read_uploads
+from serving.adapter.predictor import Choice
+from serving.adapter.problems import Problem, problem
+from serving.adapter.refusals import Refusal
+from serving.adapter.service import Service
+from trainyard.wire import tensorflow_serving_pb2 as wire
+
+_MAX_VERSION = 2**63 - 1
+
+
+class Classified(BaseModel):
+    """What the model says of one image."""
+
+    index: int = Field(description="Place of the image in the request, from 0.")
+    name: str | None = Field(description="The file's name, if one was sent.")
+    label: str = Field(description="The most probable class.")
+    scores: dict[str, float] = Field(description="Every class with its probability, most probable first.")
+    version: int = Field(description="The model version that answered.")
+
+
+class Failed(BaseModel):
+    """Why one image among several has no answer."""
+
+    index: int = Field(description="Place of the image in the request, from 0.")
+    name: str | None = Field(description="The file's name, if one was sent.")
+    error: Problem
+
+
+class Classification(BaseModel):
+    """Answers in the order of the images, all by the same version of the model."""
+
+    model: str
+    version: int = Field(description="The model version that answered.")
+    results: list[Classified | Failed]
+
+
+class Version(BaseModel):
+    version: int
+    state: str = Field(description="START, LOADING, AVAILABLE, UNLOADING or END.")
+    error: str = Field(description="Empty, or why the version could not be loaded.")
+
+
+class Model(BaseModel):
+    """What is being served, asked of the model server at the time of the request."""
+
+    model: str
+    versions: list[Version]
+    version_labels: dict[str, int] = Field(description='"stable" and, after a second promotion, "previous".')
+    labels: list[str] = Field(description="Classes of the stable version, in the model's order.")
+    image_size: int = Field(description="Height and width in pixels of the stable version's input; 0 without one.")
+
+
+class Ready(BaseModel):
+    status: str
+    version: int
+
+
+class Live(BaseModel):
+    status: str
+
+
+def create_app(service: Service) -> FastAPI:
+    """The REST interface of `service`, with the page at /."""
+    model = service.predictor.model
+    app = FastAPI(
+        title="Trainyard classifier",
+        summary=f"Classifies images with the model '{model}'.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    problems.install(app)
+    pages.install(app)
+
+    @app.post(
+        "/v1/classify",
+        summary="Classify one image or several",
+        response_model=Classification,
+        responses=_problems(400, 404, 413, 415, 422, 500, 503, 504),
+        openapi_extra={"requestBody": _request_body(service.limits.max_images)},
+    )
+    async def classify(
+        request: Request,
+        version: Annotated[
+            int | None, Query(ge=1, le=_MAX_VERSION, description="Ask this version instead of the stable one.")
+        ] = None,
+        version_label: Annotated[
+            str | None, Query(min_length=1, max_length=200, description="Ask the version with this label.")
+        ] = None,
+    ) -> Classification:
+        """The image's bytes as the body, files in a form, or base64 in JSON. One bad image among several fails alone;
+        a single bad one makes the whole answer a problem document."""
+        uploads: Sequence[Upload] = []
+
+        async def read() -> tuple[list[bytes | Refusal], Choice]:
+            nonlocal uploads
+            choice = Choice(version, version_label)
+            uploads = await read_uploads(request, service.limits)
+            return [upload.data for upload in uploads], choice
+
+        answer = await service.classify("POST /v1/classify", read)
+        if len(answer.outcomes) == 1 and isinstance(answer.outcomes[0], Refusal):
+            raise answer.outcomes[0]
+        return Classification(
+            model=model,
+            version=answer.version,
+            results=[
+                _result(index, upload, outcome, answer.version)
+                for index, (upload, outcome) in enumerate(zip(uploads, answer.outcomes, strict=True))
+            ],
+        )
+
+    @app.get("/v1/model", summary="What is being served", responses=_problems(500, 503, 504))
+    async def served_model() -> Model:
+        served = await service.describe("GET /v1/model")
+        return Model(
+            model=served.name,
+            versions=[
+                Version(
+                    version=status.version,
+                    state=wire.ModelVersionStatus.State.Name(status.state),
+                    error=status.status.error_message,
+                )
+                for status in served.versions
+            ],
+            version_labels=served.version_labels,
+            labels=list(served.labels),
+            image_size=served.image_size,
+        )
+
+    @app.get("/livez", summary="Whether the adapter runs")
+    async def livez() -> Live:
+        return Live(status="alive")
+
+    @app.get("/readyz", summary="Whether the stable version can answer", responses=_problems(500, 503, 504))
+    async def readyz() -> Ready:
+        return Ready(status="ready", version=await service.ready())
+
+    @app.get(
+        "/metrics",
+        summary="Counters and latencies for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _result(index: int, upload: Upload, outcome: Scores | Refusal, version: int) -> Classified | Failed:
+    if isinstance(outcome, Refusal):
+        return Failed(index=index, name=upload.name, error=problem(outcome))
+    ranked = outcome.ranked()
+    scores = {label: _shortest(probability) for label, probability in ranked}
+    return Classified(index=index, name=upload.name, label=ranked[0][0], scores=scores, version=version)
+
+
+def _shortest(value: float) -> float:
+    """The shortest decimal that stands for the same float32: 0.1 rather than 0.10000000149011612."""
+    return float(np.format_float_positional(np.float32(value)))
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {
+            "description": "A problem document (RFC 9457)",
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def _request_body(max_images: int) -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1, "maxItems": max_images}
+    form = {"type": "object", "properties": {"images": files}, "required": ["images"]}
+    json_body = JsonBody.model_json_schema()
+    json_body["properties"]["images"] |= {"minItems": 1, "maxItems": max_images}
+    json_body["properties"]["images"]["items"]["contentEncoding"] = "base64"
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": form},
+            "image/png": binary,
+            "image/jpeg": binary,
+            "application/json": {"schema": json_body},
+        },
+    }

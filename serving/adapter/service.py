@@ -1,0 +1,79 @@
+"""One request, as both faces run it: let in, timed, counted, answered or refused."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from serving.adapter.admission import Admission
+from serving.adapter.limits import Limits
+from serving.adapter.metrics import Metrics
+from serving.adapter.predictor import Answer, Choice, Predictor, ServedModel
+from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
+
+logger = logging.getLogger(__name__)
+
+Read = Callable[[], Awaitable[tuple[Sequence[bytes | Refusal], Choice]]]
+
+
+class Service:
+    """What gRPC and REST share: the predictor behind limits, deadlines and metrics. Raises Refusals alone."""
+
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+        self.limits = limits
+        self.predictor = predictor
+        self.admission = Admission(limits.max_in_flight)
+        self.metrics = Metrics(self.admission)
+
+    async def classify(self, method: str, read: Read, seconds: float | None = None, has_place: bool = False) -> Answer:
+        """The answer for the images that `read` gives, which is called only once the request is let in.
+
+        `method` is the name it is counted under, `seconds` the time the caller will wait, if it said so. A request
+        that `has_place` is part of one that was let in before.
+        """
+        timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)
+        place = nullcontext() if has_place else self.admission.enter()
+        with self.metrics.request(method) as observed, refusing():
+            with place:
+                async with asyncio.timeout(timeout):
+                    images, choice = await read()
+                    answer = await self.predictor.classify(images, choice)
+            self.metrics.answered(observed, answer)
+        return answer
+
+    async def describe(self, method: str) -> ServedModel:
+        """What is being served, asked of the model server now. Promotion relies on it, so it is never shed."""
+        with self.metrics.request(method), refusing():
+            async with asyncio.timeout(self.limits.request_timeout):
+                return await self.predictor.describe()
+
+    async def ready(self) -> int:
+        """The stable version, which is loaded right now.
+
+        Raises:
+            Unavailable: there is none, the model server can't be asked, or the adapter is shutting down.
+        """
+        if self.admission.draining.is_set():
+            raise Unavailable("The adapter is shutting down.")
+        with refusing():
+            try:
+                version = (await self.predictor.stable.fresh()).number
+            except Refusal:
+                self.metrics.stable(0)
+                raise
+        self.metrics.stable(version)
+        return version
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turns whatever goes wrong inside into a Refusal, whose text can be shown to anybody."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except TimeoutError:
+        raise TooSlow("The request took too long; try again, or send fewer or smaller images.") from None
+    except Exception:
+        logger.exception("A request failed")
+        raise Fault("The adapter failed on this request.") from None

@@ -1,0 +1,96 @@
+"""The command: `python -m serving.client classify IMAGE…`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import command_line, print_json, progress_console, run
+from cli.errors import DataRefused, InfrastructureError, UsageError
+
+app = command_line(
+    "client",
+    "Ask a running adapter to classify images, or what it serves.",
+    [
+        "client classify scan.png",
+        "client classify folder/ --address models.example.com:9090 --json",
+        "client model",
+    ],
+)
+
+_Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="gRPC address of the adapter.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+_Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for each answer.")]
+_DEFAULT_ADDRESS = "127.0.0.1:9090"
+
+
+@app.command()
+def classify(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="PNG or JPEG files, or folders of them.")],
+    address: _Address = _DEFAULT_ADDRESS,
+    version: Annotated[int | None, typer.Option(min=1, help="Ask this version instead of the stable one.")] = None,
+    version_label: Annotated[str | None, typer.Option(help="Ask the version with this label.")] = None,
+    as_json: _Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a table with a row per file and a column per class.")
+    ] = False,
+    timeout: _Timeout = 10,
+) -> None:
+    """Classify images. Files that can't be classified are listed with the reason, and make the exit code 4."""
+    # Imported here so that --help is instant.
+    from serving.client import report
+    from serving.client.client import Client
+    from serving.client.errors import Unavailable
+    from serving.client.files import classify_all, expand
+
+    if as_json and as_csv:
+        raise UsageError("Choose --json or --csv, not both.")
+    if version is not None and version_label is not None:
+        raise UsageError("Choose --version or --version-label, not both.")
+    if version_label == "":
+        raise UsageError("--version-label is empty; name a label, such as stable or previous.")
+    files = expand(images)
+    if not files:
+        raise DataRefused(f"There is no PNG or JPEG file in {', '.join(map(str, images))}.")
+    with Client(address) as client:
+        try:
+            outcomes = report.with_progress(
+                classify_all(files, lambda image: client.classify(image, version, version_label, timeout)),
+                len(files),
+                progress_console(),
+            )
+        except Unavailable as error:
+            raise InfrastructureError(str(error)) from None
+    if as_json:
+        print_json([outcome.as_json() for outcome in outcomes])
+    elif as_csv:
+        report.write_csv(outcomes)
+    else:
+        report.show(outcomes)
+    failed = [outcome for outcome in outcomes if outcome.prediction is None]
+    if failed:
+        raise DataRefused(f"{len(failed)} of {len(outcomes)} files could not be classified.")
+
+
+@app.command()
+def model(address: _Address = _DEFAULT_ADDRESS, as_json: _Json = False, timeout: _Timeout = 10) -> None:
+    """Show which versions an adapter serves."""
+    import dataclasses
+
+    from serving.client import report
+    from serving.client.client import Client
+    from serving.client.errors import ClientError
+
+    with Client(address) as client:
+        try:
+            served = client.model(timeout)
+        except ClientError as error:
+            raise InfrastructureError(str(error)) from None
+    if as_json:
+        print_json(dataclasses.asdict(served))
+    else:
+        report.show_model(served)
+
+
+if __name__ == "__main__":
+    run(app)

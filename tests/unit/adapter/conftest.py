@@ -1,0 +1,34 @@
+import contextlib
+from collections.abc import Iterator
+
+import grpc
+import httpx
+import pytest
+
+from tests.unit.adapter.fakes import Adapter, FakeModelServer, adapter
+from trainyard.v1 import classifier_pb2_grpc
+
+
+@pytest.fixture
+def model_server() -> Iterator[FakeModelServer]:
+    with FakeModelServer().serving() as server:
+        yield server
+
+
+@pytest.fixture
+def served(model_server: FakeModelServer) -> Iterator[Adapter]:
+    """An adapter before `model_server`, with the default limits."""
+    with adapter(f"127.0.0.1:{model_server.port}") as it:
+        yield it
+
+
+@pytest.fixture
+def rest(served: Adapter) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.http, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def stub(served: Adapter) -> Iterator[classifier_pb2_grpc.ClassifierStub]:
+    with contextlib.closing(grpc.insecure_channel(served.grpc)) as channel:
+        yield classifier_pb2_grpc.ClassifierStub(channel)

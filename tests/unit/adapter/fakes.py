@@ -1,0 +1,182 @@
+"""A model server that does as it is told, and an adapter in this process, so that every case can be brought about."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+import numpy as np
+
+from serving.adapter.lifecycle import Options, Ports, running
+from serving.adapter.limits import Limits
+from trainyard.wire import tensorflow_serving_pb2 as wire
+
+MODEL = "chest-xray"
+LABELS = ("COVID", "Normal", "Pneumonia")
+
+
+@dataclass(frozen=True)
+class FakeVersion:
+    image_size: int = 8
+    labels: tuple[str, ...] = LABELS
+
+
+def brightness(pixels: np.ndarray, classes: int) -> np.ndarray:
+    """What a FakeVersion answers: [N, classes], the first class as probable as the image is bright."""
+    bright = pixels.reshape(len(pixels), -1).mean(axis=1) / 255
+    rest = np.repeat((1 - bright)[:, None] / (classes - 1), classes - 1, axis=1)
+    return np.concatenate([bright[:, None], rest], axis=1).astype(np.float32)
+
+
+@dataclass
+class FakeModelServer:
+    """TensorFlow Serving's answers, word for word where the adapter depends on them, for versions set by a test."""
+
+    versions: dict[int, FakeVersion] = field(default_factory=lambda: {1: FakeVersion()})
+    labels: dict[str, int] = field(default_factory=lambda: {"stable": 1})
+    # The RPCs that came in, with the version they named; 0 for none.
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    # Called first by every RPC, to wait or to fail.
+    before: Callable[[str, grpc.ServicerContext], None] = lambda method, context: None
+    port: int = 0
+
+    def predict(self, request: wire.PredictRequest, context: grpc.ServicerContext) -> wire.PredictResponse:
+        number = self._begin("Predict", request.model_spec, context)
+        version = self.versions[number]
+        tensor = request.inputs["pixels"]
+        shape = [dimension.size for dimension in tensor.tensor_shape.dim]
+        if shape[1:] != [version.image_size, version.image_size, 1] or tensor.dtype != wire.DT_UINT8:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong shape: {shape}")
+        pixels = np.frombuffer(tensor.tensor_content, np.uint8).reshape(shape)
+        response = wire.PredictResponse()
+        response.model_spec.version.value = number
+        response.outputs["probabilities"].float_val.extend(brightness(pixels, len(version.labels)).ravel())
+        response.outputs["labels"].string_val.extend([label.encode() for label in version.labels] * shape[0])
+        return response
+
+    def metadata(
+        self, request: wire.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> wire.GetModelMetadataResponse:
+        number = self._begin("GetModelMetadata", request.model_spec, context)
+        signatures = wire.SignatureDefMap()
+        pixels = signatures.signature_def["serving_default"].inputs["pixels"]
+        size = self.versions[number].image_size
+        for side in (-1, size, size, 1):
+            pixels.tensor_shape.dim.add(size=side)
+        response = wire.GetModelMetadataResponse(model_spec=wire.ModelSpec(name=MODEL))
+        response.model_spec.version.value = number
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    def status(self, request: wire.GetModelStatusRequest, context: grpc.ServicerContext) -> wire.GetModelStatusResponse:
+        self.calls.append(("GetModelStatus", 0))
+        self.before("GetModelStatus", context)
+        if request.model_spec.name != MODEL or not self.versions:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {request.model_spec.name}")
+        available = wire.ModelVersionStatus.AVAILABLE
+        return wire.GetModelStatusResponse(
+            model_version_status=[wire.ModelVersionStatus(version=n, state=available) for n in self.versions]
+        )
+
+    def _begin(self, method: str, spec: wire.ModelSpec, context: grpc.ServicerContext) -> int:
+        self.calls.append((method, spec.version.value))
+        self.before(method, context)
+        number = spec.version.value
+        if spec.WhichOneof("version_choice") == "version_label":
+            if spec.version_label not in self.labels:
+                label = spec.version_label
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
+            number = self.labels[spec.version_label]
+        if spec.name != MODEL or number not in self.versions:
+            details = f"Servable not found for request: Specific({spec.name}, {number})"
+            context.abort(grpc.StatusCode.NOT_FOUND, details)
+        return number
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator["FakeModelServer"]:
+        server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
+        predict = _handler(lambda *call: self.predict(*call), wire.PredictRequest)
+        metadata = _handler(lambda *call: self.metadata(*call), wire.GetModelMetadataRequest)
+        status = _handler(lambda *call: self.status(*call), wire.GetModelStatusRequest)
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    "tensorflow.serving.PredictionService", {"Predict": predict, "GetModelMetadata": metadata}
+                ),
+                grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", {"GetModelStatus": status}),
+            )
+        )
+        self.port = server.add_insecure_port(f"127.0.0.1:{port}")
+        server.start()
+        try:
+            yield self
+        finally:
+            server.stop(None).wait()
+
+
+def _handler(method: Callable[[Any, grpc.ServicerContext], Any], request: Any) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        method, request_deserializer=request.FromString, response_serializer=lambda message: message.SerializeToString()
+    )
+
+
+def fail(code: grpc.StatusCode, details: str) -> Callable[[str, grpc.ServicerContext], NoReturn]:
+    """A `before` that makes every RPC fail."""
+
+    def before(_: str, context: grpc.ServicerContext) -> NoReturn:
+        context.abort(code, details)
+        raise AssertionError
+
+    return before
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Where the adapter in this process listens; `stop` begins its drain and returns."""
+
+    ports: Ports
+    stop: Callable[[], None]
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.ports.grpc}"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.ports.http}"
+
+
+@contextmanager
+def adapter(backend: str, limits: Limits | None = None, model: str = MODEL) -> Iterator[Adapter]:
+    """An adapter before the model server at `backend`, in a thread of its own."""
+    options = Options(
+        backend=backend,
+        model=model,
+        host="127.0.0.1",
+        grpc_port=0,
+        http_port=0,
+        limits=limits or Limits(),
+        drain_timeout=10,
+    )
+    started: futures.Future[Adapter] = futures.Future()
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with running(options) as ports:
+            started.set_result(Adapter(ports, lambda: loop.call_soon_threadsafe(stop.set)))
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()))
+    thread.start()
+    it = started.result(timeout=30)
+    try:
+        yield it
+    finally:
+        it.stop()
+        thread.join(timeout=30)
+        assert not thread.is_alive(), "The adapter did not end."
