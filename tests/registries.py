@@ -51,7 +51,7 @@ def published(registry: Registry, folder: Path, **fields: Any) -> Record:
     return registry.publish(record.version, model_folder(folder / f"built-{record.version}", b"%d" % record.version))
 
 
-def tested(registry: Registry, folder: Path, **fields: Any) -> Record:
+def promotable(registry: Registry, folder: Path, **fields: Any) -> Record:
     """A new version in state "tested"."""
     record = published(registry, folder, **fields)
     verdict = {"kind": "test", "passed": True, "at": "2026-01-01T00:00:00Z"}
