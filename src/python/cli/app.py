@@ -17,8 +17,8 @@ _EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meanin
 
 def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
     """An empty Typer application whose --help shows `summary`, `examples` and the exit codes."""
-    # Rich mode keeps single newlines only after a form feed or a \b; one paragraph an example is plainest.
-    text = summary + "\n\nExamples:\n\n" + "\n\n".join(f"  {example}" for example in examples)
+    # A paragraph that begins with a backspace character is shown line by line.
+    text = summary + "\n\n\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
     return typer.Typer(
         name=name, help=text, epilog=_EPILOG, no_args_is_help=False, add_completion=False, rich_markup_mode=None
     )

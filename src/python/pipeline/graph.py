@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections import deque
 from collections.abc import Iterable
@@ -102,8 +103,9 @@ def read(root: Path) -> Graph:
     """
     result = run_pants(root, "peek", "--exclude-defaults", "::")
     if result.returncode:
-        detail = result.stderr.strip().splitlines()
-        raise InfrastructureError(f"Pants can't read the build graph of {root}: {detail[-1] if detail else 'no output'}")
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        telling = [line for line in lines if re.match(r"[A-Za-z]*(Error|Exception)\b", line)]
+        raise InfrastructureError(f"Pants can't read the build graph of {root}: {(telling or lines)[-1]}")
     return Graph({t.address: t for t in map(_target, json.loads(result.stdout))})
 
 

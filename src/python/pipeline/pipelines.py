@@ -43,7 +43,9 @@ def carry_out(
     if tested["exit_code"] not in (Exit.OK, Exit.GATE):
         return Outcome(tested["exit_code"], version, None)
     kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
-    return Outcome(tested["exit_code"], version, _mail(settings, kind, version, (tested["result"] or {}).get("report", "")))
+    return Outcome(
+        tested["exit_code"], version, _mail(settings, kind, version, (tested["result"] or {}).get("report", ""))
+    )
 
 
 def _mail(settings: Settings, kind: str, version: int | None, report: str = "") -> str | None:

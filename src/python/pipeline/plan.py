@@ -50,7 +50,10 @@ def decide(build: Graph, found: Changes) -> Plan:
     for name in PIPELINES:
         triggers = [address for address in reached if f"{TAG}{name}" in build.targets[address].tags]
         if triggers:
-            pipeline, reason = name, _path_to(min(triggers, key=lambda a: len(_steps(a, reached))), reached, owned, name)
+            pipeline, reason = (
+                name,
+                _path_to(min(triggers, key=lambda a: len(_steps(a, reached))), reached, owned, name),
+            )
             break
     return Plan(pipeline, reason, found.base, found.files, _sorted_by_kind(build, reached))
 

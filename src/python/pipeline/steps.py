@@ -29,9 +29,7 @@ Launcher = Callable[[str, list[str]], Step]
 def pants_launcher(root: Path) -> Launcher:
     """Starts a step as `./pants run TARGET -- …` in the checkout at `root`."""
     pants = str(root / "pants")
-    return lambda name, arguments: Step(
-        name, [pants, "run", COMMANDS[name][0], "--", *arguments], nested_environment()
-    )
+    return lambda name, arguments: Step(name, [pants, "run", COMMANDS[name][0], "--", *arguments], nested_environment())
 
 
 def module_launcher() -> Launcher:

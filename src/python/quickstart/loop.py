@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from cli import Bug, Exit, GateNotPassed, InfrastructureError, TrainyardError
 from dataset import Dataset
 from pipeline import pipelines
 from pipeline.runner import Run
 from pipeline.steps import module_launcher
-from registry import Metrics, Record, Registry
-from rich.console import Console
-from serving.client import Client
-from serving.pod import LocalPod
-from settings import Settings
-
 from quickstart.data import GrowingDataset
 from quickstart.stages import Stages
 from quickstart.traffic import Traffic, classify_over_rest
+from registry import Metrics, Record, Registry
+from serving.client import Client
+from serving.pod import LocalPod
+from settings import Settings
 
 TOTAL_STAGES = 9
 _ASKED = 6

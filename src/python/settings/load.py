@@ -93,6 +93,4 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
         close = difflib.get_close_matches(unknown, fields, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(fields)}."
         return f"{where}: unknown key '{key}'; {hint}"
-    return (
-        f"{where} (or its TRAINYARD_ variable): '{key}' is {first['input']!r}, which is not allowed: {first['msg']}."
-    )
+    return f"{where} (or its TRAINYARD_ variable): '{key}' is {first['input']!r}, which is not allowed: {first['msg']}."

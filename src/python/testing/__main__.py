@@ -33,7 +33,6 @@ def test_model(
     """Test a version of the registry in a clone of production and save the verdict."""
     import settings as settings_module
     from registry import Registry
-
     from testing import verdict as verdicts
     from testing.subject import Budget
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from google.protobuf import text_format
+
 from registry import PREVIOUS, STABLE, Registry
 from serving.pod import LocalPod
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig

@@ -7,10 +7,10 @@ graph a change of a server's client is no change of the model tests.
 from collections.abc import Callable
 
 import pytest
-from registry import Metrics, Record
-from serving.client import Prediction
 
 from evaluation import measure
+from registry import Metrics, Record
+from serving.client import Prediction
 from testing.subject import Budget, Labelled, Subject
 
 

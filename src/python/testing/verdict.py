@@ -9,7 +9,6 @@ from cli import UsageError
 from dataset import open_dataset
 from registry import Record, Registry, utc_now
 from serving.client import Client
-
 from testing import clone, report
 from testing.run import run
 from testing.subject import MOST_IMAGES, Budget, Labelled, Subject
@@ -17,9 +16,7 @@ from testing.subject import MOST_IMAGES, Budget, Labelled, Subject
 _REPORT, _JSON, _JUNIT = "test.html", "verdict.json", "junit.xml"
 
 
-def make(
-    registry: Registry, record: Record, dataset: str, max_unreadable: float, budget: Budget
-) -> dict[str, Any]:
+def make(registry: Registry, record: Record, dataset: str, max_unreadable: float, budget: Budget) -> dict[str, Any]:
     """Tests `record` and keeps the verdict: in the record, and as page, JSON and JUnit XML among its reports.
 
     A candidate becomes tested or rejected; a version that is or was in production keeps its state.
