@@ -22,15 +22,23 @@ class JsonBody(BaseModel):
 
 
 @dataclass(frozen=True)
-class Upload:
+class Image:
     """One image as it was sent, or why it can't be had; `name` is the file's name if one came with it."""
 
     data: bytes | Refusal
     name: str | None = None
 
 
-async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
-    """The images of `request`, at least one.
+@dataclass(frozen=True)
+class Body:
+    """The images of one request, at least one. One that came as the body itself is no list of one."""
+
+    images: list[Image]
+    is_list: bool
+
+
+async def read_body(request: Request, limits: Limits) -> Body:
+    """Read the images of `request`.
 
     Raises:
         TooLarge: more bytes or images than `limits` allow; told before they are read where the request says so.
@@ -41,19 +49,19 @@ async def read_uploads(request: Request, limits: Limits) -> list[Upload]:
     if announced.isdecimal() and int(announced) > limits.max_request_bytes:
         raise _too_many_bytes(limits)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("image/") or media_type == "application/octet-stream":
+        return Body([Image(await _whole(request, limits))], is_list=False)
     if media_type == "multipart/form-data":
-        uploads = await _multipart(request, limits)
+        images = await _multipart(request, limits)
     elif media_type == "application/json":
-        uploads = _json(await _whole(request, limits))
-    elif media_type.startswith("image/") or media_type == "application/octet-stream":
-        uploads = [Upload(await _whole(request, limits))]
+        images = _json(await _whole(request, limits))
     else:
         raise UnknownFormat(f"Expected a body of {ACCEPTED}. Received: {media_type or 'no content type'}.")
-    if not uploads:
+    if not images:
         raise BadRequest("The request holds no image.")
-    if len(uploads) > limits.max_images:
+    if len(images) > limits.max_images:
         raise _too_many_images(limits)
-    return uploads
+    return Body(images, is_list=True)
 
 
 async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
@@ -69,12 +77,12 @@ async def _whole(request: Request, limits: Limits) -> bytes:
     return b"".join([chunk async for chunk in _limited(request, limits)])
 
 
-def _json(body: bytes) -> list[Upload]:
+def _json(body: bytes) -> list[Image]:
     try:
         images = JsonBody.model_validate_json(body).images
     except ValidationError:
         raise BadRequest('Expected a JSON object {"images": [base64, …]}.') from None
-    return [Upload(_base64(image)) for image in images]
+    return [Image(_base64(image)) for image in images]
 
 
 def _base64(text: str) -> bytes | Refusal:
@@ -85,7 +93,7 @@ def _base64(text: str) -> bytes | Refusal:
         return BadImage("This is not base64.")
 
 
-async def _multipart(request: Request, limits: Limits) -> list[Upload]:
+async def _multipart(request: Request, limits: Limits) -> list[Image]:
     parser = MultiPartParser(
         request.headers, _limited(request, limits), max_files=limits.max_images, max_fields=limits.max_images
     )
@@ -96,12 +104,12 @@ async def _multipart(request: Request, limits: Limits) -> list[Upload]:
             raise _too_many_images(limits) from None
         raise BadRequest("The multipart body can't be read.") from None
     try:
-        uploads = []
+        images = []
         for name, part in form.multi_items():
             if not isinstance(part, UploadFile):
                 raise BadRequest(f"Form field '{name}' is not a file; every field must hold an image file.")
-            uploads.append(Upload(await part.read(), part.filename or None))
-        return uploads
+            images.append(Image(await part.read(), part.filename or None))
+        return images
     finally:
         await form.close()
 

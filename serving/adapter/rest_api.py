@@ -1,6 +1,5 @@
 """The REST face: classification, the model, health and metrics."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from serving.adapter import pages, problems
 from serving.adapter.backend import Scores
-from serving.adapter.body import JsonBody, Upload, read_uploads
+from serving.adapter.body import Body, Image, JsonBody, read_body
 from serving.adapter.predictor import Choice
 from serving.adapter.problems import Problem, problem
 from serving.adapter.refusals import Refusal
@@ -20,25 +19,29 @@ from trainyard.wire import tensorflow_serving_pb2 as wire
 _MAX_VERSION = 2**63 - 1
 
 
-class Classified(BaseModel):
+class Prediction(BaseModel):
     """What the model says of one image."""
 
-    index: int = Field(description="Place of the image in the request, from 0.")
-    name: str | None = Field(description="The file's name, if one was sent.")
     label: str = Field(description="The most probable class.")
     scores: dict[str, float] = Field(description="Every class with its probability, most probable first.")
+    model: str
     version: int = Field(description="The model version that answered.")
+
+
+class Classified(Prediction):
+    """An answer among several."""
+
+    name: str | None = Field(description="The file's name, if one was sent.")
 
 
 class Failed(BaseModel):
     """Why one image among several has no answer."""
 
-    index: int = Field(description="Place of the image in the request, from 0.")
     name: str | None = Field(description="The file's name, if one was sent.")
     error: Problem
 
 
-class Classification(BaseModel):
+class Predictions(BaseModel):
     """Answers in the order of the images, all by the same version of the model."""
 
     model: str
@@ -88,7 +91,7 @@ def create_app(service: Service) -> FastAPI:
     @app.post(
         "/v1/classify",
         summary="Classify one image or several",
-        response_model=Classification,
+        tags=["Classification"],
         responses=_problems(400, 404, 413, 415, 422, 500, 503, 504),
         openapi_extra={"requestBody": _request_body(service.limits.max_images)},
     )
@@ -100,30 +103,29 @@ def create_app(service: Service) -> FastAPI:
         version_label: Annotated[
             str | None, Query(min_length=1, max_length=200, description="Ask the version with this label.")
         ] = None,
-    ) -> Classification:
-        """The image's bytes as the body, files in a form, or base64 in JSON. One bad image among several fails alone;
-        a single bad one makes the whole answer a problem document."""
-        uploads: Sequence[Upload] = []
+    ) -> Prediction | Predictions:
+        """An image as the body gets one answer. Files in a form, or base64 in JSON, get a list of answers, in which
+        a bad image fails alone; if it is the only one, the whole answer is a problem document."""
+        body = Body(images=[], is_list=False)
 
         async def read() -> tuple[list[bytes | Refusal], Choice]:
-            nonlocal uploads
+            nonlocal body
             choice = Choice(version, version_label)
-            uploads = await read_uploads(request, service.limits)
-            return [upload.data for upload in uploads], choice
+            body = await read_body(request, service.limits)
+            return [image.data for image in body.images], choice
 
         answer = await service.classify("POST /v1/classify", read)
         if len(answer.outcomes) == 1 and isinstance(answer.outcomes[0], Refusal):
             raise answer.outcomes[0]
-        return Classification(
-            model=model,
-            version=answer.version,
-            results=[
-                _result(index, upload, outcome, answer.version)
-                for index, (upload, outcome) in enumerate(zip(uploads, answer.outcomes, strict=True))
-            ],
-        )
+        results = [
+            _result(image, outcome, model, answer.version)
+            for image, outcome in zip(body.images, answer.outcomes, strict=True)
+        ]
+        if not body.is_list and isinstance(results[0], Classified):
+            return Prediction(**results[0].model_dump(exclude={"name"}))
+        return Predictions(model=model, version=answer.version, results=results)
 
-    @app.get("/v1/model", summary="What is being served", responses=_problems(500, 503, 504))
+    @app.get("/v1/model", tags=["Classification"], summary="What is being served", responses=_problems(500, 503, 504))
     async def served_model() -> Model:
         served = await service.describe("GET /v1/model")
         return Model(
@@ -141,16 +143,22 @@ def create_app(service: Service) -> FastAPI:
             image_size=served.image_size,
         )
 
-    @app.get("/livez", summary="Whether the adapter runs")
+    @app.get("/livez", tags=["Operation"], summary="Whether the adapter runs")
     async def livez() -> Live:
         return Live(status="alive")
 
-    @app.get("/readyz", summary="Whether the stable version can answer", responses=_problems(500, 503, 504))
+    @app.get(
+        "/readyz",
+        tags=["Operation"],
+        summary="Whether the stable version can answer",
+        responses=_problems(500, 503, 504),
+    )
     async def readyz() -> Ready:
         return Ready(status="ready", version=await service.ready())
 
     @app.get(
         "/metrics",
+        tags=["Operation"],
         summary="Counters and latencies for Prometheus",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -161,12 +169,12 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _result(index: int, upload: Upload, outcome: Scores | Refusal, version: int) -> Classified | Failed:
+def _result(image: Image, outcome: Scores | Refusal, model: str, version: int) -> Classified | Failed:
     if isinstance(outcome, Refusal):
-        return Failed(index=index, name=upload.name, error=problem(outcome))
+        return Failed(name=image.name, error=problem(outcome))
     ranked = outcome.ranked()
     scores = {label: _shortest(probability) for label, probability in ranked}
-    return Classified(index=index, name=upload.name, label=ranked[0][0], scores=scores, version=version)
+    return Classified(name=image.name, label=ranked[0][0], scores=scores, model=model, version=version)
 
 
 def _shortest(value: float) -> float:
@@ -197,6 +205,7 @@ def _request_body(max_images: int) -> dict[str, Any]:
             "multipart/form-data": {"schema": form},
             "image/png": binary,
             "image/jpeg": binary,
+            "application/octet-stream": binary,
             "application/json": {"schema": json_body},
         },
     }
