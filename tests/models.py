@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def write_classifier(folder: Path | str, labels: Sequence[str], image_size: int = 32, seed: int = 0) -> Path:
-    """Write a SavedModel `pixels` uint8 [N,H,W,1] -> `probabilities` float32 [N,C], `labels` string [N,C] into `folder`.
+    """Write a SavedModel `pixels` uint8 [N,H,W,1] -> `probabilities` float32 [N,C], `labels` string [N,C].
 
-    The probabilities depend on the pixels and on `seed` (random weights), so two versions of a model can be told apart by
+    The probabilities depend on the pixels and on `seed` (random weights), so two versions can be told apart by
     their answers. `folder` is the version folder itself ("…/chest-xray/1"). No Keras, no training; imports TensorFlow.
     """
     import numpy as np

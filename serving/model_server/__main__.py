@@ -1,0 +1,97 @@
+"""`python -m serving.model_server`: flags in, a serving process out."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from serving.model_server import flags as flag_parser
+from serving.model_server.errors import ServingError, StartError
+
+log = logging.getLogger("serving.model_server")
+DRAIN_SECONDS = 20.0  # within Kubernetes' default grace period of 30 s
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the server until SIGTERM or SIGINT."""
+    flags = flag_parser.parse(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        if flags.version:
+            _print_versions()
+        else:
+            _serve(flags)
+    except StartError as error:
+        sys.stderr.write(f"error: {error}\n")
+        _leave(error.exit_code)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: threads that still load a model would keep an ordinary exit waiting."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _print_versions() -> None:
+    import tensorflow as tf
+
+    print(f"Trainyard model server\nTensorFlow Library: {tf.__version__}")
+
+
+def _serve(flags: argparse.Namespace) -> None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    # Ports and configuration first: what is wrong with them shows before TensorFlow's slow import.
+    listener = _listen(flags.host, flags.rest_api_port) if flags.rest_api_port else None
+    if flags.port:
+        _listen(flags.host, flags.port).close()
+    from serving.model_server.server import Server
+
+    server = Server(flags, listener)
+    worker = threading.Thread(target=_start, args=(server, stopping), daemon=True)
+    worker.start()
+    stopping.wait()
+    server.stop(DRAIN_SECONDS)
+    if server.start_error is not None:
+        raise server.start_error
+
+
+def _start(server, stopping: threading.Event) -> None:  # type: ignore[no-untyped-def]
+    try:
+        server.start()
+    except StartError as error:
+        server.start_error = error
+        stopping.set()
+    except ServingError as error:
+        server.start_error = StartError(f"Failed to start server. Error: {error}", 4)
+        stopping.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise StartError(
+            f"Cannot listen on {host}:{port} ({error.strerror}): choose another port or stop what uses it.", 6
+        ) from None
+    return listener
+
+
+if __name__ == "__main__":
+    main()

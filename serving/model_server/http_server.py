@@ -1,0 +1,98 @@
+"""Carries HTTP to the REST API: reads bodies within a limit, runs requests in threads, cuts them off after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import zlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+import uvicorn
+
+from serving.model_server.errors import ServingError, invalid
+from serving.model_server.rest import RestApi, error_reply
+
+MAX_BODY_BYTES = 100 * 2**20  # also after decompression
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class HttpServer:
+    """Serves `api` on a socket that is already bound, in a thread of its own."""
+
+    def __init__(self, api: RestApi, listener: socket.socket, threads: int, timeout_seconds: float, cors: bool) -> None:
+        self._api = api
+        self._listener = listener
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        self._timeout = timeout_seconds
+        self._cors = [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"POST, GET"),
+                      (b"access-control-allow-headers", b"Content-Type")] if cors else []  # fmt: skip
+        config = uvicorn.Config(
+            self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="http", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def drain(self, seconds: float) -> None:
+        """Take no new requests, let the ones that run finish for at most `seconds`."""
+        self._server.config.timeout_graceful_shutdown = max(1, int(seconds))
+        self._server.should_exit = True
+        self._thread.join(seconds + 1)
+
+    async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            body = await _read(scope, receive)
+        except ServingError as error:
+            status, answer = error_reply(error)
+        else:
+            status, answer = await self._handled(scope["method"], unquote(scope["raw_path"].decode("latin-1")), body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode()), *self._cors]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
+
+    async def _handled(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._api.handle, method, path, body)
+        try:
+            return await asyncio.wait_for(work, self._timeout)
+        except TimeoutError:
+            return error_reply(ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for the model."))
+
+
+async def _read(scope: dict[str, Any], receive: Receive) -> bytes:
+    """The whole body, decompressed. Raises ServingError past MAX_BODY_BYTES or for damaged gzip data."""
+    encoding = dict(scope["headers"]).get(b"content-encoding", b"")
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if b"gzip" in encoding.lower() else None
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ServingError(grpc.StatusCode.CANCELLED, "The client went away.")
+        part = message.get("body", b"")
+        more = message.get("more_body", False)
+        if unzip is not None:
+            try:
+                part = unzip.decompress(part, MAX_BODY_BYTES + 1 - size)
+            except zlib.error:
+                raise invalid("Failed to decompress the gzip request body.") from None
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise ServingError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"The request body is larger than {MAX_BODY_BYTES >> 20} MiB."
+            )
+        parts.append(part)
+    if unzip is not None and not unzip.eof:
+        raise invalid("Failed to decompress the gzip request body.")
+    return b"".join(parts)

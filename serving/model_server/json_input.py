@@ -1,0 +1,244 @@
+"""JSON request bodies -> arrays, by TensorFlow Serving's rules (row form `instances`, column form `inputs`)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+from tensorflow.core.framework import types_pb2
+
+from serving.model_server.errors import ServingError, invalid
+from serving.model_server.model import Tensor
+from serving.model_server.tensors import dtype_name, numpy_dtype
+
+Array = np.ndarray[Any, Any]
+_RANGES = {
+    types_pb2.DT_INT8: (-(2**7), 2**7), types_pb2.DT_INT16: (-(2**15), 2**15), types_pb2.DT_INT32: (-(2**31), 2**31),
+    types_pb2.DT_INT64: (-(2**63), 2**63), types_pb2.DT_UINT8: (0, 2**8), types_pb2.DT_UINT16: (0, 2**16),
+    types_pb2.DT_UINT32: (0, 2**32), types_pb2.DT_UINT64: (0, 2**64),
+}  # fmt: skip
+_FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
+_SUPPORTED = {*_RANGES, *_FLOATS, types_pb2.DT_STRING, types_pb2.DT_BOOL}
+_TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`. Raises ServingError for anything else."""
+    if not body.strip():
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        document = json.loads(body)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"JSON Parse error: {error}") from None
+    if not isinstance(document, dict):
+        raise invalid("Request must be a JSON object")
+    return document
+
+
+def signature_name(document: dict[str, Any]) -> str:
+    """The value of `signature_name`, "" when there is none."""
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid("'signature_name' key must be a string value.")
+    return name
+
+
+def predict_inputs(document: dict[str, Any], tensors: Sequence[Tensor]) -> tuple[bool, dict[str, Array]]:
+    """(whether the request is in row form, alias -> array) of a predict request for the inputs `tensors`."""
+    if "instances" in document and "inputs" in document:
+        raise invalid("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist.")
+    if "instances" in document:
+        return True, _rows(document["instances"], tensors)
+    if "inputs" in document:
+        return False, _columns(document["inputs"], tensors)
+    raise invalid("Missing 'inputs' or 'instances' key.")
+
+
+def _columns(value: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
+    if isinstance(value, dict) and not is_base64(value):
+        for tensor in tensors:
+            if tensor.alias not in value:
+                raise invalid(f"Missing named input: {tensor.alias} in 'inputs' object.")
+        return {tensor.alias: dense(value[tensor.alias], tensor.dtype) for tensor in tensors}
+    if len(tensors) != 1:
+        raise invalid(
+            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    return {tensors[0].alias: dense(value, tensors[0].dtype)}
+
+
+def _rows(instances: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
+    if not isinstance(instances, list):
+        raise invalid("Expecting 'instances' value to be a list/array")
+    if not instances:
+        raise invalid("'instances' value is an empty array")
+    if not (isinstance(instances[0], dict) and not is_base64(instances[0])):
+        if len(tensors) != 1:
+            raise invalid(
+                "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+                "tensorinfo_map"
+            )
+        return {tensors[0].alias: _stack(instances, tensors[0].dtype)}
+    aliases = {tensor.alias for tensor in tensors}
+    for position, item in enumerate(instances):
+        if not isinstance(item, dict) or is_base64(item):
+            kind = "list" if isinstance(item, list) else "value"
+            raise _element(position, f"Expecting object but got {kind}")
+        for key in item:
+            if key not in aliases:
+                raise _element(position, f"JSON object: does not have named input: {key}")
+        if item.keys() != aliases:
+            raise _element(position, f"JSON object keys must be equal to: {','.join(sorted(aliases))}")
+    return {tensor.alias: _stack([item[tensor.alias] for item in instances], tensor.dtype) for tensor in tensors}
+
+
+def _stack(items: list[Any], dtype: int) -> Array:
+    """One array from one value per instance, all of one shape."""
+    fast = _fast(items, dtype)
+    if fast is not None:
+        return fast
+    arrays: list[Array] = []
+    for position, item in enumerate(items):
+        if isinstance(item, dict) and not is_base64(item):
+            raise _element(position, "Expecting value/list but got object")
+        try:
+            array = dense(item, dtype)
+        except ServingError as error:
+            raise _element(position, f"Error: {error}") from None
+        if arrays and array.size != arrays[0].size:
+            raise _element(position, f"Expecting tensor size: {arrays[0].size} but got: {array.size}")
+        if arrays and array.shape != arrays[0].shape:
+            raise _element(position, f"Expecting shape {list(arrays[0].shape)} but got {list(array.shape)}")
+        arrays.append(array)
+    return np.stack(arrays)
+
+
+def _element(position: int, problem: str) -> ServingError:
+    return invalid(f"Failed to process element: {position} of 'instances' list. {problem}")
+
+
+def dense(value: Any, dtype: int) -> Array:
+    """A nested list (or a single value) as an array of the TensorFlow type `dtype`."""
+    if dtype not in _SUPPORTED:
+        message = f"Conversion of JSON Value: {_shown(value)} to type: {dtype_name(dtype)} is not supported."
+        raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
+    fast = _fast(value, dtype)
+    if fast is not None:
+        return fast
+    shape: list[int] = []
+    inner = value
+    while isinstance(inner, list):
+        shape.append(len(inner))
+        if not inner:
+            break
+        inner = inner[0]
+    flat: list[Any] = []
+    _flatten(value, 0, shape, dtype, flat)
+    target = np.dtype(numpy_dtype(dtype))
+    array = np.empty(len(flat), target)
+    with np.errstate(over="ignore"):
+        if target.kind == "O":
+            array[:] = flat
+        else:
+            array[:] = np.array(flat, np.float64 if dtype in _FLOATS else target)
+    return array.reshape(shape)
+
+
+def _fast(value: Any, dtype: int) -> Array | None:
+    """The array when `value` is plain numbers in a rectangle, converted at once; None when it needs the careful way."""
+    if dtype not in _FLOATS and dtype not in _RANGES:
+        return None
+    if not isinstance(value, list) or not value:
+        return None
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        return None
+    if array.size == 0 or (array.dtype.kind not in "iu" and not (array.dtype.kind == "f" and dtype in _FLOATS)):
+        return None
+    if array.size <= 16 or _has_booleans(value):  # NumPy turns true into 1 next to numbers
+        return None
+    if dtype in _RANGES:
+        low, high = _RANGES[dtype]
+        if int(array.min()) < low or int(array.max()) >= high:
+            return None
+    with np.errstate(over="ignore"):
+        return array.astype(numpy_dtype(dtype))
+
+
+def _has_booleans(value: list[Any]) -> bool:
+    if value and isinstance(value[0], list):
+        return any(map(_has_booleans, value))
+    return bool in set(map(type, value))
+
+
+def _flatten(value: Any, level: int, shape: list[int], dtype: int, flat: list[Any]) -> None:
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise invalid(
+                f"JSON Value: {_shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        flat.append(_scalar(value, dtype))
+        return
+    if level >= len(shape):
+        raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise invalid(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for item in value:
+        _flatten(item, level + 1, shape, dtype, flat)
+
+
+def _scalar(value: Any, dtype: int) -> Any:
+    if dtype == types_pb2.DT_STRING:
+        if isinstance(value, dict):
+            return _decoded(value)
+        if isinstance(value, str):
+            return value.encode("utf-8", "surrogatepass")
+    elif dtype == types_pb2.DT_BOOL:
+        if isinstance(value, bool):
+            return value
+    elif isinstance(value, bool):
+        pass
+    elif dtype in _FLOATS and isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.copysign(math.inf, value)
+    elif dtype in _RANGES and isinstance(value, int):
+        low, high = _RANGES[dtype]
+        if low <= value < high:
+            return value
+    raise invalid(f"JSON Value: {_shown(value)} Type: {_type_name(value)} is not of expected type: {dtype_name(dtype)}")
+
+
+def is_base64(value: Any) -> bool:
+    """Whether `value` is {"b64": "text"} and nothing else."""
+    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
+
+
+def _decoded(value: dict[str, Any]) -> bytes:
+    if not is_base64(value):
+        raise invalid(f"JSON Value: {_shown(value)} not formatted correctly for base64 data")
+    try:
+        return base64.b64decode(value["b64"], validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(f"JSON Value: {_shown(value)} Unable to base64 decode") from None
+
+
+def _type_name(value: Any) -> str:
+    return str(value) if isinstance(value, bool) else _TYPE_NAMES.get(type(value), "Object")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else text[:100] + "…"

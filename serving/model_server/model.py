@@ -1,0 +1,157 @@
+"""One loaded SavedModel: a session and, per signature, a callable. None of the model's Python code runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+
+from serving.model_server.errors import failed_precondition, invalid
+from serving.model_server.tensors import dtype_name, numpy_dtype, to_array
+
+Array = np.ndarray[Any, Any]
+DEFAULT_SIGNATURE = "serving_default"
+_CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Thread pools of a session: `intra` inside one operation; `inter` between them, 0 for the caller's thread."""
+
+    intra: int = 1
+    inter: int = 0
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature."""
+
+    alias: str
+    name: str
+    dtype: int
+
+
+class Plan:
+    """A signature with a choice of outputs, ready to be called with arrays."""
+
+    def __init__(self, inputs: list[Tensor], outputs: list[Tensor], defaults: dict[str, Array], call: Any) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self._aliases = frozenset(tensor.alias for tensor in inputs)
+        self._expected = [(tensor.alias, numpy_dtype(tensor.dtype)) for tensor in inputs]
+        self._defaults = defaults
+        self._call = call
+
+    def run(self, arrays: dict[str, Array]) -> list[Array]:
+        """The outputs, in the order of `self.outputs`. Raises ServingError or TensorFlow's errors."""
+        if arrays.keys() != self._aliases:
+            arrays = self._completed(arrays)
+        feeds = []
+        for position, (alias, dtype) in enumerate(self._expected):
+            array = arrays[alias]
+            if array.dtype != dtype:
+                wanted = dtype_name(self.inputs[position].dtype)
+                raise invalid(f"Expects arg[{position}] to be {wanted} but {array.dtype.name} is provided")
+            feeds.append(array)
+        return self._call(*feeds)
+
+    def _completed(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        complete = {**self._defaults, **arrays}
+        if complete.keys() == self._aliases:
+            return complete
+        sent, known = sorted(arrays), sorted(self._aliases)
+        extra = [alias for alias in sent if alias not in self._aliases]
+        if len(sent) == len(known):
+            raise invalid(
+                f"input tensor alias not found in signature: {extra[0]}. "
+                f"Inputs expected to be in the set {{{','.join(known)}}}."
+            )
+        missing = [alias for alias in known if alias not in complete]
+        raise invalid(
+            f"input size does not match signature: {len(sent)}!={len(known)} len({{{','.join(sent)}}}) != "
+            f"len({{{','.join(known)}}}). Sent extra: {{{','.join(extra)}}}. "
+            f"Missing but required: {{{','.join(missing)}}}."
+        )
+
+
+class SavedModel:
+    """A SavedModel in a TensorFlow session.
+
+    A session serves TF1 and TF2 models alike (as TensorFlow Serving does); measured with a callable that runs in the
+    caller's thread it is also faster than a concrete function: 15 µs a call against 330 µs for a tiny model.
+    """
+
+    def __init__(self, path: str, threads: Threads = Threads(), tags: Sequence[str] = ("serve",)) -> None:
+        """Load the version folder `path`. Raises TensorFlow's errors, OSError or RuntimeError."""
+        config = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=threads.intra, inter_op_parallelism_threads=max(threads.inter, 1)
+        )
+        self.path = path
+        self._in_caller = threads.inter == 0
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        try:
+            with self._session.graph.as_default():
+                graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), path)
+        except BaseException:
+            self._session.close()
+            raise
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
+        self.plan = functools.lru_cache(_CALLABLES_KEPT)(self._plan)
+        self._callable = functools.lru_cache(_CALLABLES_KEPT)(self._make_callable)
+
+    def call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
+        """A callable from arrays for the tensors named `feeds` to arrays of the tensors named `fetches`."""
+        return self._callable(feeds, fetches)
+
+    def close(self) -> None:
+        """Free the session; calls that still run must have ended."""
+        self.plan.cache_clear()
+        self._callable.cache_clear()
+        self._session.close()
+
+    def _plan(self, signature_name: str, output_filter: tuple[str, ...] = (), method_name: str = "") -> Plan:
+        signature = self.signatures.get(signature_name)
+        if signature is None:
+            raise failed_precondition(f'Serving signature key "{signature_name}" not found.')
+        if method_name and signature.method_name != method_name:
+            raise invalid(
+                f"Expected prediction signature method_name to be one of {{{method_name}}}. "
+                f"Was: {signature.method_name}"
+            )
+        aliases = list(output_filter) or sorted(signature.outputs)
+        for position, alias in enumerate(aliases):
+            if alias not in signature.outputs:
+                known = ",".join(sorted(signature.outputs))
+                raise invalid(
+                    f"output tensor alias not found in signature: {alias} "
+                    f"Outputs expected to be in the set {{{known}}}."
+                )
+            if alias in aliases[:position]:
+                raise invalid(f"duplicate output tensor alias: {alias}")
+        inputs = [self._tensor(alias, info) for alias, info in sorted(signature.inputs.items())]
+        outputs = [self._tensor(alias, signature.outputs[alias]) for alias in aliases]
+        defaults = {alias: to_array(proto, alias) for alias, proto in signature.defaults.items()}
+        call = self.call(tuple(tensor.name for tensor in inputs), tuple(tensor.name for tensor in outputs))
+        return Plan(inputs, outputs, defaults, call)
+
+    def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
+        options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+        if self._in_caller:
+            options.run_options.inter_op_thread_pool = -1
+        # The public Session.make_callable takes no RunOptions, and hands every call over to a thread pool.
+        return self._session._make_callable_from_options(options)
+
+    def _tensor(self, alias: str, info: meta_graph_pb2.TensorInfo) -> Tensor:
+        if not info.name:
+            raise invalid(f"Tensor {alias} of the signature is sparse or composite; only dense tensors are served.")
+        try:
+            # The graph knows the type; signatures of old models are wrong about it, or name a reference to it.
+            dtype = self._session.graph.get_tensor_by_name(info.name).dtype.base_dtype
+        except (KeyError, ValueError):
+            raise invalid(f"Tensor {info.name} of the signature is not in the graph.") from None
+        return Tensor(alias, info.name, dtype.as_datatype_enum)

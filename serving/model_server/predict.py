@@ -1,0 +1,62 @@
+"""Predict and GetModelMetadata on one loaded model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+
+from serving.model_server.errors import invalid
+from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
+from serving.model_server.tensors import from_array, to_array
+
+PREDICT_METHOD = "tensorflow/serving/predict"
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Flags that change what Predict accepts and how it answers."""
+
+    check_method_name: bool = False
+    as_tensor_content: bool = False
+
+
+def predict(
+    model: SavedModel, version: int, request: predict_pb2.PredictRequest, options: PredictOptions
+) -> predict_pb2.PredictResponse:
+    """Run the signature that the request names. Raises ServingError or TensorFlow's errors."""
+    spec = request.model_spec
+    signature_name = spec.signature_name or DEFAULT_SIGNATURE
+    plan = model.plan(signature_name, tuple(request.output_filter), PREDICT_METHOD if options.check_method_name else "")
+    arrays = plan.run({alias: to_array(proto, alias) for alias, proto in request.inputs.items()})
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = spec.name
+    response.model_spec.signature_name = signature_name
+    response.model_spec.version.value = version
+    for tensor, array in zip(plan.outputs, arrays, strict=True):
+        from_array(array, tensor.dtype, response.outputs[tensor.alias], options.as_tensor_content)
+    return response
+
+
+def metadata(
+    model: SavedModel, version: int, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """The model's signatures. Raises ServingError for any other metadata field."""
+    if not request.metadata_field:
+        raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != "signature_def":
+            raise invalid(f"Metadata field {field} is not supported")
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.version.value = version
+    response.metadata["signature_def"].Pack(signature_map(model))
+    return response
+
+
+def signature_map(model: SavedModel) -> get_model_metadata_pb2.SignatureDefMap:
+    """Every signature of the model."""
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name, signature in model.signatures.items():
+        signatures.signature_def[name].CopyFrom(signature)
+    return signatures

@@ -1,0 +1,141 @@
+"""Puts the parts together: models, gRPC, REST, and the polling of the configuration file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import stat
+import threading
+
+from tensorflow_serving.config import model_server_config_pb2 as config_pb2
+
+from serving.model_server import config as configuration
+from serving.model_server.errors import ServingError, StartError
+from serving.model_server.grpc_service import GrpcServer
+from serving.model_server.http_server import HttpServer
+from serving.model_server.manager import Manager, Policies
+from serving.model_server.model import SavedModel, Threads
+from serving.model_server.predict import PredictOptions
+from serving.model_server.rest import RestApi
+from serving.model_server.warmup import warm_up
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """One process's server. `start` returns when it answers; `stop` drains it."""
+
+    def __init__(self, flags: argparse.Namespace, listener: socket.socket | None) -> None:
+        """`listener` is the bound socket for REST. Raises StartError for a configuration that cannot be served."""
+        self._flags = flags
+        self.start_error: StartError | None = None
+        self._config = self._first_config()
+        self._manager = Manager(self._load, _policies(flags))
+        options = PredictOptions(flags.enable_signature_method_name_check, flags.enable_serialization_as_tensor_content)
+        threads = max(16, flags.grpc_max_threads)
+        self._grpc = GrpcServer(self._manager, options, threads, flags.enable_grpc_healthcheck_service)
+        self._http = None
+        if listener is not None:
+            api = RestApi(self._manager)
+            timeout = flags.rest_api_timeout_in_ms / 1000
+            self._http = HttpServer(
+                api, listener, max(1, flags.rest_api_num_threads), timeout, flags.rest_api_enable_cors_support
+            )
+        self._stopping = threading.Event()
+        self._serving = False
+
+    def start(self) -> None:
+        """Load every configured model, then answer. Raises ServingError or StartError."""
+        threading.Thread(target=self._manager.watch, name="watch", daemon=True).start()
+        # A folder without versions is no error, it may be filled later; nothing is answered until then.
+        self._manager.reload(self._config, give_up=self._stopping.is_set)
+        self._bind()
+        self._grpc.start()
+        self._serving = True
+        for address in self._addresses():
+            log.info("Running gRPC ModelServer at %s ...", address)
+        if self._http is not None:
+            self._http.start()
+            log.info("Exporting HTTP/REST API at:%s:%s ...", self._flags.host, self._flags.rest_api_port)
+        if self._flags.model_config_file and self._flags.model_config_file_poll_wait_seconds > 0:
+            threading.Thread(target=self._poll_config, name="config", daemon=True).start()
+
+    def stop(self, seconds: float) -> None:
+        """Take no new requests and let the ones that run finish, for at most `seconds`."""
+        self._stopping.set()
+        self._manager.stop()
+        if self._serving:
+            log.info("Stopping: letting the requests that run finish")
+            self._grpc.drain(seconds)
+            if self._http is not None:
+                self._http.drain(seconds)
+
+    def _addresses(self) -> list[str]:
+        host = f"[{self._flags.host}]" if ":" in self._flags.host else self._flags.host
+        addresses = [f"{host}:{self._flags.port}"] if self._flags.port else []
+        if self._flags.grpc_socket_path:
+            addresses.append(f"unix:{os.path.abspath(self._flags.grpc_socket_path)}")
+        return addresses
+
+    def _bind(self) -> None:
+        path = self._flags.grpc_socket_path
+        if path and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)  # left by a server that was killed
+        for address in self._addresses():
+            try:
+                self._grpc.bind(address)
+            except OSError as error:
+                raise StartError(f"Cannot listen on {address} ({error}): choose another address.", 6) from None
+
+    def _first_config(self) -> config_pb2.ModelServerConfig:
+        try:
+            if not self._flags.model_config_file:
+                return configuration.single_model(self._flags.model_name, self._flags.model_base_path)
+            config = configuration.read(self._flags.model_config_file)
+            configuration.check(config, None)
+            return config
+        except ServingError as error:
+            raise StartError(f"Failed to start server. Error: {error}", 2) from None
+
+    def _poll_config(self) -> None:
+        path, said = self._flags.model_config_file, ""
+        while not self._stopping.wait(self._flags.model_config_file_poll_wait_seconds):
+            try:
+                # Unchanged or not: a label that waited for its version is set as soon as that is available.
+                self._manager.reload(configuration.read(path), self._stopping.is_set)
+                said = ""
+            except ServingError as error:
+                if str(error) != said:
+                    log.error("The configuration in %s is not taken over: %s", path, error)
+                said = str(error)
+            except Exception:
+                log.exception("Polling the configuration failed; trying again")
+
+    def _load(self, name: str, number: int, path: str) -> SavedModel:
+        model = SavedModel(path, _threads(self._flags), self._flags.saved_model_tags.split(","))
+        if self._flags.enable_model_warmup:
+            try:
+                count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
+            except BaseException:
+                model.close()
+                raise
+            log.info("Replayed %d warm-up requests of %s version %s", count, name, number)
+        return model
+
+
+def _policies(flags: argparse.Namespace) -> Policies:
+    return Policies(
+        load_threads=flags.num_load_threads,
+        load_retries=flags.max_num_load_retries,
+        retry_seconds=flags.load_retry_interval_micros / 1e6,
+        labels_for_unavailable=flags.allow_version_labels_for_unavailable_models,
+        poll_seconds=flags.file_system_poll_wait_seconds,
+        versions_always_present=flags.servable_versions_always_present,
+    )
+
+
+def _threads(flags: argparse.Namespace) -> Threads:
+    both = flags.tensorflow_session_parallelism
+    return Threads(flags.tensorflow_intra_op_parallelism or both or 1, flags.tensorflow_inter_op_parallelism or both)

@@ -1,0 +1,49 @@
+"""Replays the requests that a SavedModel brings along, so that the first client does not pay for first-time work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving.model_server.errors import ServingError, invalid
+from serving.model_server.model import SavedModel
+from serving.model_server.predict import PredictOptions, predict
+
+WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+MAX_WARMUP_RECORDS = 1000
+
+
+def warm_up(model: SavedModel, version: int, iterations: int = 1) -> int:
+    """Replay every record `iterations` times; returns how many there are. Raises ServingError for a wrong file."""
+    path = f"{model.path}/{WARMUP_FILE}"
+    if not tf.io.gfile.exists(path):
+        return 0
+    count = 0
+    for record in _records(path):
+        count += 1
+        if count > MAX_WARMUP_RECORDS:
+            raise invalid(f"Number of warmup records exceeds the maximum ({MAX_WARMUP_RECORDS}) at {path}")
+        for _ in range(iterations):
+            _replay(model, version, record)
+    return count
+
+
+def _records(path: str) -> Iterator[prediction_log_pb2.PredictionLog]:
+    try:
+        for data in tf.compat.v1.io.tf_record_iterator(path):
+            yield prediction_log_pb2.PredictionLog.FromString(data)
+    except tf.errors.DataLossError as error:
+        raise ServingError(
+            grpc.StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
+        ) from None
+
+
+def _replay(model: SavedModel, version: int, record: prediction_log_pb2.PredictionLog) -> None:
+    kind = record.WhichOneof("log_type")
+    if kind != "predict_log":
+        raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+    predict(model, version, record.predict_log.request, PredictOptions())
