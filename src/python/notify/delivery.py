@@ -125,7 +125,10 @@ def _tell(error: Exception) -> str:
             error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
         )
         return one_line(f"{error.smtp_code} {answer}")
-    if isinstance(error, TimeoutError):
+    # smtplib hides a time-out at the greeting in a "connection closed".
+    if isinstance(error, TimeoutError) or (
+        isinstance(error, smtplib.SMTPServerDisconnected) and "timed out" in str(error)
+    ):
         return f"no answer within {TIMEOUT_SECONDS:g} s"
     return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 

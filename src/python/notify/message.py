@@ -24,10 +24,17 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
 
     def to_email(self, sender: str, owner: str) -> EmailMessage:
-        """The mail as it goes over the wire: plain text, the same as HTML, then the attachments."""
+        """The mail as it goes over the wire: plain text, the same as HTML, then the attachments.
+
+        Raises:
+            ValueError: `sender` or `owner` is not an address, or several with commas between.
+        """
         email = EmailMessage()
-        email["From"] = sender
-        email["To"] = owner
+        for header, text in (("From", sender), ("To", owner)):
+            email[header] = text
+            addresses = email[header].addresses
+            if not addresses or not all(one.username and one.domain and one.addr_spec.isascii() for one in addresses):
+                raise ValueError(f"{text!r} is not a mail address")
         email["Subject"] = one_line(self.subject)
         email["Date"] = formatdate()
         # Not this machine's name: it may be nobody's business, and looking it up may take long.

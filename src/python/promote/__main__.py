@@ -270,11 +270,15 @@ def _declined(as_json: bool) -> None:
 
 
 def _agreed(question: str, must_ask: bool) -> bool:
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         if must_ask:
             raise UsageError(f"{question} There is no terminal to ask at; add --yes, or name the version.")
         return True
     return typer.confirm(question, err=True)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _record_or_none(opened: "Registry", version: int | None) -> Any:

@@ -13,6 +13,7 @@ from registry import STABLE, Record
 # How far a probability may be from the one measured when the model was made.
 GOLDEN_TOLERANCE = 1e-4
 _POLL_SECONDS = 0.25
+_ANSWER_SECONDS = 5.0
 _AT_ONCE = 16
 
 
@@ -26,9 +27,14 @@ class Pod:
     labels: dict[str, int] = field(default_factory=dict)
     error: str = ""
 
-    def describe(self, version: int) -> str:
-        """What the pod says about a version, in a word or two."""
-        return self.error or f"version {version} {self.versions.get(version, 'not loaded')}"
+    def describe(self, model: str, version: int) -> str:
+        """What the pod says about a version, in a few words."""
+        if self.error:
+            return self.error
+        if self.model != model:
+            return f"serves the model '{self.model}'"
+        stable = self.labels.get(STABLE, "nothing")
+        return f"version {version} {self.versions.get(version, 'not loaded')}, stable is {stable}"
 
 
 class Pods:
@@ -65,9 +71,9 @@ class Pods:
             return list(threads.map(_ask, addresses))
 
     def wait_until(
-        self, ready: Callable[[Pod], bool], version: int, timeout: float, waiting: Callable[[list[Pod]], None]
+        self, ready: Callable[[Pod], bool], record: Record, timeout: float, waiting: Callable[[str], None]
     ) -> list[Pod]:
-        """Asks until every pod is ready; `waiting` hears about those that are not.
+        """Asks until every pod is ready with the version of `record`; `waiting` hears about those that are not.
 
         Raises:
             InfrastructureError: a pod was not ready in `timeout` seconds, or could not load the version.
@@ -76,20 +82,22 @@ class Pods:
         loading: set[str] = set()
         while True:
             pods = self.ask()
-            behind = [pod for pod in pods if not ready(pod)]
+            behind = [pod for pod in pods if pod.model != record.model or not ready(pod)]
             if not behind:
                 return pods
+            answers = "; ".join(f"{pod.address}: {pod.describe(record.model, record.version)}" for pod in behind)
             for pod in behind:
-                state = pod.versions.get(version)
+                state = pod.versions.get(record.version)
                 # END alone may be left from an earlier time that the pod had this version.
                 if state == "END" and pod.address in loading:
-                    raise InfrastructureError(f"The pod {pod.address} could not load version {version}; see its log.")
+                    raise InfrastructureError(
+                        f"The pod {pod.address} could not load version {record.version}; see its log."
+                    )
                 if state in ("START", "LOADING"):
                     loading.add(pod.address)
             if time.monotonic() > deadline:
-                answers = "; ".join(f"{pod.address}: {pod.describe(version)}" for pod in behind)
                 raise InfrastructureError(f"After {timeout:g} s not every serving pod was ready ({answers}).")
-            waiting(behind)
+            waiting(answers)
             time.sleep(_POLL_SECONDS)
 
     def ask_golden(self, record: Record) -> None:
@@ -103,8 +111,8 @@ class Pods:
             _ask_golden(address, record)
 
 
-def is_available(model: str, version: int) -> Callable[[Pod], bool]:
-    return lambda pod: pod.model == model and pod.versions.get(version) == "AVAILABLE"
+def is_available(version: int) -> Callable[[Pod], bool]:
+    return lambda pod: pod.versions.get(version) == "AVAILABLE"
 
 
 def is_stable(version: int) -> Callable[[Pod], bool]:
@@ -116,7 +124,7 @@ def _ask(address: str) -> Pod:
 
     try:
         with Client(address) as client:
-            served = client.model()
+            served = client.model(timeout=_ANSWER_SECONDS)
     except ClientError as error:
         return Pod(address, error=str(error))
     return Pod(address, served.name, dict(served.versions), dict(served.version_labels))

@@ -108,7 +108,7 @@ class Rollover:
             held.change()
             state = self.registry.write_serving(_added(before, version))
             if self.pods:
-                self._wait(held, outcome, is_available(self.registry.model, version))
+                self._wait(held, outcome, record, is_available(version))
             else:
                 self.say("No serving pod is configured ([serving] pods, or --pod), so nothing has to be waited for.")
         if self.pods:
@@ -119,16 +119,14 @@ class Rollover:
             self.registry.write_serving(_switched(state, before, version))
         if self.pods:
             with self._step(outcome, "confirm"):
-                self._wait(held, outcome, is_stable(version))
+                self._wait(held, outcome, record, is_stable(version))
 
-    def _wait(self, held: Held, outcome: Outcome, ready: Callable[[Pod], bool]) -> None:
-        version = held.intent.version
-
-        def tell(behind: list[Pod]) -> None:
+    def _wait(self, held: Held, outcome: Outcome, record: Record, ready: Callable[[Pod], bool]) -> None:
+        def tell(answers: str) -> None:
             held.keep()
-            self.waiting("; ".join(f"{pod.address}: {pod.describe(version)}" for pod in behind))
+            self.waiting(answers)
 
-        outcome.pods = [pod.address for pod in self.pods.wait_until(ready, version, self.timeout, tell)]
+        outcome.pods = [pod.address for pod in self.pods.wait_until(ready, record, self.timeout, tell)]
 
     def _finish(self, held: Held) -> notify.Delivery:
         """Everything after the switch; may be done twice."""

@@ -1,0 +1,244 @@
+"""The command promote, without pods: results, questions, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cli.errors import DataRefused, GateNotPassed, TrainyardError, UsageError
+from promote.__main__ import app
+from registry import Registry
+from tests.registries import MODEL, open_registry, promotable, published
+from tests.unit.promote.helpers import promote as promote_version
+from tests.unit.promote.helpers import states, two_promoted_one_tested
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAINYARD_REGISTRY_URI", str(tmp_path / "registry"))
+    monkeypatch.setenv("TRAINYARD_MAIL_OUTBOX", str(tmp_path / "outbox"))
+    return two_promoted_one_tested(tmp_path)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))  # type: ignore[return-value]
+
+
+def answer(*arguments: str) -> Any:
+    result = call(*arguments, "--json")
+    if result.exception:
+        raise result.exception
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def refused(kind: type[TrainyardError], *arguments: str) -> str:
+    result = call(*arguments)
+    assert isinstance(result.exception, kind), result.output
+    return str(result.exception)
+
+
+def test_list_shows_versions_states_and_what_is_served(registry: Registry) -> None:
+    versions = answer("list")["versions"]
+    assert [(row["version"], row["state"], row["labels"]) for row in versions] == [
+        (1, "retired", ["previous"]),
+        (2, "production", ["stable"]),
+        (3, "tested", []),
+    ]
+    assert versions[2]["accuracy"] == 0.85
+    table = call("list").stdout.splitlines()
+    assert table[0].split() == ["version", "state", "accuracy", "dataset", "age", "served"]
+    assert table[2].split()[:3] == ["2", "production", "0.850"] and "stable" in table[2]
+
+
+def test_run_promotes_the_named_version(registry: Registry) -> None:
+    result = answer("run", "--version", "3", "--approver", "ada", "--reason", "better")
+    assert (result["promoted"], result["previous"], result["already"]) == (3, 2, False)
+    assert [step["name"] for step in result["steps"]] == ["check", "copy", "load", "switch", "record"]
+    assert Path(result["mail"]).is_file()
+    assert registry.serving().stable == 3
+    assert registry.journal.entries()[-1].who == "ada"
+
+
+def test_run_without_a_version_takes_the_newest_tested_with_yes(registry: Registry) -> None:
+    assert answer("run", "--yes")["promoted"] == 3
+
+
+def test_run_without_a_version_needs_an_answer(registry: Registry) -> None:
+    assert "--yes" in refused(UsageError, "run")
+    assert states(registry)[3] == "tested"
+
+
+def test_run_shows_the_candidate_beside_production(registry: Registry) -> None:
+    result = call("run", "--yes")
+    shown = result.stderr
+    assert "version 3" in shown and "version 2" in shown and "recall Viral Pneumonia" in shown
+
+
+@pytest.mark.parametrize(("typed", "stable"), [("y\n", 3), ("n\n", 2), ("\n", 2)])
+def test_question_at_a_terminal_is_obeyed(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, typed: str, stable: int
+) -> None:
+    monkeypatch.setattr("promote.__main__._has_terminal", lambda: True)
+    result = CliRunner().invoke(app, ["run"], input=typed)
+    assert result.exit_code == 0
+    assert registry.serving().stable == stable
+
+
+def test_dry_run_changes_nothing(registry: Registry, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "registry").rglob("*")}
+    result = answer("run", "--dry-run")
+    assert (result["promoted"], result["candidate"], result["previous"]) == (None, 3, 2)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "registry").rglob("*")} == before
+
+
+def test_dry_run_finds_a_changed_file(registry: Registry) -> None:
+    Path(registry.store.uri("testing/3/saved_model.pb")).write_bytes(b"evil")
+    assert "saved_model.pb" in refused(DataRefused, "run", "--dry-run")
+
+
+def test_version_in_production_is_fine_as_it_is(registry: Registry) -> None:
+    assert answer("run", "--version", "2")["already"] is True
+    assert "already" in call("run", "--version", "2").stdout
+
+
+def test_untested_version_is_refused_with_the_way_out(registry: Registry, tmp_path: Path) -> None:
+    published(registry, tmp_path)
+    assert "test_model -- --version 4" in refused(GateNotPassed, "run", "--version", "4")
+
+
+def test_changed_candidate_is_refused_by_file(registry: Registry) -> None:
+    Path(registry.store.uri("testing/3/variables/variables.index")).write_bytes(b"evil")
+    assert "variables/variables.index" in refused(DataRefused, "run", "--version", "3")
+    assert registry.areas(3) == ["testing"]
+
+
+def test_rollback_goes_back_and_says_so(registry: Registry) -> None:
+    result = answer("rollback", "--reason", "wrong answers")
+    assert (result["rolled_back_to"], result["previous"]) == (1, 2)
+    assert registry.serving().stable == 1
+    assert answer("rollback", "--to", "2")["rolled_back_to"] == 2
+
+
+def test_verify_prints_a_sorted_difference(registry: Registry) -> None:
+    assert "every file" in call("verify", "2").stdout
+    folder = Path(registry.store.uri("production/2"))
+    (folder / "extra").write_bytes(b"")
+    (folder / "saved_model.pb").unlink()
+    (folder / "variables" / "variables.index").write_bytes(b"changed")
+    result = call("verify", "2")
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["extra", "production/2/extra"],
+        ["missing", "production/2/saved_model.pb"],
+        ["changed", "production/2/variables/variables.index"],
+    ]
+    assert isinstance(result.exception, DataRefused)
+    as_json = json.loads(call("verify", "2", "--json").stdout)
+    assert as_json["ok"] is False and as_json["areas"]["testing"] == {"extra": [], "missing": [], "changed": []}
+
+
+def test_status_without_pods_says_what_is_configured(registry: Registry) -> None:
+    status = answer("status")
+    assert (status["labels"], status["pods"], status["promotion"]) == ({"stable": 2, "previous": 1}, [], None)
+    assert "stable = 2" in call("status").stdout
+
+
+def test_status_shows_an_interrupted_promotion(registry: Registry) -> None:
+    from promote import intent
+
+    child = os.fork()
+    if child == 0:
+        intent.take(registry, "promote", 3, "bob", "")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert answer("status")["promotion"]["interrupted"] is True
+    assert "bob" in call("status").stdout
+    result = call("run", "--version", "3")
+    assert "Undoing the promotion of version 3 by bob" in result.stderr
+    assert answer("status")["promotion"] is None
+
+
+def test_history_tells_who_did_what(registry: Registry) -> None:
+    answer("run", "--version", "3", "--approver", "ada", "--reason", "better on COVID")
+    last = answer("history")["entries"][-1]
+    assert (last["who"], last["action"], last["from"], last["to"]) == ("ada", "promote", 2, 3)
+    assert "better on COVID" in call("history").stdout
+
+
+def test_empty_registry_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = ["--registry", str(tmp_path / "none")]
+    assert answer("list", *here) == {"versions": []}
+    assert answer("status", *here)["labels"] == {}
+    assert answer("history", *here) == {"entries": []}
+    refused(GateNotPassed, "run", "--yes", *here)
+    refused(UsageError, "rollback", *here)
+    refused(UsageError, "verify", "1", *here)
+    assert not (tmp_path / "none").exists()
+
+
+def test_names_are_shown_as_they_are(registry: Registry, tmp_path: Path) -> None:
+    """A reason in square brackets is no markup."""
+    promote_version(registry, 3)
+    registry.journal.append("promote", 3, reason="[bold]really[/bold] [/]", who="ada")
+    assert "[bold]really[/bold] [/]" in call("history").stdout
+
+
+@pytest.mark.parametrize("pod", ["localhost", ":9090", "host:", "host:0", "host:99999", "host:x"])
+def test_pod_addresses_are_checked(registry: Registry, pod: str) -> None:
+    assert "HOST:PORT" in refused(UsageError, "run", "--version", "3", "--pod", pod)
+    assert registry.serving().stable == 2
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "01", "1.0", "../1"])
+def test_versions_are_checked(registry: Registry, version: str) -> None:
+    result = call("run", "--version", version, "--yes")
+    # Typer takes "01" for 1, which is not promoted again.
+    assert result.exit_code != 0 or version == "01"
+    assert registry.serving().stable == 2
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "promote", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env=_environment(),
+    )
+
+
+def test_exit_codes_are_those_of_the_table(registry: Registry) -> None:
+    fine = _process("run", "--version", "3", "--json")
+    assert (fine.returncode, json.loads(fine.stdout.splitlines()[-1])["promoted"]) == (0, 3)
+    failed = _process("verify", "9")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("error: Version 9 of 'chest-xray' is not in the registry")
+    assert "Traceback" not in failed.stderr
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from promote.__main__ import app; "
+        "result = CliRunner().invoke(app, ['--help']); assert 'rollback' in result.output; "
+        "heavy = {'registry', 'grpc', 'pydantic', 'jinja2'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=_environment())
+
+
+def test_model_name_is_an_option(registry: Registry, tmp_path: Path) -> None:
+    other = Registry.open(str(tmp_path / "registry"), "other")
+    promotable(other, tmp_path / "other")
+    assert answer("run", "--version", "1", "--model-name", "other")["promoted"] == 1
+    assert (open_registry(tmp_path).serving().stable, MODEL) == (2, "chest-xray")
