@@ -101,8 +101,8 @@ class Backend:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise UnknownVersion(f"Model '{self.model}' has no version {which} loaded.") from None
             raise _refusal(error) from None
-        signatures = wire.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
+        # Not Unpack: it insists on the original's message name, and ours is a slice of it under another.
+        signatures = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         shape = signatures.signature_def["serving_default"].inputs[INPUT].tensor_shape
         sides = [dimension.size for dimension in shape.dim[1:3]]
         number = response.model_spec.version.value

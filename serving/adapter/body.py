@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from serving.adapter.limits import Limits
 from serving.adapter.refusals import BadImage, BadRequest, Refusal, TooLarge, UnknownFormat
@@ -66,11 +67,15 @@ async def read_body(request: Request, limits: Limits) -> Body:
 
 async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limits.max_request_bytes:
-            raise _too_many_bytes(limits)
-        yield chunk
+    try:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > limits.max_request_bytes:
+                raise _too_many_bytes(limits)
+            yield chunk
+    except ClientDisconnect:
+        # Nobody reads this, but the request is counted under it.
+        raise BadRequest("The connection was closed before the whole request was sent.") from None
 
 
 async def _whole(request: Request, limits: Limits) -> bytes:

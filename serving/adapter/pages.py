@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from importlib import resources
 
+import fastapi_offline
 from fastapi import FastAPI, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,17 +16,19 @@ _HTML = "text/html; charset=utf-8"
 _CSS = "text/css; charset=utf-8"
 _SCRIPT = "text/javascript; charset=utf-8"
 
+_OWN = "serving.adapter"
+# Swagger UI, which FastAPI alone would have the browser load from a public server.
+_SWAGGER = fastapi_offline.__name__
 # Address -> package, file, media type.
 _FILES = {
-    "/": ("serving.adapter", "page/index.html", _HTML),
-    "/page/page.css": ("serving.adapter", "page/page.css", _CSS),
-    "/page/page.js": ("serving.adapter", "page/page.js", _SCRIPT),
-    "/page/icon.svg": ("serving.adapter", "page/icon.svg", "image/svg+xml"),
-    "/docs": ("serving.adapter", "page/docs.html", _HTML),
-    "/page/docs.js": ("serving.adapter", "page/docs.js", _SCRIPT),
-    # fastapi-offline carries Swagger UI, which FastAPI alone would have the browser load from a public server.
-    "/page/swagger-ui.css": ("fastapi_offline", "static/swagger-ui.css", _CSS),
-    "/page/swagger-ui.js": ("fastapi_offline", "static/swagger-ui-bundle.js", _SCRIPT),
+    "/": (_OWN, "page/index.html", _HTML),
+    "/page/page.css": (_OWN, "page/page.css", _CSS),
+    "/page/page.js": (_OWN, "page/page.js", _SCRIPT),
+    "/page/icon.svg": (_OWN, "page/icon.svg", "image/svg+xml"),
+    "/docs": (_OWN, "page/docs.html", _HTML),
+    "/page/docs.js": (_OWN, "page/docs.js", _SCRIPT),
+    "/page/swagger-ui.css": (_SWAGGER, "static/swagger-ui.css", _CSS),
+    "/page/swagger-ui.js": (_SWAGGER, "static/swagger-ui-bundle.js", _SCRIPT),
 }
 
 

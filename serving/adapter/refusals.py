@@ -82,7 +82,7 @@ class Unavailable(Refusal):
     status = 503
     title = "The model is not available"
     kind = "unavailable"
-    retry_after = 2
+    retry_after = 1
 
 
 class TooSlow(Refusal):
