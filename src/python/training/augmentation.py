@@ -1,0 +1,69 @@
+"""Random changes to training images, as operations of the training graph.
+
+All randomness comes from the seed that is passed: the same seed makes the same changes.
+"""
+
+import math
+
+import tensorflow as tf
+
+
+def augment(pixels: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
+    """Turned, moved, stretched, mirrored and re-exposed pixels, float32 [N, H, W, 1] in 0..255.
+
+    `pixels` are [N, H, W, 1] in 0..255 of a square image, `seed` int32 [2]. Strength 0 only mirrors.
+    """
+    pixels = tf.cast(pixels, tf.float32)
+    count, side = tf.shape(pixels)[0], tf.cast(tf.shape(pixels)[1], tf.float32)
+    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 8)))
+
+    def spread(limit: float) -> tf.Tensor:
+        """One number per image in -limit..limit."""
+        return strength * tf.random.stateless_uniform([count], next(seeds), -limit, limit)
+
+    angle = spread(12 * math.pi / 180)
+    height = tf.exp(spread(0.18))
+    width = height * tf.exp(spread(0.08))
+    mirrored = width * tf.sign(tf.random.stateless_uniform([count], next(seeds), -1, 1))
+    moved = _transformed(pixels, angle, mirrored, height, spread(0.08) * side, spread(0.08) * side)
+    gamma, gain = tf.exp(spread(0.35)), tf.exp(spread(0.2))
+    exposed = tf.pow(moved / 255, gamma[:, None, None, None]) * gain[:, None, None, None]
+    return 255 * tf.clip_by_value(exposed, 0, 1)
+
+
+def mix(pixels: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mixup: every image blended with another of the batch, and their targets float32 [N, C] alike.
+
+    The share of an image is drawn from Beta(alpha, alpha), the larger part being its own.
+    """
+    one, other = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    count = tf.shape(pixels)[0]
+    first = tf.random.stateless_gamma([count], one, alpha) + 1e-6
+    second = tf.random.stateless_gamma([count], other, alpha) + 1e-6
+    share = tf.maximum(first, second) / (first + second)
+    of_pixels, of_targets = share[:, None, None, None], share[:, None]
+    # The batch is shuffled, so its reverse pairs images at random.
+    return (
+        of_pixels * pixels + (1 - of_pixels) * pixels[::-1],
+        of_targets * targets + (1 - of_targets) * targets[::-1],
+    )
+
+
+def _transformed(
+    pixels: tf.Tensor, angle: tf.Tensor, width: tf.Tensor, height: tf.Tensor, right: tf.Tensor, down: tf.Tensor
+) -> tf.Tensor:
+    """Turned about the middle by `angle`, scaled by `width` and `height`, moved; each float32 [N]. Gaps are black."""
+    middle = (tf.cast(tf.shape(pixels)[1], tf.float32) - 1) / 2
+    a, b = tf.cos(angle) * width, -tf.sin(angle) * height
+    c, d = tf.sin(angle) * width, tf.cos(angle) * height
+    zero = tf.zeros_like(a)
+    # Rows of the matrix that takes a place in the result to its place in the source.
+    rows = [a, b, middle * (1 - a - b) + right, c, d, middle * (1 - c - d) + down, zero, zero]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=tf.stack(rows, axis=1),
+        output_shape=tf.shape(pixels)[1:3],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )

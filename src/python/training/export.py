@@ -1,0 +1,70 @@
+"""Writes a trained network as the SavedModel that is served."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+_WARMUP_BATCHES = (1, 4)  # images a warm-up request
+
+
+class Served(tf.Module):
+    """pixels uint8 [N, H, W, 1] -> probabilities float32 [N, C], labels string [N, C]."""
+
+    def __init__(self, network: keras.Model, labels: list[str]) -> None:
+        super().__init__()
+        # A plain list, so that weights.py finds the variables under weights/0, weights/1, …
+        self.weights = [variable.value for variable in network.weights]
+        side = network.input_shape[1]
+
+        def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            probabilities = tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False))
+            names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
+            return {"probabilities": probabilities, "labels": names}
+
+        pixels = tf.TensorSpec([None, side, side, 1], tf.uint8, name="pixels")
+        self.classify = tf.function(classify, input_signature=[pixels])
+
+
+def export(network: keras.Model, labels: list[str], folder: Path, name: str, images: np.ndarray) -> dict[str, Any]:
+    """Writes the SavedModel of `network` (logits) to `folder` and returns its signature for the record.
+
+    `images`, uint8 [K, H, W, 1], become warm-up requests for model `name`: a server answers them before it calls the
+    version available, so no user waits for the first call.
+    """
+    served = Served(network, labels)
+    tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify})
+    _write_warmup(folder, name, images)
+    side, classes = network.input_shape[1], len(labels)
+    return {
+        "name": SIGNATURE,
+        "inputs": {"pixels": {"dtype": "uint8", "shape": [None, side, side, 1]}},
+        "outputs": {
+            "probabilities": {"dtype": "float32", "shape": [None, classes]},
+            "labels": {"dtype": "string", "shape": [None, classes]},
+        },
+    }
+
+
+def answers(folder: Path, pixels: np.ndarray) -> np.ndarray:
+    """What the SavedModel in `folder` says of uint8 [N, H, W, 1]: probabilities float32 [N, C]."""
+    signature = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
+    return signature(pixels=tf.constant(pixels))["probabilities"].numpy()
+
+
+def _write_warmup(folder: Path, name: str, images: np.ndarray) -> None:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    place = folder / "assets.extra"
+    place.mkdir()
+    with tf.io.TFRecordWriter(str(place / "tf_serving_warmup_requests")) as writer:
+        for batch in _WARMUP_BATCHES:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = SIGNATURE
+            request.inputs["pixels"].CopyFrom(tf.make_tensor_proto(np.resize(images, (batch, *images.shape[1:]))))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())

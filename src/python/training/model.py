@@ -1,0 +1,72 @@
+"""The network: a small residual network for the CPU, with its normalisation inside."""
+
+from dataclasses import dataclass
+
+import keras
+from keras import KerasTensor, layers, ops
+
+_NEIGHBOURHOOD = 8  # pixels
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network is built from."""
+
+    image_size: int = 128  # pixels, height and width of the input
+    width: int = 32  # channels of the first stage; each further stage doubles them
+    stages: int = 4
+    blocks: int = 1  # residual blocks a stage
+    dropout: float = 0.3
+
+
+def build(parameters: Network, classes: int) -> keras.Model:
+    """Pixels float32 [N, H, W, 1] in 0..255 -> logits float32 [N, classes]."""
+    pixels = keras.Input((parameters.image_size, parameters.image_size, 1), name="pixels")
+    whole = _standardised(pixels)
+    x = ops.concatenate([whole, _evened(whole)], axis=-1)
+    # The first convolution strides by 4: fine detail costs most of the time on a CPU and decides little.
+    x = _convolution(x, parameters.width, kernel=7, stride=4)
+    for stage in range(parameters.stages):
+        for block in range(parameters.blocks):
+            x = _residual(x, parameters.width * 2**stage, stride=2 if stage > 0 and block == 0 else 1)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(parameters.dropout)(x)
+    return keras.Model(pixels, layers.Dense(classes)(x))
+
+
+def _standardised(pixels: KerasTensor) -> KerasTensor:
+    """Each image with mean 0 and deviation 1: exposure differs between machines and says nothing about lungs."""
+    mean = ops.mean(pixels, axis=(1, 2, 3), keepdims=True)
+    deviation = ops.std(pixels, axis=(1, 2, 3), keepdims=True)
+    # Plus one gray level, so that an empty image stays finite.
+    return (pixels - mean) / (deviation + 1.0)
+
+
+def _evened(x: KerasTensor) -> KerasTensor:
+    """Each place against its neighbourhood, so that the texture of dim and of bright parts looks alike."""
+    x = x - _blurred(x)
+    return x / (ops.sqrt(_blurred(ops.square(x))) + 0.1)
+
+
+def _blurred(x: KerasTensor) -> KerasTensor:
+    """Means of small squares, stretched back: a blur for a fraction of the price of a wide filter."""
+    size = x.shape[1]
+    coarse = ops.average_pool(x, _NEIGHBOURHOOD, _NEIGHBOURHOOD, padding="same")
+    return ops.image.resize(coarse, (size, size), interpolation="bilinear")
+
+
+def _convolution(x: KerasTensor, channels: int, kernel: int, stride: int = 1, activate: bool = True) -> KerasTensor:
+    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    # Datasets here are small: averages over about ten steps settle within an epoch.
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return ops.relu(x) if activate else x
+
+
+def _residual(x: KerasTensor, channels: int, stride: int) -> KerasTensor:
+    y = _convolution(x, channels, kernel=3, stride=stride)
+    y = _convolution(y, channels, kernel=3, activate=False)
+    if stride > 1:
+        x = layers.AveragePooling2D(stride, padding="same")(x)
+    if x.shape[-1] != channels:
+        x = _convolution(x, channels, kernel=1, activate=False)
+    return ops.relu(x + y)

@@ -1,0 +1,71 @@
+"""The flags that train and retrain share, joined with trainyard.toml. Imports nothing heavy: --help must be quick."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
+RegistryUri = Annotated[str | None, typer.Option("--registry", help="Folder that keeps the models.")]
+ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the images, at most.")]
+MaxMinutes = Annotated[float, typer.Option(min=0.05, help="Time limit for the training itself.")]
+MaxTrials = Annotated[int, typer.Option(min=1, help="Further tries while validation misses the gate.")]
+MinAccuracy = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: accuracy on the test images.")]
+MinRecall = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: recall of every class.")]
+Reason = Annotated[str, typer.Option(help="Why this run happens; kept in the record.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the record as one line of JSON, last.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    dataset: str
+    registry: str
+    model: str
+    max_unreadable: float
+    min_accuracy: float
+    min_recall: float
+    tolerance: float
+    seed: int = 0
+    epochs: int | None = None
+    max_minutes: float = 10.0
+    max_trials: int = 1
+    reason: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+def resolve(
+    dataset: str | None,
+    registry: str | None,
+    model_name: str | None,
+    min_accuracy: float | None,
+    min_recall: float | None,
+    **others: int | float | str | None,
+) -> Options:
+    """Flags before TRAINYARD_* variables before trainyard.toml."""
+    import settings
+
+    loaded = settings.load()
+    gates = loaded.gates
+    return Options(
+        dataset=dataset or loaded.dataset.uri,
+        registry=registry or loaded.registry.uri,
+        model=model_name or loaded.model.name,
+        max_unreadable=loaded.dataset.max_unreadable,
+        min_accuracy=gates.min_accuracy if min_accuracy is None else min_accuracy,
+        min_recall=gates.min_recall if min_recall is None else min_recall,
+        tolerance=gates.tolerance,
+        arguments=sys.argv[1:],
+        **others,  # type: ignore[arg-type]
+    )
+
+
+def prepare_tensorflow() -> None:
+    """To be called before the first import of TensorFlow."""
+    # Its start-up notes are about its own build; errors still show.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # A user's Keras configuration may name another backend.
+    os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -1,0 +1,36 @@
+"""Shows how far a run is: a bar on a terminal, a line now and then in a log file."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_LINE_EVERY = 10  # seconds
+
+Tell = Callable[[int, int, str], None]  # done, total, detail
+
+
+@contextmanager
+def shown(console: Console, what: str) -> Iterator[Tell]:
+    """A function to tell the progress of `what` to."""
+    if not console.is_terminal:
+        yield _lines(console, what)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
+    with Progress(*columns, TextColumn("{task.fields[detail]}"), TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(what, total=None, detail="")
+        yield lambda done, total, detail="": bar.update(task, completed=done, total=total, detail=detail)
+
+
+def _lines(console: Console, what: str) -> Tell:
+    last = time.monotonic()
+
+    def tell(done: int, total: int, detail: str = "") -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last >= _LINE_EVERY:
+            last = time.monotonic()
+            console.print(f"{what}: {done}/{total} {detail}".rstrip(), soft_wrap=True, markup=False)
+
+    return tell

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from dataset import write_sample
+from registry import Record, Registry
+from training import options
+
+options.prepare_tensorflow()
+
+IMAGES_PER_CLASS = 60
+MODEL = "chest-xray"
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder, IMAGES_PER_CLASS, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the registry that `trained` fills."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="session")
+def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
+    """A registry with one candidate of a small network, made by the command. Not to be changed by tests."""
+    from training import parameters
+    from training.loop import Schedule
+    from training.model import Network
+    from training.train import train
+
+    small = parameters.Parameters(Network(image_size=64, width=16, stages=3), Schedule(batch=16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "TRIALS", (small,))
+        train(dataset=str(sample), registry=str(place), epochs=16, min_accuracy=0.7, min_recall=0.4, reason="a test")
+    registry = Registry.open(str(place), MODEL)
+    return registry, registry.record(1)

@@ -1,0 +1,166 @@
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cli import DataRefused, UsageError
+from dataset import scan
+from imaging import canonical
+from registry import Registry
+from tests.integration.training.conftest import MODEL
+from training.retrain import choose_parent, rebuild, retrain
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def test_passed_gate_publishes_a_whole_candidate(trained, sample):
+    registry, record = trained
+    assert (record.version, record.state, record.kind, record.parent) == (1, "candidate", "train", None)
+    assert not registry.verify(1)
+    assert record.dataset.fingerprint == scan(sample, 0.0).fingerprint
+    assert record.metrics.test.accuracy >= 0.7
+    assert record.metrics.test.images == np.sum(record.metrics.test.confusion)
+    assert [step.name for step in record.steps] == ["scan", "train", "evaluate", "export", "publish"]
+    assert record.verdicts[-1].passed
+    assert record.reason == "a test"
+    assert record.code.components["tensorflow"]
+
+
+def test_saved_model_has_the_signature_and_gives_the_golden_answers(trained, tmp_path):
+    import tensorflow as tf
+
+    registry, record = trained
+    served = tf.saved_model.load(str(registry.fetch(1, tmp_path))).signatures["serving_default"]
+    size = record.image_size
+    spec = served.structured_input_signature[1]["pixels"]
+    assert (spec.dtype, spec.shape.as_list()) == (tf.uint8, [None, size, size, 1])
+    pixels = np.stack([canonical(base64.b64decode(golden.image), size) for golden in record.golden])
+    answer = served(pixels=tf.constant(pixels))
+    assert answer["probabilities"].dtype == tf.float32
+    assert [[name.decode() for name in row] for row in answer["labels"].numpy()] == [record.labels] * len(pixels)
+    assert np.allclose(answer["probabilities"], [golden.probabilities for golden in record.golden], atol=1e-5)
+    assert np.allclose(np.sum(answer["probabilities"], axis=1), 1, atol=1e-5)
+    assert {int(row.argmax()) for row in answer["probabilities"].numpy()} == {0, 1, 2}
+
+
+def test_warmup_requests_fit_the_signature(trained, tmp_path):
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    registry, record = trained
+    path = registry.fetch(1, tmp_path) / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [prediction_log_pb2.PredictionLog.FromString(data.numpy()) for data in tf.data.TFRecordDataset(str(path))]
+    assert logs
+    for log in logs:
+        request = log.predict_log.request
+        pixels = tf.make_ndarray(request.inputs["pixels"])
+        assert pixels.shape[1:] == (record.image_size, record.image_size, 1)
+        assert request.model_spec.name == MODEL
+
+
+def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
+    arguments = [
+        "--dataset",
+        str(sample),
+        "--registry",
+        str(tmp_path),
+        "--epochs",
+        "1",
+        "--min-accuracy",
+        "1",
+        "--json",
+    ]
+    done = subprocess.run(command("training.train", *arguments), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 3, done.stderr
+    assert "is below 1" in done.stderr
+    assert "Traceback" not in done.stderr
+    record = json.loads(done.stdout.splitlines()[-1])
+    assert record["state"] == "rejected"
+    assert record["metrics"]["test"]["images"] > 0
+    assert record == Registry.open(str(tmp_path), MODEL).record(1).model_dump(mode="json")
+    assert not list(tmp_path.rglob("saved_model.pb"))
+
+
+def test_terminated_run_leaves_a_rejected_record(sample, tmp_path):
+    arguments = ["--dataset", str(sample), "--registry", str(tmp_path / "registry")]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    running = subprocess.Popen(
+        command("training.train", *arguments), stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)}
+    )
+    try:
+        record = tmp_path / "registry" / MODEL / "records" / "1.json"
+        for _ in range(1200):
+            if record.exists():
+                break
+            time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 128 + signal.SIGTERM
+    finally:
+        running.kill()
+    assert json.loads(record.read_text())["state"] == "rejected"
+    assert not list(temporary.glob("trainyard-*"))
+
+
+def test_rebuilt_parent_answers_like_its_saved_model(trained, sample):
+    from training.loop import Predictor
+
+    registry, record = trained
+    _, network = rebuild(registry, record)
+    pixels = np.stack([canonical(base64.b64decode(golden.image), record.image_size) for golden in record.golden])
+    assert np.allclose(Predictor(network)(pixels), [golden.probabilities for golden in record.golden], atol=1e-5)
+
+
+def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, place, sample, tmp_path):
+    _, parent = trained
+    shutil.copytree(place, tmp_path / "copy")
+    retrain(dataset=str(sample), registry=str(tmp_path / "copy"), epochs=1, min_accuracy=0.0, min_recall=0.0)
+    record = Registry.open(str(tmp_path / "copy"), MODEL).record(2)
+    assert (record.kind, record.parent, record.state) == ("retrain", 1, "candidate")
+    # The same dataset: the baseline is what the parent reached by itself.
+    assert record.metrics.baseline == parent.metrics.test
+    assert record.parameters["network"] == parent.parameters["network"]
+    assert (
+        record.files["variables/variables.data-00000-of-00001"]
+        != parent.files["variables/variables.data-00000-of-00001"]
+    )
+
+
+def test_retraining_for_other_classes_is_refused(trained, place, sample, tmp_path):
+    shutil.copytree(sample, tmp_path / "data")
+    (tmp_path / "data" / "COVID").rename(tmp_path / "data" / "Tuberculosis")
+    registry, _ = trained
+    with pytest.raises(DataRefused, match=r"Tuberculosis.*COVID.*run train"):
+        retrain(dataset=str(tmp_path / "data"), registry=str(place))
+    assert len(registry.records()) == 1
+
+
+def test_retraining_without_a_parent_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="run train first"):
+        choose_parent(Registry.open(str(tmp_path), MODEL))
+
+
+def test_model_code_imports_nothing_around_it():
+    # Or the build graph would train for every change of the registry or a command.
+    source = "import sys, training.parameters; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=True)
+    loaded = set(done.stdout.split())
+    assert "tensorflow" in loaded
+    assert not loaded & {"registry", "notify", "settings", "cli", "dataset", "evaluation", "typer", "pydantic"}
+
+
+def test_help_needs_no_tensorflow():
+    source = (
+        "import sys, training.train, training.retrain; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
