@@ -1,5 +1,6 @@
 """The command: `python -m serving.adapter`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ def main(
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
     ] = 30,
 ) -> None:
+    # Errors reach the user as sentences of ours; gRPC's own log repeats them in its words. It reads this when imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here so that --help is instant.
     import asyncio
     import dataclasses

@@ -97,7 +97,7 @@ class FakeModelServer:
         return number
 
     @contextmanager
-    def serving(self, port: int = 0) -> Iterator["FakeModelServer"]:
+    def serving(self, address: str = "127.0.0.1:0") -> Iterator["FakeModelServer"]:
         server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
         predict = _handler(lambda *call: self.predict(*call), wire.PredictRequest)
         metadata = _handler(lambda *call: self.metadata(*call), wire.GetModelMetadataRequest)
@@ -110,7 +110,7 @@ class FakeModelServer:
                 grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", {"GetModelStatus": status}),
             )
         )
-        self.port = server.add_insecure_port(f"127.0.0.1:{port}")
+        self.port = server.add_insecure_port(address)
         server.start()
         try:
             yield self

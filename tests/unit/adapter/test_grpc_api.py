@@ -113,7 +113,7 @@ def test_absent_model_server_is_unavailable_until_it_is_there():
         port = model_server.port
     with adapter(f"127.0.0.1:{port}") as it, stub_of(it) as stub:
         error = refusal(lambda: classify(stub))
-        with model_server.serving(port):
+        with model_server.serving(f"127.0.0.1:{port}"):
             wait_until(lambda: answers(lambda: classify(stub)))
 
     assert error.code() == grpc.StatusCode.UNAVAILABLE
