@@ -40,6 +40,7 @@ class HttpServer:
 
     def start(self) -> None:
         """Begin to answer."""
+        self._listener.listen(2048)  # from here on no connection is refused, however long the thread takes to start
         self._thread.start()
 
     def drain(self, seconds: float) -> None:

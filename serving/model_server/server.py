@@ -68,9 +68,11 @@ class Server:
         self._manager.stop()
         if self._serving:
             log.info("Stopping: letting the requests that run finish")
-            self._grpc.drain(seconds)
-            if self._http is not None:
-                self._http.drain(seconds)
+            draining = [threading.Thread(target=part.drain, args=(seconds,)) for part in (self._grpc, self._http) if part]
+            for thread in draining:
+                thread.start()
+            for thread in draining:
+                thread.join()
 
     def _addresses(self) -> list[str]:
         host = f"[{self._flags.host}]" if ":" in self._flags.host else self._flags.host

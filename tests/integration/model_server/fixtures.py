@@ -51,15 +51,16 @@ def counter(folder: Path) -> Path:
     return folder
 
 
-def slow(folder: Path, rounds: int = 400) -> Path:
+def slow(folder: Path, rounds: int = 200) -> Path:
     """A TF2 model that multiplies matrices for about a second before it answers x + `rounds`."""
 
     class Slow(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
         def wait(self, x):  # type: ignore[no-untyped-def]
-            matrix = tf.fill([600, 600], tf.reduce_sum(x) * 0.0 + 1.0 / 600)
+            mean = tf.fill([600, 600], tf.reduce_sum(x) * 0.0 + 1.0 / 600)
+            matrix = mean
             for _ in tf.range(rounds):
-                matrix = tf.linalg.matmul(matrix, matrix)
+                matrix = tf.linalg.matmul(matrix, mean)
             return {"y": x + float(rounds) + matrix[0, 0] * 0.0}
 
     model = Slow()
