@@ -41,6 +41,9 @@ class Dataset:
     fingerprint: str  # sha256 over the sorted (label, sha256) pairs
     statistics: dict[str, Any]
     unreadable: list[Unreadable] = field(default_factory=list)
+    _decoded: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def part(self, split: str) -> list[LabelledImage]:
         return [image for image in self.images if image.split == split]
@@ -64,7 +67,7 @@ class Dataset:
                     )
 
     def arrays(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split.
+        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split; decoded once, then kept.
 
         Raises:
             DataRefused: a file changed or vanished since it was scanned.
@@ -76,12 +79,15 @@ class Dataset:
             except (ImageError, OSError) as error:
                 raise DataRefused(f"{image.path} changed while it was used ({error}); start again.") from None
 
+        if (split, size) in self._decoded:
+            return self._decoded[split, size]
         part = self.part(split)
         pixels = np.empty((len(part), size, size, 1), np.uint8)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for place, picture in enumerate(pool.map(decode, part)):
                 pixels[place] = picture
-        return pixels, np.array([self.labels.index(image.label) for image in part], np.int32)
+        labels = np.array([self.labels.index(image.label) for image in part], np.int32)
+        return self._decoded.setdefault((split, size), (pixels, labels))
 
 
 def split_of(sha256: str) -> str:

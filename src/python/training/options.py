@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -64,8 +65,26 @@ def resolve(
 
 
 def prepare_tensorflow() -> None:
-    """To be called before the first import of TensorFlow."""
-    # Its start-up notes are about its own build; errors still show.
+    """Imports TensorFlow without its notes about its own build and about missing graphics cards.
+
+    Some are written before any of its settings is read, so the stream itself is set aside; it is shown if the import
+    fails.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # A user's Keras configuration may name another backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()
+        except BaseException:
+            aside.seek(0)
+            os.write(stderr, aside.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

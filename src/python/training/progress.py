@@ -1,15 +1,18 @@
 """Shows how far a run is: a bar on a terminal, a line now and then in a log file."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY = 10  # seconds
 
-Tell = Callable[[int, int, str], None]  # done, total, detail
+
+class Tell(Protocol):
+    def __call__(self, done: int, total: int, detail: str = "") -> None: ...
 
 
 @contextmanager
@@ -21,7 +24,11 @@ def shown(console: Console, what: str) -> Iterator[Tell]:
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
     with Progress(*columns, TextColumn("{task.fields[detail]}"), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(what, total=None, detail="")
-        yield lambda done, total, detail="": bar.update(task, completed=done, total=total, detail=detail)
+
+        def tell(done: int, total: int, detail: str = "") -> None:
+            bar.update(task, completed=done, total=total, detail=detail)
+
+        yield tell
 
 
 def _lines(console: Console, what: str) -> Tell:

@@ -53,9 +53,9 @@ def train(
 
     current = Run(options, progress_console())
     data = current.scan()
-    trials = TRIALS
+    trials = list(TRIALS)
     if epochs is not None:
-        trials = tuple(replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in TRIALS)
+        trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in TRIALS]
     finish(current.make(data, trials), as_json)
 
 

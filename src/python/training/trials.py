@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ def search(
         left = deadline - time.monotonic()
         if best and left < _SECONDS_WORTH_A_TRIAL:
             break
-        trained = _train(parameters, data, seed, max(left, 1.0), start, lambda epoch, n=number: watch(n, epoch))
+        trained = _train(parameters, data, seed, max(left, 1.0), start, partial(watch, number))
         if best is None or trained.rank > best.rank:
             best = trained
         if good_enough(trained.validation):
