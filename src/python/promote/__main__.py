@@ -1,5 +1,6 @@
 """The command `promote`: what is in the registry and in production, and what goes there."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,9 @@ ModelOption = Annotated[str | None, typer.Option("--model-name", help="The model
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 PodOption = Annotated[
     list[str] | None,
-    typer.Option("--pod", metavar="HOST:PORT", help="An adapter's gRPC address; repeat it. A name stands for all its."),
+    typer.Option(
+        "--pod", metavar="HOST:PORT", help="An adapter's gRPC address; repeat it. A name may stand for several."
+    ),
 ]
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", min=0.1, help="Seconds that pods have to load, and again to switch.")
@@ -104,9 +107,9 @@ def promote(
     from promote import choice, views
 
     opened, settings = _open(registry, model_name)
-    pods = _pods(pod, settings)
+    rollover = _rollover(opened, settings, pod, timeout, registry)
     if not dry_run:
-        _rollover(opened, settings, pods, timeout).settle()
+        rollover.settle()
     named = version is not None
     record = opened.record(version) if version is not None else choice.newest_tested(opened)
     serving = opened.serving()
@@ -120,14 +123,14 @@ def promote(
         opened.check_files(record.version)
         _say(f"Version {record.version} can be promoted; nothing was changed.")
         if as_json:
-            addresses = pods.addresses() if pods else []
+            addresses = rollover.pods.addresses()
             plan = {"promoted": None, "candidate": record.version, "previous": serving.stable, "pods": addresses}
             print_json(plan | {"dry_run": True})
         return
     if not (named or yes or _agreed(f"Promote version {record.version}?", must_ask=True)):
         _declined(as_json)
         return
-    _carry_out(_rollover(opened, settings, pods, timeout), "promote", record.version, approver, reason, as_json)
+    _carry_out(rollover, "promote", record.version, approver, reason, as_json)
 
 
 @app.command()
@@ -146,7 +149,7 @@ def rollback(
     from promote import choice
 
     opened, settings = _open(registry, model_name)
-    rollover = _rollover(opened, settings, _pods(pod, settings), timeout)
+    rollover = _rollover(opened, settings, pod, timeout, registry)
     rollover.settle()
     serving = opened.serving()
     target = to if to is not None else choice.before_current(opened.journal.entries(), serving)
@@ -221,22 +224,37 @@ def _pods(flags: list[str] | None, settings: "Settings") -> "Pods":
     return Pods(flags or settings.serving.pods)
 
 
-def _rollover(opened: "Registry", settings: "Settings", pods: "Pods", timeout: float | None) -> "Rollover":
+def _rollover(
+    opened: "Registry", settings: "Settings", pods: list[str] | None, timeout: float | None, registry: str | None
+) -> "Rollover":
     from promote.rollover import Rollover
 
-    return Rollover(opened, pods, settings.mail, timeout or settings.serving.rollover_timeout, say=_say)
+    return Rollover(
+        opened,
+        _pods(pods, settings),
+        settings.mail,
+        timeout or settings.serving.rollover_timeout,
+        place=os.path.abspath(registry) if registry else settings.registry.uri,
+        say=_say,
+    )
 
 
 def _carry_out(
     rollover: "Rollover", action: Any, version: int, approver: str | None, reason: str, as_json: bool
 ) -> None:
+    from rich.markup import escape
+
     from promote import views
     from registry.journal import user
 
     console = progress_console()
-    with console.status(f"version {version}") as spinner:
-        rollover.waiting = lambda line: spinner.update(line)
+    rollover.say = lambda line: console.print(line, markup=False, soft_wrap=True)
+    if not console.is_terminal:
         outcome = rollover.run(action, version, approver or user(), reason)
+    else:
+        with console.status(f"version {version}") as spinner:
+            rollover.waiting = lambda line: spinner.update(escape(line))
+            outcome = rollover.run(action, version, approver or user(), reason)
     if as_json:
         print_json(views.outcome_json(outcome))
     else:
@@ -244,7 +262,7 @@ def _carry_out(
 
 
 def _tell(outcome: "Outcome") -> None:
-    before = f"; version {outcome.previous} is kept loaded for a rollback" if outcome.previous else ""
+    before = f"; version {outcome.previous} stays loaded, as 'previous'" if outcome.previous else ""
     where = f" on {len(outcome.pods)} pod(s)" if outcome.pods else ""
     sys.stdout.write(f"Version {outcome.version} is in production{where}{before}.\n")
     if outcome.mail and outcome.mail.error:

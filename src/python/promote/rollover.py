@@ -42,6 +42,8 @@ class Rollover:
     mail: Mail
     # Seconds that the pods have for each of loading and switching.
     timeout: float
+    # Of the registry, for the commands in the mail.
+    place: str = ""
     say: Callable[[str], None] = lambda line: None
     waiting: Callable[[str], None] = lambda line: None
 
@@ -113,6 +115,8 @@ class Rollover:
                 self.say("No serving pod is configured ([serving] pods, or --pod), so nothing has to be waited for.")
         if self.pods:
             with self._step(outcome, "ask"):
+                if not record.golden:
+                    self.say(f"The record of version {version} holds no golden requests, so none can be asked.")
                 self.pods.ask_golden(record)
         with self._step(outcome, "switch"):
             held.change()
@@ -177,6 +181,7 @@ class Rollover:
             reason=held.intent.reason,
             pods=pods,
             rollback=held.intent.action == "rollback",
+            registry=self.place,
         )
         return notify.send(self.mail, message)
 

@@ -54,7 +54,11 @@ class Registry:
             raise UsageError(f"{uri} is not supported yet; a registry is a folder for now.")
         root = Path(uri).expanduser().absolute()
         for folder in (root, root / model):
-            if folder.exists() and not folder.is_dir():
+            try:
+                in_the_way = folder.exists() and not folder.is_dir()
+            except OSError as error:
+                raise InfrastructureError(f"The registry {folder} can't be opened: {error.strerror}.") from None
+            if in_the_way:
                 raise InfrastructureError(f"The registry {folder} is a file, not a folder; name another place.")
         return cls(DirectoryStore(root / model), model)
 

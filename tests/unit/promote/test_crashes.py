@@ -17,12 +17,6 @@ KILLED = 77
 _MOST_CALLS = 1000
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a process has written outlives the process; only a power cut would make a difference."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 def dies_before_call(number: int, work: Callable[[], Any]) -> bool:
     """Runs `work` in a child process that ends on the spot before its n-th changing call; False if it made fewer."""
     child = os.fork()

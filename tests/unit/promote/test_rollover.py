@@ -1,6 +1,7 @@
 """A promotion without pods: what changes, what is refused, who may promote at a time."""
 
 import os
+import resource
 import threading
 import time
 from email import message_from_bytes
@@ -204,6 +205,30 @@ def test_configuration_edited_during_a_promotion_is_not_overwritten(tmp_path: Pa
         rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
     assert registry.store.read("production/models.config")[0] == edited
     assert intent.current(registry) is None
+
+
+def test_disk_that_is_full_in_the_middle_is_told_and_ended_by_the_next_call(tmp_path: Path) -> None:
+    """A limit on the size of files fails writes as a full disk does."""
+    registry = two_promoted_one_tested(tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("load"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    child = os.fork()
+    if child == 0:
+        try:
+            rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+        except InfrastructureError as error:
+            os._exit(6 if "the next call of promote does it" in str(error) else 98)
+        except BaseException:
+            os._exit(99)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 6
+    assert (registry.serving().versions, registry.serving().stable) == ((1, 2, 3), 2)
+    check_served(registry)
+    roll_back(registry, 1)
+    assert (registry.serving().versions, registry.serving().stable) == ((1, 2), 1)
 
 
 def test_second_promotion_at_the_same_time_is_told_who_holds_the_first(tmp_path: Path) -> None:

@@ -149,6 +149,11 @@ def test_registry_that_is_a_file_is_refused(tmp_path: Path) -> None:
         open_registry(tmp_path)
 
 
+def test_registry_whose_path_is_too_long_is_refused() -> None:
+    with pytest.raises(InfrastructureError, match="can't be opened: File name too long"):
+        Registry.open("/" + "x" * 300, MODEL)
+
+
 def test_opening_a_registry_makes_nothing(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     assert registry.records() == []
