@@ -12,8 +12,8 @@ app = command_line(
     "adapter",
     "The public face of a model server: gRPC, REST and a web page that classify images.",
     [
-        "adapter --backend 127.0.0.1:8500",
-        "adapter --backend unix:/run/model.sock --host 0.0.0.0 --grpc-port 9090 --http-port 8080",
+        "./pants run serving/adapter -- --backend 127.0.0.1:8500",
+        "./pants run serving/adapter -- --backend unix:/run/model.sock --host 0.0.0.0 --http-port 80",
     ],
 )
 

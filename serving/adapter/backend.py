@@ -1,6 +1,7 @@
 """The model server, as TensorFlow Serving's gRPC API."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ _CHANNEL_OPTIONS = [
 ]
 # Seconds for a question that needs no inference.
 _QUESTION_TIMEOUT = 3.0
+# /models/m/1/ of "/models/m/1/saved_model.pb", and gs://bucket/ likewise.
+_FOLDERS = re.compile(r"(?:\b[a-z]+:/)?/[^\s'\":;,]*/")
+_MAX_REASON_CHARACTERS = 300
 
 
 class StaleVersion(Exception):
@@ -40,6 +44,15 @@ class ServedVersion:
 
     number: int
     image_size: int
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """How far a version is: START, LOADING, AVAILABLE, UNLOADING or END, and why it failed if it did."""
+
+    number: int
+    state: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ class Backend:
             raise Fault(f"Version {number} of model '{self.model}' does not take square gray images.")
         return ServedVersion(number, sides[0])
 
-    async def states(self) -> list[wire.ModelVersionStatus]:
+    async def states(self) -> list[VersionState]:
         """Every version the model server knows of, by number; empty when it knows none."""
         request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(name=self.model))
         try:
@@ -120,7 +133,12 @@ class Backend:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return []
             raise _refusal(error) from None
-        return sorted(response.model_version_status, key=lambda status: status.version)
+        return [
+            VersionState(
+                one.version, wire.ModelVersionStatus.State.Name(one.state), _without_paths(one.status.error_message)
+            )
+            for one in sorted(response.model_version_status, key=lambda one: one.version)
+        ]
 
     async def predict(self, version: ServedVersion, images: Sequence[np.ndarray], timeout: float) -> list[Scores]:
         """One answer an image, in order; `images` are uint8 [size, size, 1] each, `timeout` is in seconds.
@@ -167,6 +185,12 @@ def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:
         Scores(tuple(names[start : start + classes]), tuple(values[start : start + classes].tolist()))
         for start in range(0, len(values), classes)
     ]
+
+
+def _without_paths(message: str) -> str:
+    """The first line of the model server's words, files by their name alone: where they lie is nobody's business."""
+    line = message.strip().partition("\n")[0]
+    return _FOLDERS.sub("", line)[:_MAX_REASON_CHARACTERS]
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> Exception:

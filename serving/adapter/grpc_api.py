@@ -15,7 +15,6 @@ from serving.adapter.refusals import Refusal, TooSlow, Unavailable
 from serving.adapter.service import Service, refusing
 from trainyard.v1 import classifier_pb2 as api
 from trainyard.v1 import classifier_pb2_grpc
-from trainyard.wire import tensorflow_serving_pb2 as wire
 
 NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 # Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a
@@ -54,12 +53,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         return api.GetModelResponse(
             model=served.name,
             versions=[
-                api.ModelVersion(
-                    version=status.version,
-                    state=wire.ModelVersionStatus.State.Name(status.state),
-                    error=status.status.error_message,
-                )
-                for status in served.versions
+                api.ModelVersion(version=one.number, state=one.state, error=one.error) for one in served.versions
             ],
             version_labels=served.version_labels,
             labels=served.labels,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import imaging
-from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion
+from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.limits import Limits
 from serving.adapter.refusals import (
     BadImage,
@@ -23,7 +23,6 @@ from serving.adapter.refusals import (
     UnknownVersion,
 )
 from serving.adapter.stable import StableVersion
-from trainyard.wire import tensorflow_serving_pb2 as wire
 
 STABLE = "stable"
 # What a promotion leaves behind, for a rollback.
@@ -60,7 +59,7 @@ class ServedModel:
     """What is being served at one moment."""
 
     name: str
-    versions: list[wire.ModelVersionStatus]
+    versions: list[VersionState]
     version_labels: dict[str, int]
     labels: tuple[str, ...]
     image_size: int
@@ -114,7 +113,7 @@ class Predictor:
                 await self._predict(stable, [blank])
             except StaleVersion:
                 raise Unavailable("The model is being replaced right now; try again shortly.") from None
-        known = {state.version for state in states}
+        known = {state.number for state in states}
         for forgotten in [number for number in self._labels if number not in known]:
             del self._labels[forgotten]
         return ServedModel(

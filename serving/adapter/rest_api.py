@@ -14,7 +14,6 @@ from serving.adapter.predictor import Choice
 from serving.adapter.problems import Problem, problem
 from serving.adapter.refusals import Refusal
 from serving.adapter.service import Service
-from trainyard.wire import tensorflow_serving_pb2 as wire
 
 _MAX_VERSION = 2**63 - 1
 
@@ -101,7 +100,12 @@ def create_app(service: Service) -> FastAPI:
             int | None, Query(ge=1, le=_MAX_VERSION, description="Ask this version instead of the stable one.")
         ] = None,
         version_label: Annotated[
-            str | None, Query(min_length=1, max_length=200, description="Ask the version with this label.")
+            str | None,
+            Query(
+                min_length=1,
+                max_length=200,
+                description="Ask the version with this label instead; not with version.",
+            ),
         ] = None,
     ) -> Prediction | Predictions:
         """An image as the body gets one answer. Files in a form, or base64 in JSON, get a list of answers, in which
@@ -130,14 +134,7 @@ def create_app(service: Service) -> FastAPI:
         served = await service.describe("GET /v1/model")
         return Model(
             model=served.name,
-            versions=[
-                Version(
-                    version=status.version,
-                    state=wire.ModelVersionStatus.State.Name(status.state),
-                    error=status.status.error_message,
-                )
-                for status in served.versions
-            ],
+            versions=[Version(version=one.number, state=one.state, error=one.error) for one in served.versions],
             version_labels=served.version_labels,
             labels=list(served.labels),
             image_size=served.image_size,

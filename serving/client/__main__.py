@@ -12,9 +12,9 @@ app = command_line(
     "client",
     "Ask a running adapter to classify images, or what it serves.",
     [
-        "client classify scan.png",
-        "client classify folder/ --address models.example.com:9090 --json",
-        "client model",
+        "./pants run serving/client -- classify scan.png",
+        "./pants run serving/client -- classify xrays/ --address models.example.com:9090 --json",
+        "./pants run serving/client -- model",
     ],
 )
 

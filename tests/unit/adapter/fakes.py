@@ -40,6 +40,8 @@ class FakeModelServer:
     labels: dict[str, int] = field(default_factory=lambda: {"stable": 1})
     # The RPCs that came in, with the version they named; 0 for none.
     calls: list[tuple[str, int]] = field(default_factory=list)
+    # Versions that could not be loaded, and why.
+    broken: dict[int, str] = field(default_factory=dict)
     # Called first by every RPC, to wait or to fail.
     before: Callable[[str, grpc.ServicerContext], None] = lambda method, context: None
     port: int = 0
@@ -77,10 +79,13 @@ class FakeModelServer:
         self.before("GetModelStatus", context)
         if request.model_spec.name != MODEL or not self.versions:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {request.model_spec.name}")
-        available = wire.ModelVersionStatus.AVAILABLE
-        return wire.GetModelStatusResponse(
-            model_version_status=[wire.ModelVersionStatus(version=n, state=available) for n in self.versions]
-        )
+        response = wire.GetModelStatusResponse()
+        for number in self.versions:
+            response.model_version_status.add(version=number, state=wire.ModelVersionStatus.AVAILABLE)
+        for number, reason in self.broken.items():
+            status = wire.StatusProto(error_code=grpc.StatusCode.DATA_LOSS.value[0], error_message=reason)
+            response.model_version_status.add(version=number, state=wire.ModelVersionStatus.END, status=status)
+        return response
 
     def _begin(self, method: str, spec: wire.ModelSpec, context: grpc.ServicerContext) -> int:
         self.calls.append((method, spec.version.value))

@@ -231,6 +231,24 @@ def test_get_model_tells_versions_labels_classes_and_size(model_server, stub):
     assert (list(model.labels), model.image_size) == (["a", "b"], 16)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", ""),
+        ("Can't read '/srv/models/m/2/saved_model.pb': cut off", "Can't read 'saved_model.pb': cut off"),
+        ("gs://bucket/m/2/variables/variables.index is missing", "variables.index is missing"),
+        ('Traceback of loading /a/b.py\n  File "/a/b.py", line 1', "Traceback of loading b.py"),
+        ("no version and/or model", "no version and/or model"),
+    ],
+)
+def test_version_that_could_not_be_loaded_says_why_without_paths(model_server, stub, said, told):
+    model_server.broken[2] = said
+
+    broken = stub.GetModel(api.GetModelRequest()).versions[1]
+
+    assert (broken.version, broken.state, broken.error) == (2, "END", told)
+
+
 def test_get_model_of_a_model_server_without_versions_is_empty(model_server, stub):
     model_server.versions.clear()
 

@@ -60,6 +60,22 @@ def test_images_in_json_are_answered_in_order(rest):
     assert [result["label"] for result in answer["results"]] == ["COVID", "Normal"]
 
 
+def test_described_ways_to_send_an_image_all_work(rest):
+    described = rest.get("/openapi.json").json()["paths"]["/v1/classify"]["post"]["requestBody"]["content"]
+    sent = {
+        "multipart/form-data": {"files": {"images": ("x.png", gray(255))}},
+        "application/json": {"json": {"images": [b64(gray(255))]}},
+        **{
+            media_type: {"content": gray(255), "headers": {"Content-Type": media_type}}
+            for media_type in ("image/png", "image/jpeg", "application/octet-stream")
+        },
+    }
+
+    assert described.keys() == sent.keys()
+    for request in sent.values():
+        classified(rest.post("/v1/classify", **request))
+
+
 def test_images_of_one_request_reach_the_model_as_one_batch(model_server, rest):
     classified(rest.post("/v1/classify", json={"images": [b64(gray(n)) for n in range(20)]}))
 
