@@ -100,7 +100,6 @@ class Rollover:
         with self._step(outcome, "check"):
             record = self.registry.record(version)
             choice.check(record, held.intent.action)
-            self.registry.check_files(version)
             before = self.registry.serving()
             outcome.previous = before.stable
             held.change(before=intent.Served.of(before))

@@ -3,14 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.errors import InfrastructureError
+from promote import intent
 from registry import Registry
 from tests.registries import model_folder, open_registry, promotable, published
-from tests.unit.promote.helpers import check_served, promote, roll_back, states, two_promoted_one_tested
+from tests.unit.promote.helpers import check_served, promote, roll_back, rollover, states, two_promoted_one_tested
 
 CHANGING = ("link", "replace", "rename", "unlink", "rmdir", "mkdir", "write")
 KILLED = 77
@@ -126,6 +129,30 @@ def test_killed_undo_is_undone_by_the_next(tmp_path: Path) -> None:
         roll_back(registry, 1)
         assert registry.serving().stable == 1
         assert states(registry) == {1: "production", 2: "retired", 3: "tested"}
+
+
+def test_promotion_that_failed_and_was_killed_is_never_finished(tmp_path: Path) -> None:
+    """It fails after the switch, and is killed while it puts the earlier configuration back."""
+    two_promoted_one_tested(tmp_path / "base")
+
+    def fail(registry: Registry) -> None:
+        def say(line: str) -> None:
+            if line.startswith("switch"):
+                raise InfrastructureError("A pod is gone.")
+
+        with suppress(InfrastructureError):
+            rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+
+    seen = set()
+    for registry in each_crash(tmp_path / "base", tmp_path, fail):
+        left = intent.current(registry)
+        failed = left is not None and left[0].undo
+        seen.add((failed, registry.serving().stable))
+        rollover(registry, tmp_path / "outbox").settle()
+        check_served(registry)
+        if failed:
+            assert registry.serving().stable == 2
+    assert (True, 3) in seen
 
 
 def test_killed_publish_leaves_no_half_model_and_can_be_repeated(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import threading
 import time
 from email import message_from_bytes
@@ -137,6 +138,13 @@ def test_tampered_copy_in_production_is_not_served_again(tmp_path: Path) -> None
     with pytest.raises(Tampered, match=r"saved_model\.pb"):
         roll_back(registry, 1)
     assert registry.serving().stable == 2
+
+
+def test_rollback_needs_only_the_copy_in_production(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    shutil.rmtree(registry.store.uri("testing/1"))
+    roll_back(registry, 1)
+    assert registry.serving().stable == 1
 
 
 def test_newest_tested_version_is_chosen(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageError
-from registry import Difference, Immutable, Tampered, UnknownVersion
+from registry import Difference, Immutable, Tampered, UnknownVersion, manifest_of
+from registry.staging import staged_file, staged_folder, sweep
 from tests.registries import model_folder, open_registry, published
 
 
@@ -151,6 +152,17 @@ def test_leftovers_of_ended_processes_go_and_those_in_use_stay(tmp_path: Path) -
         assert [path.name for path in staging.iterdir()] == ["used"]
     published(registry, tmp_path)
     assert list(staging.iterdir()) == []
+
+
+def test_model_in_the_making_survives_the_publish_of_another(tmp_path: Path) -> None:
+    source = model_folder(tmp_path / "built")
+    with staged_folder(tmp_path / "area", source, manifest_of(source)) as staged:
+        sweep(tmp_path / "area")
+        assert files(staged) == files(source)
+    with staged_file(tmp_path / "area", b"data") as staged:
+        sweep(tmp_path / "area")
+        assert staged.read_bytes() == b"data"
+    assert list((tmp_path / "area").iterdir()) == []
 
 
 def test_disk_full_leaves_no_version_and_no_leftovers(tmp_path: Path) -> None:
