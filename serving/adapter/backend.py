@@ -12,7 +12,7 @@ import numpy as np
 from google.protobuf.message import Message
 
 from serving.adapter.refusals import Fault, Overloaded, TooSlow, Unavailable, UnknownVersion
-from trainyard.wire import tensorflow_serving_pb2 as wire
+from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from serving.adapter.limits import MEBIBYTE
 from serving.adapter.predictor import Choice
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
 from serving.adapter.service import Service, refusing
-from trainyard.v1 import classifier_pb2 as api
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 # Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import grpc
 
 from serving.client.errors import BadImage, ClientError, Unavailable, UnknownVersion
-from trainyard.v1 import classifier_pb2 as api
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 DEFAULT_TIMEOUT = 10.0  # seconds
 _PUSHBACK = "grpc-retry-pushback-ms"

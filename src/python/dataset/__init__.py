@@ -7,4 +7,14 @@ from dataset.phantom import write_sample
 from dataset.pointer import locate, open_dataset
 from dataset.scan import scan
 
-__all__ = ["DataRefused", "Dataset", "LabelledImage", "Unreadable", "find", "locate", "open_dataset", "scan", "write_sample"]
+__all__ = [
+    "DataRefused",
+    "Dataset",
+    "LabelledImage",
+    "Unreadable",
+    "find",
+    "locate",
+    "open_dataset",
+    "scan",
+    "write_sample",
+]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from google.protobuf import text_format
 
 from registry.errors import Corrupt
-from trainyard.wire.tensorflow_serving_pb2 import ModelConfig, ModelServerConfig
+from trainyard.wire.tensorflow_serving_pb2 import ModelConfig, ModelServerConfig  # pants: no-infer-dep
 
 STABLE = "stable"
 PREVIOUS = "previous"

@@ -6,7 +6,7 @@ from google.protobuf import text_format
 
 from registry import PREVIOUS, STABLE, Registry
 from serving.pod import LocalPod
-from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig
+from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 
 def make(registry: Registry, candidate: int, baseline: int | None, folder: Path) -> LocalPod:

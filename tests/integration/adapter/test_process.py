@@ -15,8 +15,8 @@ from tests.integration.adapter.processes import COMMAND, adapter_process
 from tests.unit.adapter.fakes import FakeModelServer
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.waiting import wait_until
-from trainyard.v1 import classifier_pb2 as api
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 INFRASTRUCTURE = 6
 PNG = {"Content-Type": "image/png"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import grpc
 
 from registry import Registry
-from trainyard.v1 import classifier_pb2 as api
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 GOLDEN = base64.b64encode(b"an image").decode()
 PROBABILITIES = [0.7, 0.2, 0.1]

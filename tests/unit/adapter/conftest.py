@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.unit.adapter.fakes import Adapter, FakeModelServer, adapter
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.adapter.lifecycle import Options, Ports, running
 from serving.adapter.limits import Limits
-from trainyard.wire import tensorflow_serving_pb2 as wire
+from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
 MODEL = "chest-xray"
 LABELS = ("COVID", "Normal", "Pneumonia")

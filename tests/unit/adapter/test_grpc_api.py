@@ -11,8 +11,8 @@ from serving.adapter.limits import Limits
 from tests.unit.adapter.fakes import MODEL, FakeModelServer, FakeVersion, adapter, fail
 from tests.unit.adapter.images import gray, imaging_limits
 from tests.unit.adapter.waiting import wait_until
-from trainyard.v1 import classifier_pb2 as api
-from trainyard.v1 import classifier_pb2_grpc
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 
 def classify(stub, image=None, **choice):

@@ -9,7 +9,7 @@ from serving.adapter.refusals import Unavailable
 from serving.adapter.stable import StableVersion
 from tests.unit.adapter.fakes import FakeVersion
 from tests.unit.adapter.images import gray
-from trainyard.v1 import classifier_pb2 as api
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 
 
 class Server:
@@ -23,8 +23,8 @@ class Server:
 
     async def ask(self):
         self.asked += 1
-        answer = ServedVersion(self.stable, 8)
-        await self.open.wait()
+        answer, opened = ServedVersion(self.stable, 8), self.open
+        await opened.wait()
         return answer
 
 
@@ -70,11 +70,12 @@ def test_answer_on_its_way_from_before_does_not_replace_a_fresh_one():
         server.open.clear()
         early = asyncio.create_task(stable.fresh())
         await asyncio.sleep(0)
-        # The label moves while the first question is on its way; who asks now must hear of it.
-        server.stable = 2
-        late = asyncio.create_task(stable.fresh())
-        await asyncio.sleep(0)
+        # The label moves while the first answer is on its way, and only that answer is slow.
+        server.stable, held, server.open = 2, server.open, asyncio.Event()
         server.open.set()
+        late = asyncio.create_task(stable.fresh())
+        await asyncio.sleep(0.05)
+        held.set()
         return (await early).number, (await late).number, (await stable.current()).number
 
     assert asyncio.run(case()) == (1, 2, 2)

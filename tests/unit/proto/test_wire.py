@@ -2,7 +2,7 @@
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
-from trainyard.wire import tensorflow_serving_pb2 as wire
+from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
 ORIGINALS = {
     "TensorShapeProto": ("tensorflow.core.framework.tensor_shape_pb2", "TensorShapeProto"),
