@@ -153,8 +153,10 @@ class LocalPod:
         )
 
     def _last_line(self, name: str) -> str:
+        """What a process says of itself at the end: its error if it names one, else its last line."""
         lines = (self.logs / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return (errors or lines or ["it said nothing"])[-1]
 
 
 def free_port() -> int:

@@ -1,6 +1,8 @@
 """Runs the model tests on a subject and gathers the verdict."""
 
+import contextlib
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -46,7 +48,8 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
     Writes JUnit XML to `junit`. A suite that can't be loaded, and a folder without tests, fail.
     """
     collector, started = _Collector(), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    # pytest's own account goes to stderr: stdout is for the verdict.
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         options = ["--rootdir", str(suites), "-c", os.devnull, "--confcutdir", str(suites), "-p", "no:cacheprovider"]
         code = pytest.main(
             [str(suites), *options, "-q", "--no-header", "--tb=short", f"--basetemp={folder}/t", f"--junitxml={junit}"],

@@ -1,11 +1,12 @@
 """From a version to its verdict: clone up, tests run, clone down, everything kept in the registry."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from cli import UsageError
+from cli import InfrastructureError, UsageError
 from dataset import open_dataset
 from registry import Record, Registry, utc_now
 from serving.client import Client
@@ -31,16 +32,23 @@ def make(registry: Registry, record: Record, dataset: str, max_unreadable: float
     if baseline and baseline.labels != record.labels:
         baseline = None  # another set of classes: nothing to compare
     held_out = _holdout(dataset, max_unreadable, record)
-    with tempfile.TemporaryDirectory(prefix="trainyard-clone-") as folder:
-        junit = Path(folder) / _JUNIT
-        with (
-            clone.make(registry, record.version, baseline.version if baseline else None, Path(folder)) as pod,
-            Client(pod.address) as client,
-        ):
+    folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
+    try:
+        junit = folder / _JUNIT
+        pod = clone.make(registry, record.version, baseline.version if baseline else None, folder)
+        with pod, Client(pod.address) as client:
             made = run(Subject(client, record, baseline, held_out, budget), junit)
         made |= {"model_server": "embedded", "executor": "local", "at": utc_now()}
         made["report"] = registry.save_report(record.version, _REPORT, report.render(made, record))
         registry.save_report(record.version, _JUNIT, junit.read_bytes())
+    except InfrastructureError:
+        # The servers' logs stay for whoever looks into it; the copies of the models need not.
+        shutil.rmtree(folder / registry.model, ignore_errors=True)
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
     registry.save_report(record.version, _JSON, json.dumps(made, indent=1).encode())
     verdict = {
         "kind": "test",
