@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from google.protobuf import text_format
-from tensorflow_serving.config import file_system_storage_path_source_pb2 as source_pb2
 from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from serving.model_server.errors import failed_precondition, invalid
-
-Policy = source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 
 
 def single_model(name: str, base_path: str) -> config_pb2.ModelServerConfig:
@@ -98,8 +96,8 @@ def versions_on_disk(base_path: str) -> dict[int, str]:
     return found
 
 
-def wanted(policy: Policy, found: Iterable[int]) -> list[int]:
-    """The versions of `found` that `policy` asks for, ascending; no policy means the latest one."""
+def wanted(policy: Any, found: Iterable[int]) -> list[int]:
+    """The versions of `found` that a ServableVersionPolicy asks for, ascending; no policy means the latest one."""
     versions = sorted(found)
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":

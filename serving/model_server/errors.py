@@ -6,7 +6,11 @@ StartError              the server cannot start; one sentence and an exit code f
 
 from __future__ import annotations
 
+import logging
+
 import grpc
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_CHARS = 1024  # TensorFlow Serving cuts longer messages too
 
@@ -59,3 +63,14 @@ def as_serving_error(error: Exception) -> ServingError:
     if isinstance(error, MemoryError):
         return ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Out of memory.")
     return ServingError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def answer_to(problem: Exception) -> ServingError:
+    """What a client is told about `problem`; of a bug of ours it learns no more than that, the log has the rest."""
+    error = as_serving_error(problem)
+    if error.code is not grpc.StatusCode.INTERNAL:
+        return error
+    log.error("A request failed", exc_info=problem)
+    if isinstance(problem, ServingError) or hasattr(problem, "error_code"):
+        return error
+    return ServingError(error.code, "Internal error; the server's log tells more.")

@@ -102,6 +102,10 @@ def parser() -> argparse.ArgumentParser:
     flags.number(
         "tensorflow_inter_op_parallelism", 0, "threads between operations; 0 for running in the caller's thread"
     )
+    flags.boolean("enable_batching", False, "run requests that wait at the same time as one")
+    flags.string("batching_parameters_file", "", "text-format BatchingParameters; needs --enable_batching")
+    flags.string("monitoring_config_file", "", "text-format MonitoringConfig: metrics for Prometheus on the REST port")
+    flags.string("ssl_config_file", "", "text-format SSLConfig: TLS on the gRPC port")
     flags.boolean("enable_grpc_healthcheck_service", False, "offer grpc.health.v1.Health")
     flags.boolean("enable_signature_method_name_check", False, "refuse a signature whose method name does not fit")
     flags.boolean(
@@ -131,6 +135,8 @@ def _check(flags: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
         flags.error("Give only one of --model_base_path and --model_config_file.")
     if parsed.port == 0 and not parsed.grpc_socket_path:
         flags.error("--port is 0 and --grpc_socket_path is not set: give one of them.")
+    if parsed.batching_parameters_file and not parsed.enable_batching:
+        flags.error("--batching_parameters_file is set without --enable_batching: add it or leave the file out.")
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(parsed, name) <= 65535:
             flags.error(f"--{name} must lie between 0 and 65535, received {getattr(parsed, name)}.")

@@ -2,85 +2,75 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
-    model_pb2,
     predict_pb2,
+    regression_pb2,
 )
 
-from serving.model_server.errors import as_serving_error, invalid
-from serving.model_server.manager import Lease, Manager
-from serving.model_server.predict import PredictOptions, metadata, predict
+from serving.model_server.errors import answer_to, as_serving_error
+from serving.model_server.handlers import Handlers
+from serving.model_server.metrics import Metrics
 
-log = logging.getLogger(__name__)
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # the original lifts the default of 4 MiB as well
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),  # so that a second server on the port fails instead of taking half the requests
 ]
-
-
-def lease(manager: Manager, spec: model_pb2.ModelSpec) -> Lease:
-    """The version that a ModelSpec asks for."""
-    if not spec.name:
-        raise invalid("ModelSpec has no name specified.")
-    choice = spec.WhichOneof("version_choice")
-    return manager.lease(
-        spec.name,
-        version=spec.version.value if choice == "version" else None,
-        label=spec.version_label if choice == "version_label" else None,
-    )
-
-
-def model_status(manager: Manager, name: str, version: int | None) -> get_model_status_pb2.GetModelStatusResponse:
-    """States of one or all versions. Raises ServingError when there is none."""
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for number, state, error in manager.status(name, version):
-        row = response.model_version_status.add(version=number, state=int(state))
-        row.status.error_code = error.code.value[0] if error else 0
-        row.status.error_message = error.message if error else ""
-    return response
+_MANAGING_THREADS = 8
 
 
 class GrpcServer:
-    """The server with its thread pools: one for predictions, one that always has time for status and configuration."""
+    """The server with its thread pools: one for inference, one that always has time for status and configuration."""
 
-    def __init__(self, manager: Manager, options: PredictOptions, threads: int, with_health: bool) -> None:
-        self._manager = manager
-        self._options = options
-        self._predicting = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-        self._managing = ThreadPoolExecutor(4, thread_name_prefix="manage")
-        self._server = grpc.server(self._predicting, options=_OPTIONS)
-        predictions = {
-            "Predict": self._method(self._predict, predict_pb2.PredictRequest),
-            "GetModelMetadata": self._method(
-                self._metadata, get_model_metadata_pb2.GetModelMetadataRequest, self._managing
+    def __init__(self, handlers: Handlers, metrics: Metrics, threads: int, with_health: bool) -> None:
+        self._metrics = metrics
+        self._knows = handlers.knows
+        self._server = grpc.server(ThreadPoolExecutor(threads, thread_name_prefix="predict"), options=_OPTIONS)
+        manage = ThreadPoolExecutor(_MANAGING_THREADS, thread_name_prefix="manage")
+        self._add(
+            "PredictionService",
+            Predict=self._inference("Predict", handlers.predict, predict_pb2.PredictRequest),
+            Classify=self._inference("Classify", handlers.classify, classification_pb2.ClassificationRequest),
+            Regress=self._inference("Regress", handlers.regress, regression_pb2.RegressionRequest),
+            MultiInference=self._inference(
+                "MultiInference", handlers.multi_inference, inference_pb2.MultiInferenceRequest
             ),
-        }
-        models = {
-            "GetModelStatus": self._method(self._status, get_model_status_pb2.GetModelStatusRequest, self._managing),
-            "HandleReloadConfigRequest": self._method(
-                self._reload, model_management_pb2.ReloadConfigRequest, self._managing
+            GetModelMetadata=_method(
+                lambda message, _: handlers.metadata(message), get_model_metadata_pb2.GetModelMetadataRequest, manage
             ),
-        }
-        for service, methods in (("PredictionService", predictions), ("ModelService", models)):
-            handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", methods)
-            self._server.add_generic_rpc_handlers((handler,))
+        )
+        self._add(
+            "ModelService",
+            GetModelStatus=_method(
+                lambda message, _: handlers.status(message), get_model_status_pb2.GetModelStatusRequest, manage
+            ),
+            HandleReloadConfigRequest=_method(
+                lambda message, context: handlers.reload(message, lambda: not context.is_active()),
+                model_management_pb2.ReloadConfigRequest,
+                manage,
+            ),
+        )
         if with_health:
             self._add_health()
 
-    def bind(self, address: str) -> None:
+    def bind(self, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listen on "HOST:PORT" or "unix:PATH". Raises OSError when that is not possible."""
         try:
-            bound = self._server.add_insecure_port(address)
+            if credentials is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise OSError(str(error)) from None
         if bound == 0:
@@ -94,6 +84,10 @@ class GrpcServer:
         """Take no new requests, let the ones that run finish for at most `seconds`."""
         self._server.stop(seconds).wait()
 
+    def _add(self, service: str, **methods: grpc.RpcMethodHandler) -> None:
+        handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", methods)
+        self._server.add_generic_rpc_handlers((handler,))
+
     def _add_health(self) -> None:
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -102,56 +96,46 @@ class GrpcServer:
             servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
 
-    def _method(
-        self, answer: Callable[[Any, grpc.ServicerContext], Any], request: Any, pool: ThreadPoolExecutor | None = None
-    ) -> grpc.RpcMethodHandler:
-        def behavior(message: Any, context: grpc.ServicerContext) -> Any:
-            if not context.is_active():
-                return None  # the caller's deadline passed while the request waited: nobody reads an answer
+    def _inference(self, api: str, answer: Callable[[Any], Any], request: Any) -> grpc.RpcMethodHandler:
+        """A method that is measured."""
+
+        def measured(message: Any, _: grpc.ServicerContext) -> Any:
+            started = time.perf_counter()
+            status = "OK"
             try:
-                return answer(message, context)
+                return answer(message)
             except Exception as problem:
-                error = as_serving_error(problem)
-                if error.code is grpc.StatusCode.INTERNAL:
-                    log.exception("Request failed")
-            context.abort(error.code, error.message)
+                status = as_serving_error(problem).code.name
+                raise
+            finally:
+                name = _model_name(message)
+                if self._knows(name):  # a name made up by a client must not become a time series
+                    self._metrics.request(name, api, "GRPC", status, time.perf_counter() - started)
 
-        if pool is not None:
-            # Read by grpcio (grpc/_server.py): calls of this method go to this pool.
-            behavior.experimental_thread_pool = pool  # type: ignore[attr-defined]
-        return grpc.unary_unary_rpc_method_handler(behavior, request.FromString, lambda m: m.SerializeToString())
-
-    def _predict(self, request: predict_pb2.PredictRequest, _: grpc.ServicerContext) -> predict_pb2.PredictResponse:
-        _need_spec(request)
-        with lease(self._manager, request.model_spec) as leased:
-            return predict(leased.model, leased.version.number, request, self._options)
-
-    def _metadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, _: grpc.ServicerContext
-    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        _need_spec(request)
-        with lease(self._manager, request.model_spec) as leased:
-            return metadata(leased.model, leased.version.number, request)
-
-    def _status(
-        self, request: get_model_status_pb2.GetModelStatusRequest, _: grpc.ServicerContext
-    ) -> get_model_status_pb2.GetModelStatusResponse:
-        _need_spec(request)
-        spec = request.model_spec
-        return model_status(self._manager, spec.name, spec.version.value if spec.HasField("version") else None)
-
-    def _reload(
-        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
-    ) -> model_management_pb2.ReloadConfigResponse:
-        if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
-                "Only ModelConfigList is currently supported"
-            )
-        self._manager.reload(request.config, give_up=lambda: not context.is_active())
-        return model_management_pb2.ReloadConfigResponse()
+        return _method(measured, request)
 
 
-def _need_spec(request: Any) -> None:
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
+def _model_name(message: Any) -> str:
+    if isinstance(message, inference_pb2.MultiInferenceRequest):
+        return message.tasks[0].model_spec.name if message.tasks else ""
+    return str(message.model_spec.name)
+
+
+def _method(
+    answer: Callable[[Any, grpc.ServicerContext], Any], request: Any, pool: ThreadPoolExecutor | None = None
+) -> grpc.RpcMethodHandler:
+    def behavior(message: Any, context: grpc.ServicerContext) -> Any:
+        if not context.is_active():
+            return None  # the caller's deadline passed while the request waited: nobody reads an answer
+        try:
+            return answer(message, context)
+        except Exception as problem:
+            error = answer_to(problem)
+        context.abort(error.code, error.message)
+
+    if pool is not None:
+        # Read by grpcio (grpc/_server.py): calls of this method go to this pool.
+        behavior.experimental_thread_pool = pool  # type: ignore[attr-defined]
+    return grpc.unary_unary_rpc_method_handler(
+        behavior, request.FromString, lambda message: message.SerializeToString()
+    )

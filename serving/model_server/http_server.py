@@ -25,7 +25,17 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class HttpServer:
     """Serves `api` on a socket that is already bound, in a thread of its own."""
 
-    def __init__(self, api: RestApi, listener: socket.socket, threads: int, timeout_seconds: float, cors: bool) -> None:
+    def __init__(
+        self,
+        api: RestApi,
+        listener: socket.socket,
+        threads: int,
+        timeout_seconds: float,
+        cors: bool = False,
+        pages: dict[str, Callable[[], bytes]] | None = None,
+    ) -> None:
+        """`pages` are plain texts by path, made when asked for."""
+        self._pages = pages or {}
         self._api = api
         self._listener = listener
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
@@ -52,13 +62,18 @@ class HttpServer:
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        path = unquote(scope["raw_path"].decode("latin-1"))
+        kind = b"application/json"
         try:
             body = await _read(scope, receive)
         except ServingError as error:
             status, answer = error_reply(error)
         else:
-            status, answer = await self._handled(scope["method"], unquote(scope["raw_path"].decode("latin-1")), body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode()), *self._cors]
+            if scope["method"] == "GET" and path in self._pages:
+                kind, status, answer = b"text/plain", 200, self._pages[path]()
+            else:
+                status, answer = await self._handled(scope["method"], path, body)
+        headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode()), *self._cors]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ _RANGES = {
 }  # fmt: skip
 _FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
 _SUPPORTED = {*_RANGES, *_FLOATS, types_pb2.DT_STRING, types_pb2.DT_BOOL}
+_MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
 
 
@@ -33,12 +36,36 @@ def parse(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise invalid("JSON Parse error: The document is empty")
     try:
-        document = json.loads(body)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        text = body.decode("utf-8-sig")
+        try:
+            document = json.loads(text)
+        except RecursionError:
+            document = json.loads(_flattened(text))
+    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or a number of thousands of digits
         raise invalid(f"JSON Parse error: {error}") from None
     if not isinstance(document, dict):
         raise invalid("Request must be a JSON object")
     return document
+
+
+def _flattened(text: str) -> str:
+    """JSON text with everything below _MAX_DEPTH levels of nesting replaced by null.
+
+    Python's parser recurses; TensorFlow Serving's does not, and ignores what a request has too much, however deep.
+    """
+    kept: list[str] = []
+    depth = position = 0
+    for token in _STRINGS_AND_BRACKETS.finditer(text):
+        char = token[0][0]
+        if char in "[{":
+            depth += 1
+            if depth == _MAX_DEPTH + 1:
+                kept.append(text[position : token.start()] + "null")
+        elif char in "]}":
+            depth -= 1
+            if depth == _MAX_DEPTH:
+                position = token.end()
+    return "".join(kept) + text[position:]
 
 
 def signature_name(document: dict[str, Any]) -> str:
@@ -127,7 +154,7 @@ def _element(position: int, problem: str) -> ServingError:
 def dense(value: Any, dtype: int) -> Array:
     """A nested list (or a single value) as an array of the TensorFlow type `dtype`."""
     if dtype not in _SUPPORTED:
-        message = f"Conversion of JSON Value: {_shown(value)} to type: {dtype_name(dtype)} is not supported."
+        message = f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)} is not supported."
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
     fast = _fast(value, dtype)
     if fast is not None:
@@ -148,7 +175,10 @@ def dense(value: Any, dtype: int) -> Array:
             array[:] = flat
         else:
             array[:] = np.array(flat, np.float64 if dtype in _FLOATS else target)
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except ValueError:
+        raise invalid(f"Expecting at most 64 dimensions but got {len(shape)}") from None
 
 
 def _fast(value: Any, dtype: int) -> Array | None:
@@ -183,7 +213,7 @@ def _flatten(value: Any, level: int, shape: list[int], dtype: int, flat: list[An
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid(
-                f"JSON Value: {_shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         flat.append(_scalar(value, dtype))
@@ -201,7 +231,7 @@ def _flatten(value: Any, level: int, shape: list[int], dtype: int, flat: list[An
 def _scalar(value: Any, dtype: int) -> Any:
     if dtype == types_pb2.DT_STRING:
         if isinstance(value, dict):
-            return _decoded(value)
+            return decoded(value)
         if isinstance(value, str):
             return value.encode("utf-8", "surrogatepass")
     elif dtype == types_pb2.DT_BOOL:
@@ -218,7 +248,7 @@ def _scalar(value: Any, dtype: int) -> Any:
         low, high = _RANGES[dtype]
         if low <= value < high:
             return value
-    raise invalid(f"JSON Value: {_shown(value)} Type: {_type_name(value)} is not of expected type: {dtype_name(dtype)}")
+    raise invalid(f"JSON Value: {shown(value)} Type: {_type_name(value)} is not of expected type: {dtype_name(dtype)}")
 
 
 def is_base64(value: Any) -> bool:
@@ -226,19 +256,19 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def _decoded(value: dict[str, Any]) -> bytes:
+def decoded(value: dict[str, Any]) -> bytes:
     if not is_base64(value):
-        raise invalid(f"JSON Value: {_shown(value)} not formatted correctly for base64 data")
+        raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, ValueError):
-        raise invalid(f"JSON Value: {_shown(value)} Unable to base64 decode") from None
+        raise invalid(f"JSON Value: {shown(value)} Unable to base64 decode") from None
 
 
 def _type_name(value: Any) -> str:
     return str(value) if isinstance(value, bool) else _TYPE_NAMES.get(type(value), "Object")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 100 else text[:100] + "…"

@@ -100,6 +100,10 @@ class Manager:
         if gone:
             self._unloaders.submit(self._unload, version)
 
+    def knows(self, name: str) -> bool:
+        """Whether a model of this name is, or was, configured."""
+        return name in self._served
+
     def status(self, name: str, number: int | None = None) -> list[tuple[int, State, ServingError | None]]:
         """(version, state, error) of one or all versions, the highest first. Raises ServingError when none."""
         with self._changed:
@@ -112,14 +116,6 @@ class Manager:
             if not versions:
                 raise not_found(f"Could not find version {number} of model {name}")
         return sorted(versions, key=lambda row: row[0], reverse=True)
-
-    def label(self, name: str, label: str) -> int:
-        """The version that `label` names. Raises ServingError when there is no such label."""
-        with self._changed:
-            served = self._served.get(name)
-            if served is None or label not in served.labels:
-                raise invalid(f"Unrecognized servable version label: {label}")
-            return served.labels[label]
 
     # --- configuration ----------------------------------------------------------------------------------------------
 

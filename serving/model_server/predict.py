@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import grpc
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-from serving.model_server.errors import invalid
+from serving.model_server.errors import ServingError, invalid
+from serving.model_server.examples import answered_by
 from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
 from serving.model_server.tensors import from_array, to_array
 
-PREDICT_METHOD = "tensorflow/serving/predict"
+_METHODS = [f"tensorflow/serving/{verb}" for verb in ("predict", "classify", "regress")]
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,16 @@ def predict(
     """Run the signature that the request names. Raises ServingError or TensorFlow's errors."""
     spec = request.model_spec
     signature_name = spec.signature_name or DEFAULT_SIGNATURE
-    plan = model.plan(signature_name, tuple(request.output_filter), PREDICT_METHOD if options.check_method_name else "")
+    plan = model.plan(signature_name, tuple(request.output_filter))
+    method = model.signatures[signature_name].method_name
+    if options.check_method_name and method not in _METHODS:
+        raise ServingError(
+            grpc.StatusCode.INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {method}",
+        )
     arrays = plan.run({alias: to_array(proto, alias) for alias, proto in request.inputs.items()})
     response = predict_pb2.PredictResponse()
-    response.model_spec.name = spec.name
-    response.model_spec.signature_name = signature_name
-    response.model_spec.version.value = version
+    answered_by(response.model_spec, spec, version)
     for tensor, array in zip(plan.outputs, arrays, strict=True):
         from_array(array, tensor.dtype, response.outputs[tensor.alias], options.as_tensor_content)
     return response

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from dataclasses import dataclass
+import time
 
 from google.protobuf import json_format
-from tensorflow_serving.apis import get_model_metadata_pb2
+from google.protobuf.message import Message
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving.model_server import json_input, json_output
-from serving.model_server.errors import ServingError, as_serving_error, invalid
-from serving.model_server.grpc_service import model_status
-from serving.model_server.manager import Lease, Manager
+from serving.model_server import examples, json_examples, json_input, json_output
+from serving.model_server.errors import ServingError, answer_to, as_serving_error, invalid
+from serving.model_server.handlers import Handlers
+from serving.model_server.metrics import Metrics
 from serving.model_server.model import DEFAULT_SIGNATURE
-from serving.model_server.predict import metadata
 
-log = logging.getLogger(__name__)
 _TARGET = r"(?i:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?)"
-_VERB = re.compile(_TARGET + r":(\w+)")
+_INFERENCE = re.compile(_TARGET + r":(\w+)")
 _STATUS = re.compile(_TARGET + r"((?i:/metadata))?")
 _NO_MODEL = re.compile(r"(?i:/v1/models/?)")
+_APIS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
+_MAX_INT64 = 2**63 - 1
 _HTTP = {
     "OK": 200, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "OUT_OF_RANGE": 400, "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "ALREADY_EXISTS": 409, "ABORTED": 409, "RESOURCE_EXHAUSTED": 429,
     "CANCELLED": 499, "UNIMPLEMENTED": 501, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which model a path names."""
-
-    name: str
-    version: int | None
-    label: str | None
 
 
 def error_reply(error: ServingError) -> tuple[int, bytes]:
@@ -44,70 +35,84 @@ def error_reply(error: ServingError) -> tuple[int, bytes]:
 
 
 class RestApi:
-    """Answers REST requests from the manager's models."""
+    """Answers REST requests."""
 
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
+    def __init__(self, handlers: Handlers, metrics: Metrics) -> None:
+        self._handlers = handlers
+        self._metrics = metrics
 
     def handle(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """(HTTP status, JSON) of a request; every failure is an answer, nothing is raised."""
         try:
             return 200, self._answer(method, path, body)
-        except RecursionError:
-            return error_reply(invalid("JSON Parse error: nested too deeply"))
         except Exception as problem:
-            error = as_serving_error(problem)
-            if _HTTP.get(error.code.name, 500) == 500:
-                log.exception("REST request failed")
-            return error_reply(error)
+            return error_reply(answer_to(problem))
 
     def _answer(self, method: str, path: str, body: bytes) -> bytes:
-        if method == "POST" and (match := _VERB.fullmatch(path)) and match[4] == "predict":
-            return self._predict(_target(match), body)
+        if method == "POST" and (match := _INFERENCE.fullmatch(path)) and match[4] in _APIS:
+            return self._measured(match[4], _spec(match), body)
         if method == "GET" and (match := _STATUS.fullmatch(path)):
-            return self._metadata(_target(match)) if match[4] else self._status(_target(match))
+            return self._metadata(_spec(match)) if match[4] else self._status(_spec(match))
         if method == "GET" and _NO_MODEL.fullmatch(path):
             raise invalid("Missing model name in request.")
         raise invalid(f"Malformed request: {method} {path}")
 
-    def _lease(self, target: Target) -> Lease:
-        return self._manager.lease(target.name, target.version, target.label)
+    def _measured(self, verb: str, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+        started = time.perf_counter()
+        status = "OK"
+        try:
+            document = json_input.parse(body)
+            spec.signature_name = json_input.signature_name(document)
+            return self._predict(spec, document) if verb == "predict" else self._examples(verb, spec, document)
+        except Exception as problem:
+            status = as_serving_error(problem).code.name
+            raise
+        finally:
+            if self._handlers.knows(spec.name):
+                self._metrics.request(spec.name, _APIS[verb], "REST", status, time.perf_counter() - started)
 
-    def _status(self, target: Target) -> bytes:
-        # A label does not narrow the answer (nor does it over gRPC).
-        return _json(model_status(self._manager, target.name, target.version))
+    def _status(self, spec: model_pb2.ModelSpec) -> bytes:
+        return _json(self._handlers.status(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))).encode()
 
-    def _metadata(self, target: Target) -> bytes:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        request.model_spec.name = target.name
-        with self._lease(target) as leased:
-            response = metadata(leased.model, leased.version.number, request)
+    def _metadata(self, spec: model_pb2.ModelSpec) -> bytes:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        response = self._handlers.metadata(request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
-        spec = _json(response.model_spec).decode()
-        return f'{{"model_spec": {spec}, "metadata": {{"signature_def": {_json(signatures).decode()}}}}}'.encode()
+        return (
+            f'{{"model_spec": {_json(response.model_spec)}, "metadata": {{"signature_def": {_json(signatures)}}}}}'
+        ).encode()
 
-    def _predict(self, target: Target, body: bytes) -> bytes:
-        document = json_input.parse(body)
-        signature_name = json_input.signature_name(document) or DEFAULT_SIGNATURE
-        with self._lease(target) as leased:
-            if signature_name not in leased.model.signatures:
-                raise invalid(f'Serving signature name: "{signature_name}" not found in signature def')
-            plan = leased.model.plan(signature_name)
+    def _predict(self, spec: model_pb2.ModelSpec, document: dict[str, object]) -> bytes:
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        with self._handlers.lease_spec(spec) as leased:
+            if name not in leased.model.signatures:
+                raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            plan = leased.model.plan(name)
             row_form, arrays = json_input.predict_inputs(document, plan.inputs)
             return json_output.predictions(plan.outputs, plan.run(arrays), row_form)
 
+    def _examples(self, verb: str, spec: model_pb2.ModelSpec, document: dict[str, object]) -> bytes:
+        given = json_examples.examples(document, verb)
+        with self._handlers.lease_spec(spec) as leased:
+            if verb == "classify":
+                return json_examples.classifications(examples.classify(leased.model, spec, given))
+            return json_examples.regressions(examples.regress(leased.model, spec, given))
 
-def _target(match: re.Match[str]) -> Target:
-    version = None
+
+def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=match[1])
     if match[2] is not None:
-        version = int(match[2]) if len(match[2]) < 20 else 2**63
-        if version >= 2**63:
+        version = int(match[2][:20])  # twenty digits are more than any version has
+        if version > _MAX_INT64:
             raise invalid(f"Failed to convert version: {match[2]} to numeric.")
-    return Target(match[1], version, match[3])
+        spec.version.value = version
+    if match[3] is not None:
+        spec.version_label = match[3]
+    return spec
 
 
-def _json(message: json_format.Message) -> bytes:
+def _json(message: Message) -> str:
     return json_format.MessageToJson(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1
-    ).encode()
+    )

@@ -8,20 +8,28 @@ import os
 import socket
 import stat
 import threading
+from collections.abc import Callable
 
+import grpc
 from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from serving.model_server import config as configuration
+from serving.model_server import textproto
+from serving.model_server.batching import Batcher, BatchingParameters, parameters
 from serving.model_server.errors import ServingError, StartError
 from serving.model_server.grpc_service import GrpcServer
+from serving.model_server.handlers import Handlers
 from serving.model_server.http_server import HttpServer
 from serving.model_server.manager import Manager, Policies
+from serving.model_server.metrics import Metrics
 from serving.model_server.model import SavedModel, Threads
 from serving.model_server.predict import PredictOptions
 from serving.model_server.rest import RestApi
 from serving.model_server.warmup import warm_up
 
 log = logging.getLogger(__name__)
+_MIN_THREADS, _MAX_THREADS = 16, 512  # requests over gRPC at once
+_METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
 class Server:
@@ -32,16 +40,30 @@ class Server:
         self._flags = flags
         self.start_error: StartError | None = None
         self._config = self._first_config()
+        self._credentials = _credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._manager = Manager(self._load, _policies(flags))
         options = PredictOptions(flags.enable_signature_method_name_check, flags.enable_serialization_as_tensor_content)
-        threads = max(16, flags.grpc_max_threads)
-        self._grpc = GrpcServer(self._manager, options, threads, flags.enable_grpc_healthcheck_service)
+        metrics = Metrics()
+        handlers = Handlers(self._manager, metrics, options)
+        threads = max(_MIN_THREADS, flags.grpc_max_threads)
+        self._batcher = None
+        if flags.enable_batching:
+            chosen = _batching(flags.batching_parameters_file)
+            self._batcher = Batcher(chosen)
+            # Every request of a batch waits in a thread of its own.
+            threads = min(_MAX_THREADS, max(threads, chosen.max_batch_size * (chosen.threads + 1)))
+        self._grpc = GrpcServer(handlers, metrics, threads, flags.enable_grpc_healthcheck_service)
         self._http = None
+        pages = _pages(flags.monitoring_config_file, metrics)
         if listener is not None:
-            api = RestApi(self._manager)
-            timeout = flags.rest_api_timeout_in_ms / 1000
+            rest_threads = max(1, flags.rest_api_num_threads, threads if self._batcher else 0)
             self._http = HttpServer(
-                api, listener, max(1, flags.rest_api_num_threads), timeout, flags.rest_api_enable_cors_support
+                RestApi(handlers, metrics),
+                listener,
+                rest_threads,
+                flags.rest_api_timeout_in_ms / 1000,
+                flags.rest_api_enable_cors_support,
+                pages,
             )
         self._stopping = threading.Event()
         self._serving = False
@@ -68,7 +90,9 @@ class Server:
         self._manager.stop()
         if self._serving:
             log.info("Stopping: letting the requests that run finish")
-            draining = [threading.Thread(target=part.drain, args=(seconds,)) for part in (self._grpc, self._http) if part]
+            draining = [
+                threading.Thread(target=part.drain, args=(seconds,)) for part in (self._grpc, self._http) if part
+            ]
             for thread in draining:
                 thread.start()
             for thread in draining:
@@ -87,7 +111,7 @@ class Server:
             os.unlink(path)  # left by a server that was killed
         for address in self._addresses():
             try:
-                self._grpc.bind(address)
+                self._grpc.bind(address, None if address.startswith("unix:") else self._credentials)
             except OSError as error:
                 raise StartError(f"Cannot listen on {address} ({error}): choose another address.", 6) from None
 
@@ -116,7 +140,7 @@ class Server:
                 log.exception("Polling the configuration failed; trying again")
 
     def _load(self, name: str, number: int, path: str) -> SavedModel:
-        model = SavedModel(path, _threads(self._flags), self._flags.saved_model_tags.split(","))
+        model = SavedModel(path, _threads(self._flags), self._flags.saved_model_tags.split(","), self._batcher)
         if self._flags.enable_model_warmup:
             try:
                 count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
@@ -141,3 +165,24 @@ def _policies(flags: argparse.Namespace) -> Policies:
 def _threads(flags: argparse.Namespace) -> Threads:
     both = flags.tensorflow_session_parallelism
     return Threads(flags.tensorflow_intra_op_parallelism or both or 1, flags.tensorflow_inter_op_parallelism or both)
+
+
+def _batching(path: str) -> BatchingParameters:
+    return parameters(textproto.read(path, "BatchingParameters")) if path else BatchingParameters()
+
+
+def _pages(path: str, metrics: Metrics) -> dict[str, Callable[[], bytes]]:
+    if not path:
+        return {}
+    prometheus = textproto.read(path, "MonitoringConfig").prometheus_config
+    return {prometheus.path or _METRICS_PATH: metrics.text} if prometheus.enable else {}
+
+
+def _credentials(path: str) -> grpc.ServerCredentials:
+    """TLS for the TCP port; the texts of keys and certificates stand in the file itself, as in the original."""
+    chosen = textproto.read(path, "SSLConfig")
+    return grpc.ssl_server_credentials(
+        [(chosen.server_key.encode(), chosen.server_cert.encode())],
+        root_certificates=chosen.custom_ca.encode() or None,
+        require_client_auth=chosen.client_verify,
+    )

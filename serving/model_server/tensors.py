@@ -80,7 +80,7 @@ def _spread(values: np.ndarray[Any, Any], count: int, dtype: np.dtype[Any]) -> n
 
 def from_array(array: np.ndarray[Any, Any], number: int, out: tensor_pb2.TensorProto, as_content: bool = False) -> None:
     """Fill `out` with `array` of the TensorFlow type `number`, in typed fields (`as_content`: in tensor_content)."""
-    out.dtype = number  # type: ignore[assignment]
+    out.dtype = number
     shape = out.tensor_shape.dim
     for size in array.shape:
         shape.add(size=size)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.model_server.errors import ServingError, invalid
+from serving.model_server.examples import classify, multi_inference, regress
 from serving.model_server.model import SavedModel
 from serving.model_server.predict import PredictOptions, predict
 
@@ -44,6 +45,13 @@ def _records(path: str) -> Iterator[prediction_log_pb2.PredictionLog]:
 
 def _replay(model: SavedModel, version: int, record: prediction_log_pb2.PredictionLog) -> None:
     kind = record.WhichOneof("log_type")
-    if kind != "predict_log":
+    if kind == "predict_log":
+        predict(model, version, record.predict_log.request, PredictOptions())
+    elif kind == "classify_log":
+        classify(model, record.classify_log.request.model_spec, record.classify_log.request.input)
+    elif kind == "regress_log":
+        regress(model, record.regress_log.request.model_spec, record.regress_log.request.input)
+    elif kind == "multi_inference_log":
+        multi_inference(model, version, record.multi_inference_log.request)
+    else:
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    predict(model, version, record.predict_log.request, PredictOptions())

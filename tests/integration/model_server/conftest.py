@@ -20,7 +20,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fixtures.half_plus_two(folder / "half_plus_two" / "124", offset=3.0)
     fixtures.counter(folder / "counter" / "1")
     fixtures.echo(folder / "echo" / "1")
-    fixtures.slow(folder / "slow" / "1", rounds=200)
+    fixtures.slow(folder / "slow" / "1", rounds=100)
     fixtures.slow(folder / "slow" / "2", rounds=1)
     return folder
 

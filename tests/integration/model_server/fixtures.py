@@ -51,7 +51,7 @@ def counter(folder: Path) -> Path:
     return folder
 
 
-def slow(folder: Path, rounds: int = 200) -> Path:
+def slow(folder: Path, rounds: int = 100) -> Path:
     """A TF2 model that multiplies matrices for about a second before it answers x + `rounds`."""
 
     class Slow(tf.Module):

@@ -14,8 +14,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
 
+from tests.integration.model_server.requests import request
 from tests.integration.model_server.servers import Server, eventually
-from tests.integration.model_server.test_predict import request
 
 
 def configuration(base_path: Path, versions: list[int], labels: dict[str, int], name: str = "m") -> str:
@@ -144,7 +144,7 @@ def test_a_request_in_flight_is_answered_by_the_version_it_started_on(fresh: Sit
     pending = fresh.server.predictions.Predict.future(message, timeout=60)
     fresh.write(configuration(fresh.base_path, [1], {"stable": 1}))
     eventually(lambda: fresh.server.states("m")[5] in ("UNLOADING", "END"))
-    assert pending.result().outputs["y"].float_val[0] == 202.0
+    assert pending.result().outputs["y"].float_val[0] == 102.0
     eventually(lambda: fresh.server.states("m")[5] == "END")
 
 
@@ -215,8 +215,8 @@ def test_termination_lets_requests_finish(models: Path, tmp_path: Path) -> None:
     asking.start()
     time.sleep(0.5)  # the requests are under way; each takes seconds
     server.process.terminate()
-    assert [call.result().outputs["y"].float_val[0] for call in pending] == [200.0, 201.0]
+    assert [call.result().outputs["y"].float_val[0] for call in pending] == [100.0, 101.0]
     asking.join()
-    assert answers == [{"predictions": [207.0]}]
+    assert answers == [{"predictions": [107.0]}]
     assert server.process.wait(40) == 0
     server.close()

@@ -1,0 +1,178 @@
+"""Runs requests that wait at the same time as one, as --enable_batching asks for."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving.model_server.errors import ServingError, StartError, failed_precondition, invalid
+
+Array = np.ndarray[Any, Any]
+Call = Callable[..., list[Array]]
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """Sizes count rows of a request's tensors; TensorFlow Serving's defaults."""
+
+    max_batch_size: int = 1000
+    timeout_seconds: float = 0.0
+    max_enqueued_batches: int = 10
+    threads: int = os.cpu_count() or 1
+    allowed_batch_sizes: tuple[int, ...] = ()
+
+
+@dataclass(eq=False)
+class _Batch:
+    due: float
+    size: int = 0
+    tasks: list[tuple[list[Array], Future[list[Array]]]] = field(default_factory=list)
+
+
+def parameters(message: Any) -> BatchingParameters:
+    """BatchingParameters of the text-format file. Raises StartError for values that make no sense."""
+    given = {
+        name: getattr(message, name).value
+        for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+        if message.HasField(name)
+    }
+    for name, value in given.items():
+        if value < (0 if name == "batch_timeout_micros" else 1):
+            raise StartError(f"{name} in the batching parameters must be positive, received {value}.")
+    standard = BatchingParameters()
+    largest = given.get("max_batch_size", standard.max_batch_size)
+    allowed = tuple(message.allowed_batch_sizes)
+    if allowed and (list(allowed) != sorted(set(allowed)) or allowed[0] < 1 or allowed[-1] != largest):
+        raise StartError(f"allowed_batch_sizes must ascend to max_batch_size ({largest}), received {allowed}.")
+    if message.pad_variable_length_inputs:
+        raise StartError("pad_variable_length_inputs is not supported by this server; leave it out.")
+    return BatchingParameters(
+        largest, given.get("batch_timeout_micros", 0) / 1e6,
+        given.get("max_enqueued_batches", standard.max_enqueued_batches),
+        given.get("num_batch_threads", standard.threads), allowed,
+    )  # fmt: skip
+
+
+class Batcher:
+    """Queues of requests, one for each callable and shape of rows, and threads that run them.
+
+    A request waits at most `timeout_seconds` for others while a thread is free. Rows of different shape never
+    share a batch, and a batch that fails is run again one by one, so that a bad request fails alone.
+    """
+
+    def __init__(self, chosen: BatchingParameters) -> None:
+        self._chosen = chosen
+        self._queues: dict[tuple[Any, ...], deque[_Batch]] = {}
+        self._changed = threading.Condition()
+        for _ in range(chosen.threads):
+            threading.Thread(target=self._work, name="batch", daemon=True).start()
+
+    def run(self, call: Call, feeds: list[Array]) -> list[Array]:
+        """`call(*feeds)`, together with others. Raises ServingError when it cannot be queued, or what `call` raises."""
+        if any(array.ndim == 0 for array in feeds):
+            raise invalid("Batching session Run() input tensors must have at least one dimension.")
+        size = len(feeds[0])
+        if any(len(array) != size for array in feeds):
+            raise invalid("Batching session Run() input tensors must have equal 0th-dimension size.")
+        if size > self._chosen.max_batch_size:
+            raise invalid(f"Task size {size} is larger than maximum input batch size {self._chosen.max_batch_size}")
+        result: Future[list[Array]] = Future()
+        key = (call, *(array.shape[1:] for array in feeds))
+        with self._changed:
+            batch = self._open_batch(key, size)
+            batch.tasks.append((feeds, result))
+            batch.size += size
+            self._changed.notify()
+        return result.result()
+
+    def _open_batch(self, key: tuple[Any, ...], size: int) -> _Batch:
+        queue = self._queues.setdefault(key, deque())
+        if queue and queue[-1].size + size <= self._chosen.max_batch_size:
+            return queue[-1]
+        if len(queue) >= self._chosen.max_enqueued_batches:
+            raise ServingError(
+                grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
+            )
+        queue.append(_Batch(time.monotonic() + self._chosen.timeout_seconds))
+        return queue[-1]
+
+    def _work(self) -> None:
+        while True:
+            call, batch = self._next()
+            try:
+                self._execute(call, batch)
+            except BaseException as error:
+                for _, result in batch.tasks:
+                    if not result.done():
+                        result.set_exception(error)
+
+    def _next(self) -> tuple[Call, _Batch]:
+        """The batch that has been due for longest: full, followed by another, or past its time."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                first: tuple[tuple[Any, ...], float] | None = None
+                for key, queue in self._queues.items():
+                    full = len(queue) > 1 or queue[0].size >= self._chosen.max_batch_size
+                    due = min(queue[0].due, now) if full else queue[0].due
+                    if first is None or due < first[1]:
+                        first = (key, due)
+                if first is not None and first[1] <= now:
+                    queue = self._queues[first[0]]
+                    batch = queue.popleft()
+                    if not queue:
+                        del self._queues[first[0]]
+                    return first[0][0], batch
+                self._changed.wait(None if first is None else first[1] - now)
+
+    def _execute(self, call: Call, batch: _Batch) -> None:
+        if len(batch.tasks) > 1:
+            try:
+                parts = self._run_together(call, batch)
+            except Exception:
+                parts = None
+            if parts is not None:
+                for (_, result), part in zip(batch.tasks, parts, strict=True):
+                    result.set_result(part)
+                return
+        for feeds, result in batch.tasks:
+            try:
+                result.set_result(self._run_one(call, feeds))
+            except Exception as error:
+                result.set_exception(error)
+
+    def _run_one(self, call: Call, feeds: list[Array]) -> list[Array]:
+        return [output[: len(feeds[0])] for output in self._run_padded(call, feeds)]
+
+    def _run_together(self, call: Call, batch: _Batch) -> list[list[Array]]:
+        outputs = self._run_padded(
+            call, [np.concatenate(columns) for columns in zip(*(t[0] for t in batch.tasks), strict=True)]
+        )
+        parts, start = [], 0
+        for feeds, _ in batch.tasks:
+            end = start + len(feeds[0])
+            parts.append([output[start:end] for output in outputs])
+            start = end
+        return parts
+
+    def _run_padded(self, call: Call, feeds: list[Array]) -> list[Array]:
+        size = len(feeds[0])
+        padded = next((allowed for allowed in self._chosen.allowed_batch_sizes if allowed >= size), size)
+        if 0 < size < padded:
+            feeds = [np.concatenate([array, np.repeat(array[:1], padded - size, axis=0)]) for array in feeds]
+        outputs = call(*feeds)
+        if any(output.ndim == 0 or len(output) != len(feeds[0]) for output in outputs):
+            raise failed_precondition(
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the "
+                "input tensors"
+            )
+        return outputs

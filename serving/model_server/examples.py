@@ -1,0 +1,171 @@
+"""Classify, Regress and MultiInference: signatures that take serialised tf.Example records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import numpy as np
+from tensorflow.core.example import example_pb2
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    input_pb2,
+    model_pb2,
+    regression_pb2,
+)
+
+from serving.model_server.errors import ServingError, invalid
+from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
+from serving.model_server.tensors import dtype_name
+
+Array = np.ndarray[Any, Any]
+INPUTS, OUTPUTS, CLASSES, SCORES = "inputs", "outputs", "classes", "scores"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
+
+
+def classify(
+    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input, check_method_name: bool = False
+) -> classification_pb2.ClassificationResult:
+    """Classes and scores of each example. Raises ServingError or TensorFlow's errors."""
+    name = spec.signature_name or DEFAULT_SIGNATURE
+    signature = _signature(model, name)
+    _check_method("classification", CLASSIFY_METHOD, signature, check_method_name)
+    wanted = tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
+    if list(signature.inputs) != [INPUTS]:
+        raise invalid(f"Expected one input Tensor named {INPUTS} in the classification signature {name}.")
+    if not wanted:
+        raise invalid(
+            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}".'
+        )
+    examples = records(given)
+    plan = model.plan(name, wanted)
+    found = dict(zip(wanted, plan.run({INPUTS: examples}), strict=True))
+    types = {tensor.alias: tensor.dtype for tensor in plan.outputs}
+    for alias, dtype in ((CLASSES, types_pb2.DT_STRING), (SCORES, types_pb2.DT_FLOAT)):
+        if alias in found and types[alias] != dtype:
+            wanted_name, got = types_pb2.DataType.Name(dtype), types_pb2.DataType.Name(types[alias])
+            raise invalid(f"Expected {alias} Tensor of {wanted_name}. Got: {got}")
+        if alias in found and found[alias].ndim != 2:
+            raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {list(found[alias].shape)}")
+        if alias in found and len(found[alias]) != len(examples):
+            raise invalid(f"Expected {alias} output batch size of {len(examples)}. Got: {len(found[alias])}")
+    classes, scores = found.get(CLASSES), found.get(SCORES)
+    if classes is not None and scores is not None and classes.shape[1] != scores.shape[1]:
+        raise invalid(
+            f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
+        )
+    return _classifications(len(examples), classes, scores)
+
+
+def _classifications(
+    count: int, classes: Array | None, scores: Array | None
+) -> classification_pb2.ClassificationResult:
+    result = classification_pb2.ClassificationResult()
+    labels = [[value.decode("utf-8", "replace") for value in row] for row in classes] if classes is not None else None
+    numbers = scores.tolist() if scores is not None else None
+    for position in range(count):
+        row = result.classifications.add()
+        for column in range(len((labels or numbers or [])[position])):
+            row.classes.add(
+                label=labels[position][column] if labels else "", score=numbers[position][column] if numbers else 0.0
+            )
+    return result
+
+
+def regress(
+    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input, check_method_name: bool = False
+) -> regression_pb2.RegressionResult:
+    """One value for each example. Raises ServingError or TensorFlow's errors."""
+    name = spec.signature_name or DEFAULT_SIGNATURE
+    signature = _signature(model, name)
+    _check_method("regression", REGRESS_METHOD, signature, check_method_name)
+    if list(signature.inputs) != [INPUTS]:
+        raise invalid(f"Expected one input Tensor named {INPUTS} in the regression signature {name}.")
+    if len(signature.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
+    if OUTPUTS not in signature.outputs:
+        raise invalid(f"No regression outputs found in the signature {name}.")
+    examples = records(given)
+    plan = model.plan(name, (OUTPUTS,))
+    (values,) = plan.run({INPUTS: examples})
+    if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
+        raise invalid(f"Expected output Tensor of DT_FLOAT. Got: DT_{dtype_name(plan.outputs[0].dtype).upper()}")
+    if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 1):
+        raise invalid(f"Expected Tensor shape: [batch_size] or [batch_size, 1] but got {list(values.shape)}")
+    if len(values) != len(examples):
+        raise invalid(f"Expected output batch size of {len(examples)}. Got: {len(values)}")
+    result = regression_pb2.RegressionResult()
+    for value in values.ravel().tolist():
+        result.regressions.add(value=value)
+    return result
+
+
+def multi_inference(
+    model: SavedModel, version: int, request: inference_pb2.MultiInferenceRequest
+) -> inference_pb2.MultiInferenceResponse:
+    """Several classifications and regressions of the same examples. Raises ServingError or TensorFlow's errors."""
+    response = inference_pb2.MultiInferenceResponse()
+    seen: set[str] = set()
+    for task in request.tasks:
+        spec = task.model_spec
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        if spec.name != request.tasks[0].model_spec.name:
+            raise invalid(
+                f"All ModelSpecs in a MultiInferenceRequest must access the same model name, {spec.name} differs."
+            )
+        if task.method_name not in (CLASSIFY_METHOD, REGRESS_METHOD):
+            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+        if name not in model.signatures:
+            raise invalid(f"Requested signature not found in model graph: {name}")
+        if name in seen:
+            raise invalid(f"Duplicate evaluation of signature: {name}")
+        seen.add(name)
+        result = response.results.add()
+        if task.method_name == CLASSIFY_METHOD:
+            result.classification_result.CopyFrom(classify(model, spec, request.input))
+        else:
+            result.regression_result.CopyFrom(regress(model, spec, request.input))
+        answered_by(result.model_spec, spec, version)
+    return response
+
+
+def answered_by(out: model_pb2.ModelSpec, asked: model_pb2.ModelSpec, version: int) -> None:
+    """Fill `out` with the model, signature and version that answered a request for `asked`."""
+    out.name = asked.name
+    out.signature_name = asked.signature_name or DEFAULT_SIGNATURE
+    out.version.value = version
+
+
+def records(given: input_pb2.Input) -> Array:
+    """The examples as serialised records, context features merged in. Raises ServingError when there are none."""
+    kind = given.WhichOneof("kind")
+    examples = getattr(given, kind).examples if kind else ()
+    if not examples:
+        raise invalid("Input is empty.")
+    serialised = np.empty(len(examples), dtype=object)
+    context = given.example_list_with_context.context if kind == "example_list_with_context" else None
+    for position, example in enumerate(examples):
+        if context is not None:
+            merged = example_pb2.Example()
+            merged.CopyFrom(context)
+            for name, feature in example.features.feature.items():
+                merged.features.feature[name].CopyFrom(feature)  # the example's own value wins
+            example = merged
+        serialised[position] = example.SerializeToString()
+    return serialised
+
+
+def _signature(model: SavedModel, name: str) -> meta_graph_pb2.SignatureDef:
+    signature = model.signatures.get(name)
+    if signature is None:
+        raise invalid(f"No signature was found with the name: {name}")
+    return signature
+
+
+def _check_method(kind: str, method: str, signature: meta_graph_pb2.SignatureDef, check: bool) -> None:
+    if check and signature.method_name != method:
+        raise invalid(f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}")

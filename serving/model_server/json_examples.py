@@ -1,0 +1,87 @@
+"""JSON bodies of classify and regress requests -> examples, and their results -> JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from tensorflow.core.example import example_pb2, feature_pb2
+from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+
+from serving.model_server.errors import invalid
+from serving.model_server.json_input import decoded, is_base64, shown
+from serving.model_server.json_output import decimals
+
+_INT64 = (-(2**63), 2**63)
+_KINDS = {"bytes": "bytes_list", "int64": "int64_list", "float": "float_list"}
+
+
+def examples(document: dict[str, Any], method: str) -> input_pb2.Input:
+    """The examples (with their context, if any) of a request. Raises ServingError for what is no example."""
+    if "examples" not in document:
+        raise invalid(f"When method is {method}, key 'examples' is expected and was not found")
+    items = document["examples"]
+    if not isinstance(items, list):
+        raise invalid(f"When method is {method}, key 'examples' expects a list/array")
+    if not items:
+        raise invalid("'examples' value is an empty array")
+    given = input_pb2.Input()
+    if "context" in document:
+        _fill(given.example_list_with_context.context, document["context"])
+        target = given.example_list_with_context.examples
+    else:
+        target = given.example_list.examples
+    for item in items:
+        _fill(target.add(), item)
+    return given
+
+
+def _fill(example: example_pb2.Example, item: Any) -> None:
+    if not isinstance(item, dict):
+        raise invalid(f"Example must be JSON object but got {shown(item)}")
+    for name, value in item.items():
+        values = value if isinstance(value, list) and value is not None else [value]
+        _fill_feature(example.features.feature[name], name, values)
+
+
+def _fill_feature(feature: feature_pb2.Feature, name: str, values: list[Any]) -> None:
+    kinds = {_kind(name, value) for value in values[:1]}
+    for kind in kinds:
+        for value in values:
+            if _kind(name, value) != kind:
+                raise invalid(f"Unexpected element type in feature: {name} expecting type: {kind}")
+        converted = [_bytes(value) for value in values] if kind == "bytes" else values
+        getattr(feature, _KINDS[kind]).value.extend(converted)
+
+
+def _kind(name: str, value: Any) -> str:
+    if isinstance(value, str) or is_base64(value):
+        return "bytes"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not _INT64[0] <= value < _INT64[1]:
+            raise invalid(f"Feature: {name} has element with unexpected value: {value}. Only int64_t is supported")
+        return "int64"
+    if isinstance(value, float):
+        return "float"
+    raise invalid(f"Feature: {name} has element with unexpected JSON type: {shown(value)}")
+
+
+def _bytes(value: Any) -> bytes:
+    return decoded(value) if isinstance(value, dict) else value.encode("utf-8", "surrogatepass")
+
+
+def classifications(result: classification_pb2.ClassificationResult) -> bytes:
+    """`results`: for each example its [label, score] pairs."""
+    rows = []
+    for row in result.classifications:
+        scores = decimals(np.array([item.score for item in row.classes], np.float32))
+        pairs = [f"[{json.dumps(item.label)}, {score}]" for item, score in zip(row.classes, scores, strict=True)]
+        rows.append(f"[{', '.join(pairs)}]")
+    return f'{{"results": [{", ".join(rows)}]}}'.encode()
+
+
+def regressions(result: regression_pb2.RegressionResult) -> bytes:
+    """`results`: for each example its value."""
+    values = decimals(np.array([row.value for row in result.regressions], np.float32))
+    return f'{{"results": [{", ".join(values)}]}}'.encode()

@@ -1,0 +1,115 @@
+"""Batching, with a function in place of a model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.model_server.batching import Batcher, BatchingParameters
+from serving.model_server.errors import ServingError
+
+
+class Doubler:
+    """Doubles its input; remembers the sizes it was called with; waits for `gate`; fails on negative numbers."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.started = threading.Semaphore(0)
+
+    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
+        self.sizes.append(len(x))
+        self.started.release()
+        assert self.gate.wait(20)
+        if (x < 0).any():
+            raise ServingError(grpc.StatusCode.OUT_OF_RANGE, "negative")
+        return [x * 2]
+
+
+def held(chosen: BatchingParameters) -> tuple[Batcher, Doubler, ThreadPoolExecutor]:
+    """A batcher whose only thread is busy, so that what comes next must queue."""
+    batcher, call, pool = Batcher(chosen), Doubler(), ThreadPoolExecutor(32)
+    call.gate.clear()
+    pool.submit(batcher.run, call, [np.zeros(1)])
+    assert call.started.acquire(timeout=20)
+    return batcher, call, pool
+
+
+def queued(batcher: Batcher, call: Doubler) -> int:
+    """Rows that wait."""
+    return sum(batch.size for queue in batcher._queues.values() for batch in queue)
+
+
+def wait_for(batcher: Batcher, call: Doubler, rows: int) -> None:
+    """Until `rows` rows are queued."""
+    end = time.monotonic() + 20
+    while queued(batcher, call) != rows:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_requests_that_wait_together_run_together() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=8, threads=1))
+    results = [pool.submit(batcher.run, call, [np.full(2, n)]) for n in range(4)]
+    wait_for(batcher, call, 8)
+    call.gate.set()
+    assert [result.result(20)[0].tolist() for result in results] == [[2 * n] * 2 for n in range(4)]
+    assert call.sizes == [1, 8]
+
+
+def test_a_bad_request_fails_alone() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=8, threads=1))
+    good = pool.submit(batcher.run, call, [np.array([3.0])])
+    bad = pool.submit(batcher.run, call, [np.array([-1.0])])
+    wait_for(batcher, call, 2)
+    call.gate.set()
+    assert good.result(20)[0].tolist() == [6.0]
+    with pytest.raises(ServingError, match="negative"):
+        bad.result(20)
+
+
+def test_rows_of_different_shape_do_not_meet() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=8, threads=1))
+    flat = pool.submit(batcher.run, call, [np.ones((1, 2))])
+    square = pool.submit(batcher.run, call, [np.ones((1, 2, 2))])
+    wait_for(batcher, call, 2)
+    call.gate.set()
+    assert flat.result(20)[0].shape == (1, 2)
+    assert square.result(20)[0].shape == (1, 2, 2)
+
+
+def test_a_full_queue_is_unavailable() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=1, max_enqueued_batches=2, threads=1))
+    waiting = [pool.submit(batcher.run, call, [np.zeros(1)]) for _ in range(2)]
+    wait_for(batcher, call, 2)
+    with pytest.raises(ServingError) as refused:
+        batcher.run(call, [np.zeros(1)])
+    assert refused.value.code.name == "UNAVAILABLE"
+    call.gate.set()
+    assert [result.result(20)[0].tolist() for result in waiting] == [[0.0]] * 2
+
+
+def test_sizes_are_padded_to_the_allowed_ones() -> None:
+    batcher, call = Batcher(BatchingParameters(max_batch_size=8, threads=1, allowed_batch_sizes=(4, 8))), Doubler()
+    assert batcher.run(call, [np.arange(3)])[0].tolist() == [0, 2, 4]
+    assert batcher.run(call, [np.arange(5)])[0].tolist() == [0, 2, 4, 6, 8]
+    assert call.sizes == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("feeds", "text"),
+    [
+        ([np.float32(1)], "at least one dimension"),
+        ([np.zeros(2), np.zeros(3)], "equal 0th"),
+        ([np.zeros(9)], "larger than"),
+    ],
+)
+def test_what_cannot_be_batched_is_refused(feeds: list[np.ndarray], text: str) -> None:
+    with pytest.raises(ServingError, match=text):
+        Batcher(BatchingParameters(max_batch_size=8, threads=1)).run(Doubler(), feeds)

@@ -1,0 +1,103 @@
+"""JSON <-> arrays. Imports TensorFlow for its type numbers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tensorflow.core.framework import types_pb2
+
+from serving.model_server import json_input, json_output
+from serving.model_server.errors import ServingError
+from serving.model_server.model import Tensor
+
+FLOAT, INT64, UINT8, STRING, BOOL = (
+    types_pb2.DT_FLOAT, types_pb2.DT_INT64, types_pb2.DT_UINT8, types_pb2.DT_STRING, types_pb2.DT_BOOL,
+)  # fmt: skip
+
+
+def test_floats_are_written_as_short_as_their_type_allows() -> None:
+    values = np.array([9000000, 999999, 0.5, 0.0003, 0.00003, 555557.5, np.inf, -np.inf, np.nan], np.float32)
+    assert json_output.decimals(values) == [
+        "9e+06", "999999.0", "0.5", "0.0003", "3e-05", "555557.5", "Infinity", "-Infinity", "NaN",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_float_reads_back_as_itself(dtype: type) -> None:
+    random = np.random.default_rng(0)
+    values = (random.normal(size=2000) * 10.0 ** random.integers(-30, 30, 2000)).astype(dtype)
+    read = np.array([float(text) for text in json_output.decimals(values)], dtype)
+    np.testing.assert_array_equal(read, values)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 3), (0,), (0, 3), (3, 0), (2, 0, 2)])
+def test_nesting_follows_the_shape(shape: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    flat = [str(value) for value in array.ravel()]
+    assert json.loads(json_output.nested(flat, shape)) == array.tolist()
+
+
+def test_rows_without_any_instance_are_an_empty_list() -> None:
+    outputs = [Tensor("a", "a:0", FLOAT), Tensor("b", "b:0", FLOAT)]
+    empty = [np.zeros((0, 2), np.float32), np.zeros((0,), np.float32)]
+    assert json_output.predictions(outputs, empty, row_form=True) == b'{"predictions": []}'
+    uneven = [np.zeros((0, 2), np.float32), np.zeros((1,), np.float32)]
+    with pytest.raises(ServingError, match="inconsistent batch size"):
+        json_output.predictions(outputs, uneven, row_form=True)
+    with pytest.raises(ServingError, match="empty tensor map"):
+        json_output.predictions([], [], row_form=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        ([1435774380, 1435774380.0], FLOAT, [1435774336, 1435774336]),
+        ([1.7976931348623157e308, -1.7976931348623157e308], FLOAT, [np.inf, -np.inf]),
+        ([2.2250738585072014e-308], FLOAT, [0.0]),
+        ([[1, 2], [3, 4]], INT64, [[1, 2], [3, 4]]),
+        ([0, 255], UINT8, [0, 255]),
+        ([True, False], BOOL, [True, False]),
+        ([], FLOAT, []),
+        (7, INT64, 7),
+    ],
+)
+def test_values_become_arrays(value: object, dtype: int, expected: object) -> None:
+    np.testing.assert_array_equal(json_input.dense(value, dtype), expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ([1.0], INT64), ([256], UINT8), ([-1], UINT8), (["1"], FLOAT), ([True], FLOAT), ([None], FLOAT), ([1], BOOL),
+        ([2**63], INT64), ([1], STRING), ({"a": 1}, FLOAT), ([[1], 2], FLOAT), ([[1], [1, 2]], FLOAT),
+        ([*list(range(100)), True], FLOAT), ([*list(range(100)), 0.5], INT64), (list(range(300)), UINT8),
+        ([[1.0] * 50, [1.0] * 49 + [False]], FLOAT),
+    ],
+)  # fmt: skip
+def test_values_of_another_type_or_shape_are_refused(value: object, dtype: int) -> None:
+    with pytest.raises(ServingError) as refused:
+        json_input.dense(value, dtype)
+    assert refused.value.code.name == "INVALID_ARGUMENT"
+
+
+def test_many_numbers_mean_the_same_as_few() -> None:
+    square = np.arange(400.0).reshape(20, 20)
+    np.testing.assert_array_equal(json_input.dense(square.tolist(), FLOAT), square.astype(np.float32))
+    whole = np.arange(256).reshape(16, 16)
+    made = json_input.dense(whole.tolist(), UINT8)
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(made, whole)
+
+
+def test_brackets_inside_strings_do_not_count_as_depth() -> None:
+    text = '{"s": "[[[{", "deep": ' + "[" * 5000 + '"]"' + "]" * 5000 + ', "after": 1}'
+    document = json_input.parse(text.encode())
+    assert (document["s"], document["after"]) == ("[[[{", 1)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"nonsense", b"\xff\xfe", b'{"a": ' + b"9" * 5000 + b"}"])
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(ServingError):
+        json_input.parse(body)
