@@ -10,10 +10,13 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from serving.model_server import flags as flag_parser
 from serving.model_server.errors import ServingError, StartError
+
+if TYPE_CHECKING:
+    from serving.model_server.server import Server
 
 log = logging.getLogger("serving.model_server")
 DRAIN_SECONDS = 20.0  # within Kubernetes' default grace period of 30 s
@@ -69,14 +72,19 @@ def _serve(flags: argparse.Namespace) -> None:
         raise server.start_error
 
 
-def _start(server, stopping: threading.Event) -> None:  # type: ignore[no-untyped-def]
+def _start(server: Server, stopping: threading.Event) -> None:
     try:
         server.start()
-    except StartError as error:
-        server.start_error = error
-        stopping.set()
-    except ServingError as error:
-        server.start_error = StartError(f"Failed to start server. Error: {error}", 4)
+    except Exception as problem:
+        if stopping.is_set():
+            return  # told to end while models were loading
+        if isinstance(problem, StartError):
+            server.start_error = problem
+        elif isinstance(problem, ServingError):
+            server.start_error = StartError(f"Failed to start server. Error: {problem}", 4)
+        else:
+            log.exception("The server could not start")
+            server.start_error = StartError("This is a bug in Trainyard; please report it with the lines above.", 1)
         stopping.set()
 
 

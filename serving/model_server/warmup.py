@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import grpc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.model_server.errors import ServingError, invalid
@@ -37,6 +38,8 @@ def _records(path: str) -> Iterator[prediction_log_pb2.PredictionLog]:
     try:
         for data in tf.compat.v1.io.tf_record_iterator(path):
             yield prediction_log_pb2.PredictionLog.FromString(data)
+    except DecodeError:
+        raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path} holds a record that is no PredictionLog.") from None
     except tf.errors.DataLossError as error:
         raise ServingError(
             grpc.StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."

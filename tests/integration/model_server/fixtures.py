@@ -26,6 +26,7 @@ def half_plus_two(folder: Path, offset: float = 2.0) -> Path:
             "two_outputs": _signature("predict", {"x": x}, {"y": y, "y2": y2}),
             "regress_x_to_y": _signature("regress", {"inputs": examples}, {"outputs": y}),
             "regress_x_to_y2": _signature("regress", {"inputs": examples}, {"outputs": y2}),
+            "tensorflow/serving/regress": _mistyped(_signature("regress", {"inputs": examples}, {"outputs": y})),
             "classify_x_to_y": _signature("classify", {"inputs": examples}, {"scores": y}),
         }
         _write(session, folder, signatures)
@@ -108,6 +109,12 @@ def _signature(method: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> 
         {alias: build(tensor) for alias, tensor in outputs.items()},
         f"tensorflow/serving/{method}",
     )
+
+
+def _mistyped(signature: Any) -> Any:
+    """The signature with a wrong type for its input, as old exporters wrote it."""
+    signature.inputs["inputs"].dtype = tf.float32.as_datatype_enum
+    return signature
 
 
 def _write(session: Any, folder: Path, signatures: dict[str, Any]) -> None:

@@ -209,6 +209,8 @@ def test_regress_and_classify(server: Server, target: str) -> None:
     path = f"/v1/models/half_plus_two{target}"
     regress = post(server, f"{path}:regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 80.0}]})
     assert regress.text.replace(" ", "") == '{"results":[42.0]}'
+    mistyped = {"signature_name": "tensorflow/serving/regress", "examples": [{"x": 1.0}, {"x": 2.0}]}
+    assert post(server, f"{path}:regress", mistyped).json() == {"results": [2.5, 3.0]}
     classify = post(server, f"{path}:classify", {"signature_name": "classify_x_to_y", "examples": [{"x": [2.0]}]})
     assert classify.json() == {"results": [[["", 3.0]]]}
     body = {"signature_name": "regress_x_to_y", "context": {"x": 2.0}, "examples": [{}, {"x": 4.0}]}

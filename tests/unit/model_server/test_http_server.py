@@ -1,0 +1,82 @@
+"""HTTP in front of an API that a test stands in for."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from serving.model_server import http_server
+
+Start = Callable[..., httpx.Client]
+
+
+class Api:
+    """Answers with what it was asked; waits when asked for /wait."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def handle(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Method, path and size of the body."""
+        if path == "/wait":
+            self.gate.wait(20)
+        return 200, json.dumps([method, path, len(body)]).encode()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a server with the given options and returns a client for it."""
+    api, running = Api(), []
+
+    def starting(**options: object) -> httpx.Client:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        settings = {"threads": 2, "timeout_seconds": 20, **options}
+        server = http_server.HttpServer(api, listener, **settings)  # type: ignore[arg-type]
+        server.start()
+        client = httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False)
+        running.append((server, client))
+        return client
+
+    yield starting
+    api.gate.set()
+    for server, client in running:
+        client.close()
+        server.drain(5)
+
+
+def test_a_request_that_takes_too_long_is_cut_off(start: Start) -> None:
+    answer = start(timeout_seconds=0.1).get("/wait")
+    assert (answer.status_code, "error" in answer.json()) == (504, True)
+
+
+def test_a_body_up_to_the_limit_is_read_and_no_larger_one(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "MAX_BODY_BYTES", 1000)
+    client = start()
+    assert client.post("/x", content=b"a" * 1000).json() == ["POST", "/x", 1000]
+    assert client.post("/x", content=b"a" * 1001).status_code == 429
+    assert client.post("/x", content=iter([b"a" * 600, b"a" * 600])).status_code == 429
+    assert client.get("/x").json() == ["GET", "/x", 0]
+
+
+def test_other_sites_may_ask_only_when_allowed(start: Start) -> None:
+    assert "access-control-allow-origin" not in start().get("/x").headers
+    headers = start(cors=True).get("/x").headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-allow-methods"] == "POST, GET"
+
+
+def test_pages_are_plain_text_for_get_alone(start: Start) -> None:
+    client = start(pages={"/metrics": lambda: b"# TYPE x counter\n"})
+    assert client.get("/metrics").headers["content-type"] == "text/plain"
+    assert client.get("/metrics").text == "# TYPE x counter\n"
+    assert client.post("/metrics").json() == ["POST", "/metrics", 0]
+
+
+def test_escaped_characters_in_a_path_are_decoded(start: Start) -> None:
+    assert start().get("/v1/models/a%20b").json()[1] == "/v1/models/a b"
