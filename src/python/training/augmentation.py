@@ -31,24 +31,6 @@ def augment(pixels: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
     return 255 * tf.clip_by_value(exposed, 0, 1)
 
 
-def mix(pixels: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixup: every image blended with another of the batch, and their targets float32 [N, C] alike.
-
-    The share of an image is drawn from Beta(alpha, alpha), the larger part being its own.
-    """
-    one, other = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    count = tf.shape(pixels)[0]
-    first = tf.random.stateless_gamma([count], one, alpha) + 1e-6
-    second = tf.random.stateless_gamma([count], other, alpha) + 1e-6
-    share = tf.maximum(first, second) / (first + second)
-    of_pixels, of_targets = share[:, None, None, None], share[:, None]
-    # The batch is shuffled, so its reverse pairs images at random.
-    return (
-        of_pixels * pixels + (1 - of_pixels) * pixels[::-1],
-        of_targets * targets + (1 - of_targets) * targets[::-1],
-    )
-
-
 def _transformed(
     pixels: tf.Tensor, angle: tf.Tensor, width: tf.Tensor, height: tf.Tensor, right: tf.Tensor, down: tf.Tensor
 ) -> tf.Tensor:

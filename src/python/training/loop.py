@@ -9,13 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.augmentation import augment, mix
+from training.augmentation import augment
 
 Labelled = tuple[np.ndarray, np.ndarray]  # pixels uint8 [N, H, W, 1], label indices int32 [N]
 Weights = list[np.ndarray]
 
 _PREDICTED_AT_ONCE = 64  # images
 _WARMUP_EPOCHS = 2
+_SETTLED_ON = 256  # images
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
 _FAULTLESS_LOSS = 0.35
@@ -25,15 +26,14 @@ _FAULTLESS_LOSS = 0.35
 class Schedule:
     """How a network is trained."""
 
-    epochs: int = 70
+    epochs: int = 60
     batch: int = 32  # images a step, over all replicas
     learning_rate: float = 2e-3  # at its peak; a cosine leads down to zero
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    mixup: float = 0.2  # alpha; 0 turns it off
-    augmentation: float = 1.0  # strength; 0 only mirrors
+    augmentation: float = 0.6  # strength; 0 only mirrors
     averaging: float = 0.8  # share of the earlier epochs in the running average of the weights
-    patience: int = 30  # epochs without a better validation loss before the run stops
+    patience: int = 25  # epochs without a better validation loss before the run stops
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,12 @@ def fit(
 ) -> list[Epoch]:
     """Trains `network` (logits) and leaves it with the weights that were best on `validation`.
 
-    What is judged, and kept, is a running average of the weights after each epoch: steadier than any single one. The
-    rarer a class, the more its images weigh. The run ends after `schedule.epochs`, after `seconds`, when validation
-    stops getting better, or when it has been faultless for a while; a run short of time goes through its learning rates
-    faster. A network made under `strategy` needs it passed. No epochs leave the network as it is.
+    What is judged, and kept, is a running average of the weights after each epoch, steadier than any single one, with
+    the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
+
+    The run ends after `schedule.epochs`, after `seconds`, when validation stops getting better, or when it has been
+    faultless for a while; a run short of time goes through its learning rates faster. A network made under `strategy`
+    needs it passed. No epochs leave the network as it is.
 
     Raises:
         Diverged: the loss became infinite or not a number.
@@ -98,6 +100,7 @@ def fit(
         optimizer.build(network.trainable_variables)
     step = _step(network, optimizer, schedule, weights, strategy)
     batches, steps = _batches(train, schedule.batch, seed, strategy)
+    settle = _settle(network, train[0], seed, strategy)
     predict = Predictor(network)
     average: Weights | None = None
     best: tuple[float, Weights] = (math.inf, network.get_weights())
@@ -116,10 +119,11 @@ def fit(
         own = network.get_weights()
         average = own if average is None else _blend(average, own, schedule.averaging, epoch)
         network.set_weights(average)
+        settle()
         probabilities = predict(validation[0])
         validation_loss = _loss(probabilities, validation[1], weights)
         if validation_loss < best[0]:
-            best = (validation_loss, average)
+            best = (validation_loss, network.get_weights())
         accuracy = float(np.mean(probabilities.argmax(axis=1) == validation[1]))
         network.set_weights(own)
         elapsed = time.monotonic() - started
@@ -142,15 +146,9 @@ def _step(
 
     def replica(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
-        seeds = tf.unstack(
-            tf.random.experimental.stateless_split(
-                tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group), 2
-            )
-        )
+        seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+        inputs = augment(pixels, seed, schedule.augmentation)
         targets = tf.one_hot(labels, classes) * (1 - schedule.label_smoothing) + schedule.label_smoothing / classes
-        inputs = augment(pixels, seeds[0], schedule.augmentation)
-        if schedule.mixup:
-            inputs, targets = mix(inputs, targets, seeds[1], schedule.mixup)
         with tf.GradientTape() as tape:
             log_probabilities = tf.nn.log_softmax(network(inputs, training=True))
             # A sum over this replica's share of the batch: the optimizer adds the replicas' gradients up.
@@ -164,6 +162,20 @@ def _step(
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(*batch, seed)), axis=None)
 
     return step
+
+
+def _settle(
+    network: keras.Model, pixels: np.ndarray, seed: int, strategy: tf.distribute.Strategy
+) -> Callable[[], None]:
+    """Sets the statistics of the network's normalisation to those of one large batch of plain training images."""
+    chosen = np.random.default_rng(seed).permutation(len(pixels))[:_SETTLED_ON]
+    plain = tf.constant(pixels[chosen])
+
+    @tf.function
+    def settle() -> None:
+        strategy.run(lambda images: network(tf.cast(images, tf.float32), training=True), args=(plain,))
+
+    return settle
 
 
 def _batches(train: Labelled, batch: int, seed: int, strategy: tf.distribute.Strategy) -> tuple[tf.data.Dataset, int]:

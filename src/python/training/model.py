@@ -57,8 +57,9 @@ def _blurred(x: KerasTensor) -> KerasTensor:
 
 def _convolution(x: KerasTensor, channels: int, kernel: int, stride: int = 1, activate: bool = True) -> KerasTensor:
     x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    # Datasets here are small: averages over about ten steps settle within an epoch.
-    x = layers.BatchNormalization(momentum=0.9)(x)
+    # No moving averages (momentum 0): they would follow the augmented images of training, and lean to one class on
+    # plain ones. The loop takes the statistics of plain images instead.
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return ops.relu(x) if activate else x
 
 

@@ -63,3 +63,11 @@ def test_predictions_do_not_depend_on_their_batch():
     pixels = labelled(70)[0]
     predict = Predictor(network)
     assert np.allclose(predict(pixels), np.concatenate([predict(image[None]) for image in pixels]), atol=1e-5)
+
+
+def test_normalisation_is_that_of_plain_training_images():
+    keras.utils.set_random_seed(0)
+    network = build(replace(NETWORK, dropout=0.0), 3)
+    fit(network, labelled(24), labelled(9), SCHEDULE, seed=0)
+    pixels = labelled(24)[0].astype(np.float32)
+    assert np.allclose(network(pixels, training=False), network(pixels, training=True), atol=1e-3)
