@@ -51,6 +51,8 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
     # pytest's own account goes to stderr: stdout is for the verdict.
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         options = ["--rootdir", str(suites), "-c", os.devnull, "--confcutdir", str(suites), "-p", "no:cacheprovider"]
+        # Whatever pytest plugins happen to be installed have no part in a verdict.
+        options.append("--disable-plugin-autoload")
         code = pytest.main(
             [str(suites), *options, "-q", "--no-header", "--tb=short", f"--basetemp={folder}/t", f"--junitxml={junit}"],
             plugins=[collector, Fixtures(subject)],
@@ -78,5 +80,6 @@ def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     if isinstance(report.longrepr, tuple):  # a skip: (file, line, reason)
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash else str(report.longrepr)
+    # A fixture that does not exist has a representation of its own.
+    text = crash.message if crash else getattr(report.longrepr, "errorstring", str(report.longrepr))
     return text.strip().splitlines()[0].removeprefix("AssertionError: ")

@@ -1,0 +1,90 @@
+"""The command test_model, with a real clone: model server and adapter as processes."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from dataset import write_sample
+from registry import Registry
+
+from tests.models import write_classifier
+
+LABELS = ["COVID", "Normal", "Viral Pneumonia"]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    write_sample(folder, images_per_class=10, seed=3)
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """Version 1 is a candidate that answers at random."""
+    opened = Registry.open(str(tmp_path / "registry"), "chest-xray")
+    record = opened.create("train", labels=LABELS, image_size=32, signature={"inputs": {}, "outputs": {}})
+    opened.publish(record.version, write_classifier(tmp_path / "model", LABELS, 32, seed=5))
+    return opened
+
+
+def test_model(tmp_path, sample, *arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return subprocess.run(
+        [sys.executable, "-m", "testing", "--registry", str(tmp_path / "registry"), "--dataset", str(sample), *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+test_model.__test__ = False  # the command's own name, not a test
+
+
+def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_path, sample, registry):
+    result = test_model(tmp_path, sample, "--json")
+    assert result.returncode == 3, result.stderr
+    verdict = json.loads(result.stdout)
+    assert verdict["passed"] is False
+    assert any("accuracy" in reason for reason in verdict["reasons"])
+    assert "Version 1 failed its tests" in result.stderr
+    record = registry.record(1)
+    assert record.state == "rejected"
+    assert record.verdicts[-1].reasons == verdict["reasons"]
+    reports = tmp_path / "registry" / "chest-xray" / "reports" / "1"
+    assert json.loads((reports / "verdict.json").read_text())["reasons"] == verdict["reasons"]
+    assert "accuracy" in (reports / "test.html").read_text()
+    suite = ElementTree.parse(reports / "junit.xml").getroot().find("testsuite")
+    assert int(suite.get("failures")) == sum(test["outcome"] == "failed" for test in verdict["tests"]) > 0
+
+
+def test_model_whose_file_was_changed_after_training_is_refused_by_name(tmp_path, sample, registry):
+    changed = tmp_path / "registry" / "chest-xray" / "testing" / "1" / "saved_model.pb"
+    changed.chmod(0o644)
+    changed.write_bytes(changed.read_bytes() + b"x")
+    result = test_model(tmp_path, sample)
+    assert result.returncode == 4
+    assert "saved_model.pb" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert registry.record(1).state == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--version", "9"], 2, "Version 9"),
+        (["--dataset", "nowhere"], 4, "nowhere"),
+        (["--executor", "moon"], 2, "'moon'"),
+        (["--registry", "empty"], 2, "no version"),
+    ],
+)
+def test_mistake_is_one_sentence(tmp_path, sample, registry, arguments, code, said):
+    result = test_model(tmp_path, sample, *arguments)
+    assert result.returncode == code, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
