@@ -11,7 +11,7 @@ import numpy as np
 from dataset import Dataset
 from evaluation import measure
 from registry import Metrics
-from training.loop import Epoch, Predictor, Weights, fit
+from training.loop import Diverged, Epoch, Predictor, Weights, fit
 from training.model import build
 from training.parameters import Parameters
 from training.weights import put_weights
@@ -57,20 +57,26 @@ def search(
     `start` are the weights to begin with.
 
     Raises:
-        Diverged: the only trial, or the first of them, came to no result.
+        Diverged: no trial came to a result.
     """
     deadline = time.monotonic() + seconds
     best: Trained | None = None
+    failure: Diverged | None = None
     for number, parameters in enumerate(trials, start=1):
         left = deadline - time.monotonic()
-        if best and left < _SECONDS_WORTH_A_TRIAL:
+        if number > 1 and left < _SECONDS_WORTH_A_TRIAL:
             break
-        trained = _train(parameters, data, seed, max(left, 1.0), start, partial(watch, number))
+        try:
+            trained = _train(parameters, data, seed, max(left, 1.0), start, partial(watch, number))
+        except Diverged as error:
+            failure = error
+            continue
         if best is None or trained.rank > best.rank:
             best = trained
         if good_enough(trained.validation):
             break
-    assert best is not None
+    if best is None:
+        raise failure or Diverged("there was no time for a single epoch")
     return best
 
 
