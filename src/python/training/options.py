@@ -81,6 +81,8 @@ def prepare_tensorflow() -> None:
             import tensorflow
 
             tensorflow.config.list_physical_devices()
+            # Every network asked is traced once, which TensorFlow takes for tracing one too often.
+            tensorflow.get_logger().setLevel("ERROR")
         except BaseException:
             aside.seek(0)
             os.write(stderr, aside.read())
