@@ -130,7 +130,7 @@ class LocalPod:
                 stdout=log,
                 stderr=log,
                 # The code may lie in a PEX or in loose sources: hand the path on as it is here.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
             )
 
     def _wait_ready(self, deadline: float) -> None:

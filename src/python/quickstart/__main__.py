@@ -73,7 +73,9 @@ def _hand_on_import_path() -> None:
     """Lets child interpreters import what this one can, from a PEX as from loose sources."""
     import sys
 
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
+    # TensorFlow takes three times as long to import where its bytecode may not be kept.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _wait_for_interrupt() -> None:

@@ -8,7 +8,7 @@ State = Literal["training", "candidate", "tested", "rejected", "production", "re
 
 # A test may be repeated, and come out otherwise, as long as the version has not been in production.
 TRANSITIONS: dict[str, set[str]] = {
-    "training": {"candidate"},
+    "training": {"candidate", "rejected"},
     "candidate": {"tested", "rejected"},
     "tested": {"rejected", "production"},
     "rejected": {"tested"},

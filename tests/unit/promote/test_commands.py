@@ -221,6 +221,7 @@ def _process(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_exit_codes_are_those_of_the_table(registry: Registry) -> None:
     fine = _process("run", "--version", "3", "--json")
+    assert fine.returncode == 0, fine.stderr
     assert (fine.returncode, json.loads(fine.stdout.splitlines()[-1])["promoted"]) == (0, 3)
     failed = _process("verify", "9")
     assert (failed.returncode, failed.stdout) == (2, "")
