@@ -7,9 +7,9 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+
 from dataset import write_sample
 from registry import Registry
-
 from tests.models import write_classifier
 
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
@@ -34,7 +34,16 @@ def registry(tmp_path):
 def test_model(tmp_path, sample, *arguments):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TF_CPP_MIN_LOG_LEVEL": "2"}
     return subprocess.run(
-        [sys.executable, "-m", "testing", "--registry", str(tmp_path / "registry"), "--dataset", str(sample), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "testing",
+            "--registry",
+            str(tmp_path / "registry"),
+            "--dataset",
+            str(sample),
+            *arguments,
+        ],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

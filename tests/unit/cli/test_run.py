@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from cli import EXIT_CODES, Conflict, DataRefused, Exit, GateNotPassed, InfrastructureError, TrainyardError, UsageError
 
 PROGRAM = """

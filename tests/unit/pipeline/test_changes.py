@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from cli import UsageError
 from pipeline import changes
 

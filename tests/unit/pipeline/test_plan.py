@@ -1,6 +1,7 @@
 """Decisions on a small graph made by hand; tests/e2e holds them against the real one."""
 
 import pytest
+
 from pipeline.changes import Changes
 from pipeline.graph import Graph, Target
 from pipeline.plan import decide
@@ -28,7 +29,9 @@ def graph():
         target("3rdparty:tensorflow", needs=["lock:_lock"]),
         target("training:train", "pex_binary", needs=["training/model.py:lib", "registry/store.py:lib"]),
         target("serving:image", "docker_image", needs=["imaging/decode.py:lib"]),
-        target("tests/test_store.py:tests", "python_test", sources=["tests/test_store.py"], needs=["registry/store.py:lib"]),
+        target(
+            "tests/test_store.py:tests", "python_test", sources=["tests/test_store.py"], needs=["registry/store.py:lib"]
+        ),
     ]
     return Graph({t.address: t for t in targets})
 

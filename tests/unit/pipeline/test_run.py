@@ -5,10 +5,11 @@ import os
 import sys
 
 import pytest
+from rich.console import Console
+
 from cli import InfrastructureError
 from pipeline.runner import Run
 from pipeline.steps import Step
-from rich.console import Console
 
 QUIET = Console(quiet=True)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cli.errors import DataRefused, GateNotPassed, TrainyardError, UsageError
 from promote.__main__ import app

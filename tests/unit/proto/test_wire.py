@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+
 from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
 ORIGINALS = {

@@ -141,7 +141,8 @@ def test_leftovers_of_ended_processes_go_and_those_in_use_stay(tmp_path: Path) -
     (staging / "left").mkdir()
     (staging / "left" / "half").write_bytes(b"x")
     holder = (
-        "import fcntl, os, sys; f = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(f, 2); print(flush=True); sys.stdin.read()"
+        "import fcntl, os, sys; f = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(f, 2); "
+        "print(flush=True); sys.stdin.read()"
     )
     (staging / "used").mkdir()
     with subprocess.Popen(

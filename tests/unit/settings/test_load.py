@@ -1,4 +1,5 @@
 import pytest
+
 from cli import UsageError
 from settings import Settings, load
 

@@ -4,6 +4,7 @@ import multiprocessing
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+
 from registry import Record
 from serving.client import Prediction
 from testing.subject import Budget, Labelled, Subject
@@ -61,7 +62,9 @@ def test_passing_tests_pass(verdict_on, tmp_path):
 
 
 def test_failed_assertion_is_the_reason(verdict_on):
-    verdict = verdict_on("def test_it(metrics, budget):\n    assert metrics.accuracy >= budget.min_accuracy, 'too low'\n")
+    verdict = verdict_on(
+        "def test_it(metrics, budget):\n    assert metrics.accuracy >= budget.min_accuracy, 'too low'\n"
+    )
     assert not verdict["passed"]
     assert verdict["reasons"] == ["test_it.py::test_it: too low"]
 
