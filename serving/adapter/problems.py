@@ -56,9 +56,9 @@ def install(app: FastAPI) -> None:
     def failed(_: Request, error: Exception) -> JSONResponse:
         return _response(problem(Fault("The adapter failed on this request.")))
 
-    app.add_exception_handler(Refusal, refused)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, http_error)  # type: ignore[arg-type]
-    app.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, failed)
 
 

@@ -128,7 +128,7 @@ def nested_environment() -> dict[str, str]:
     return environment
 
 
-def _target(peeked: dict) -> Target:  # type: ignore[type-arg]
+def _target(peeked: dict) -> Target:
     return Target(
         address=peeked["address"],
         kind=peeked["target_type"],

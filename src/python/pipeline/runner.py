@@ -41,7 +41,7 @@ class Run:
         for done in self.state["steps"]:
             if done["name"] == step.name and done["exit_code"] == Exit.OK:
                 self.console.print(f"[dim]{step.name}: done in an earlier try[/dim]")
-                return done  # type: ignore[no-any-return]
+                return done
         self.state["steps"] = [entry for entry in self.state["steps"] if entry["name"] != step.name]
         log = self.folder / f"{step.name}.log"
         self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
