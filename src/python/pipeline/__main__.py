@@ -52,7 +52,7 @@ def run_command(
     import settings as settings_module
     from pipeline import changes, pipelines
     from pipeline import plan as planning
-    from pipeline.runner import Run
+    from pipeline.runner import Run, said
     from pipeline.steps import check_steps, pants_launcher
 
     if executor != "local":
@@ -90,7 +90,7 @@ def run_command(
         console.print(f"version: {outcome.version or '-'}   mail: {outcome.mail or '-'}", soft_wrap=True)
     if outcome.exit_code != Exit.OK:
         last = current.state["steps"][-1]
-        failure = TrainyardError(f"Step {last['name']} ended with exit code {last['exit_code']}; see {last['log']}.")
+        failure = TrainyardError(f"Step {last['name']} failed: {said(Path(last['log']))} (log: {last['log']})")
         failure.exit_code = Exit(outcome.exit_code) if outcome.exit_code in set(Exit) else Exit.INFRASTRUCTURE
         raise failure
 

@@ -97,6 +97,13 @@ def _run(step: Step, log: Path) -> tuple[int, str]:
                 process.wait()
 
 
+def said(log: Path) -> str:
+    """What a step says of its end: its error if it names one, else its last line."""
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["It said nothing."])[-1]
+
+
 def _json_or_none(line: str) -> Any:
     try:
         return json.loads(line)

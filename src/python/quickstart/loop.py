@@ -13,7 +13,7 @@ from rich.console import Console
 from cli import Bug, Exit, GateNotPassed, InfrastructureError, TrainyardError
 from dataset import Dataset
 from pipeline import pipelines
-from pipeline.runner import Run
+from pipeline.runner import Run, said
 from pipeline.steps import module_launcher
 from quickstart.data import GrowingDataset
 from quickstart.stages import Stages
@@ -109,7 +109,9 @@ class Loop:
                 now.say(f"version {second.version} took over; {traffic.requests - asked} requests meanwhile")
             with stage("rollback", "back to the version before, while requests run") as now:
                 asked = traffic.requests
-                self._command("promote", "rollback", "--reason", "shown by the quickstart", *self._place(), "--yes")
+                reason = ["--reason", "shown by the quickstart", "--approver", "quickstart", "--yes"]
+                result = self._command("promote", "rollback", *reason, *self._place())
+                self.story.mails += [result["mail"]] if result.get("mail") else []
                 self.story.rolled_back = first.version
                 now.say(f"version {first.version} serves again; {traffic.requests - asked} requests meanwhile")
         self.story.requests += traffic.requests
@@ -138,10 +140,10 @@ class Loop:
 
     def _failure(self, run: Run, exit_code: int) -> TrainyardError:
         last = run.state["steps"][-1]
-        said = _last_error(Path(last["log"]))
+        sentence = said(Path(last["log"]))
         if exit_code == Exit.GATE:
-            return GateNotPassed(f"{said} For this run the gate can be lowered: --min-accuracy 0.7 --min-recall 0.5.")
-        failure = Bug(f"{said} (log: {last['log']})")
+            return GateNotPassed(sentence)
+        failure = Bug(f"{sentence} (log: {last['log']})")
         failure.exit_code = Exit(exit_code) if exit_code in set(Exit) else Exit.INFRASTRUCTURE
         return failure
 
@@ -149,8 +151,7 @@ class Loop:
         arguments = ["--version", str(version), "--yes", "--approver", "quickstart", "--reason", reason]
         result = self._command("promote", "run", *arguments, *self._place(pods))
         self.story.promoted.append(version)
-        if mail := result.get("mail"):
-            self.story.mails.append(mail)
+        self.story.mails += [result["mail"]] if result.get("mail") else []
 
     def _place(self, pods: list[str] | None = None) -> list[str]:
         chosen = [self.pod.address] if pods is None else pods
@@ -165,7 +166,7 @@ class Loop:
                 [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, stderr=stderr, env=os.environ
             )
         if result.returncode:
-            failure = Bug(f"{_last_error(log)} (log: {log})")
+            failure = Bug(f"{said(log)} (log: {log})")
             failure.exit_code = Exit(result.returncode) if result.returncode in set(Exit) else Exit.INFRASTRUCTURE
             raise failure
         answer: dict[str, Any] = json.loads(result.stdout.decode().strip().splitlines()[-1])
@@ -194,9 +195,3 @@ def _about(record: Record) -> str:
         return f"version {record.version}"
     recalls = ", ".join(f"{label} {figures.recall:.2f}" for label, figures in test.per_class.items())
     return f"version {record.version}: accuracy {test.accuracy:.3f} on {test.images} held-out images (recall {recalls})"
-
-
-def _last_error(log: Path) -> str:
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or ["It said nothing."])[-1]
