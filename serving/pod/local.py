@@ -22,23 +22,13 @@ class LocalPod:
         models_config: the configuration the model server loads and polls.
         model: name of the model the adapter asks for.
         logs: folder for `model_server.log` and `adapter.log`.
-        http_port, grpc_port: of the adapter; a free one when not given.
         poll_seconds: how often the configuration is read again.
     """
 
-    def __init__(
-        self,
-        models_config: str,
-        model: str,
-        logs: Path,
-        *,
-        http_port: int | None = None,
-        grpc_port: int | None = None,
-        poll_seconds: int = 1,
-    ) -> None:
+    def __init__(self, models_config: str, model: str, logs: Path, *, poll_seconds: int = 1) -> None:
         self.models_config, self.model, self.logs = models_config, model, logs
-        self.http_port = http_port or free_port()
-        self.grpc_port = grpc_port or free_port()
+        # Of the adapter; chosen at the start, so that nobody takes them between.
+        self.http_port = self.grpc_port = 0
         self._poll_seconds = poll_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # Socket paths are short by law (about 100 bytes), so not below a test's deep folder.
@@ -61,6 +51,7 @@ class LocalPod:
             InfrastructureError: a process ended, or nothing was ready within `timeout` seconds.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.http_port, self.grpc_port = free_port(), free_port()
         model_server_socket = Path(self._folder.name) / "model_server.sock"
         self._spawn(
             "model_server",
@@ -98,17 +89,6 @@ class LocalPod:
                 process.kill()
                 process.wait()
         self._folder.cleanup()
-
-    def memory(self) -> dict[str, int]:
-        """Resident bytes of each process, as Linux tells; nothing elsewhere."""
-        result = {}
-        for name, process in self._processes.items():
-            try:
-                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-            except (OSError, IndexError):
-                continue
-            result[name] = pages * os.sysconf("SC_PAGE_SIZE")
-        return result
 
     def __enter__(self) -> Self:
         try:

@@ -1,5 +1,6 @@
 """Runs a Typer application the way every Trainyard command behaves."""
 
+import io
 import json
 import os
 import signal
@@ -31,13 +32,17 @@ def progress_console() -> Console:
 
 def print_json(result: Any) -> None:
     """Writes a result as the last line of stdout."""
-    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    # Escaped, so that any terminal's encoding can take it, and file names that are no UTF-8 too.
+    sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
 
 
 def run(app: typer.Typer) -> NoReturn:
     """Runs `app` and leaves with an exit code of the table; an error is one sentence on stderr."""
     _document(app)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # A terminated command cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

@@ -40,11 +40,6 @@ class TrainyardError(Exception):
 
     exit_code = Exit.BUG
 
-    @property
-    def can_retry(self) -> bool:
-        """Whether the same call may succeed later without anybody changing anything."""
-        return self.exit_code in (Exit.CONFLICT, Exit.INFRASTRUCTURE)
-
 
 class UsageError(TrainyardError):
     exit_code = Exit.USAGE

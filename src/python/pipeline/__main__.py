@@ -2,11 +2,14 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import Exit, TrainyardError, UsageError, command_line, print_json, progress_console, run
+
+if TYPE_CHECKING:
+    from settings import Settings
 
 app = command_line(
     "pipeline",
@@ -45,7 +48,7 @@ def run_command(
     executor: Annotated[str, typer.Option(help="Where steps run; `local` is a process on this machine.")] = "local",
     registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
-    check: Annotated[bool, typer.Option(help="Lint, test and package the affected targets first.")] = True,
+    check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
     as_json: Json = False,
 ) -> None:
     """Plan, check what is affected, then train, retrain or test, and mail the owner."""
@@ -70,15 +73,17 @@ def run_command(
     console.print(f"[bold]{made.pipeline or 'no model work'}[/bold]: {made.reason}", soft_wrap=True)
     current = Run(
         root / ".trainyard" / "runs",
-        _key(changes.head(root), made.changed, root, settings.dataset.uri, made.pipeline),
+        _key(root, settings, made.pipeline, executor),
         {"plan": made.as_json(), "executor": executor},
         console,
     )
     outcome = pipelines.Outcome(Exit.OK, None, None)
     if check:
         for step in check_steps(root, made.affected):
-            if current.step(step)["exit_code"] != Exit.OK:
-                outcome = pipelines.Outcome(Exit.GATE, None, None)
+            if code := current.step(step)["exit_code"]:
+                # A failed check is a failed gate; a machine that lacks something is not.
+                kept = Exit.INFRASTRUCTURE if code == Exit.INFRASTRUCTURE else Exit.GATE
+                outcome = pipelines.Outcome(kept, None, None)
                 console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
                 break
     if made.pipeline and outcome.exit_code == Exit.OK:
@@ -101,13 +106,19 @@ def _absolute(location: str | None) -> str | None:
     return str(Path(location).resolve())
 
 
-def _key(commit: str | None, changed: list[str], root: Path, dataset: str, pipeline: str | None) -> str:
-    """Names a run by what goes into it: the commit, what the working tree adds to it, and the dataset."""
-    digest = hashlib.sha256(repr((dataset, pipeline)).encode())
-    for path in changed:
-        file = root / path
-        digest.update(path.encode() + b"\0" + (file.read_bytes() if file.is_file() else b""))
-    return f"{(commit or 'none')[:12]}-{digest.hexdigest()[:12]}"
+def _key(root: Path, settings: "Settings", pipeline: str | None, executor: str) -> str:
+    """Names a run by all that goes into it, so that only a run of the very same is ever continued."""
+    from pipeline import changes
+
+    parts = [settings.model_dump_json(), pipeline, executor, changes.state_of(root), _files_of(settings.dataset.uri)]
+    return f"{(changes.head(root) or 'none')[:12]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
+
+
+def _files_of(dataset: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of every file of a dataset's folder: it changes when an image does."""
+    folder = Path(dataset)
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
 if __name__ == "__main__":

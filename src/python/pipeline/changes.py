@@ -1,10 +1,14 @@
 """What changed since a revision, as Git sees it."""
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli import InfrastructureError, UsageError
+
+# A name on disk is bytes; those that are no UTF-8 must survive the way in and out.
+_FILE_NAMES = ("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,22 @@ def since(root: Path, revision: str) -> Changes:
     return Changes(base, "", tuple(sorted(present)), tuple(sorted(deleted)))
 
 
+def state_of(root: Path) -> str:
+    """A digest of what is checked out at `root`: the commit, and everything the working tree adds to it."""
+    digest = hashlib.sha256((head(root) or "").encode())
+    digest.update(_git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all").stdout.encode(*_FILE_NAMES))
+    digest.update(_git(root, "diff", "HEAD", "--binary", "--no-ext-diff").stdout.encode(*_FILE_NAMES))
+    untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z").stdout.split("\0")
+    for path in sorted(filter(None, untracked)):
+        file = root / path
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()
+
+
 def _git(root: Path, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
+    encoding, errors = _FILE_NAMES
+    command = ["git", *arguments]
+    result = subprocess.run(command, cwd=root, capture_output=True, encoding=encoding, errors=errors)
     if check and result.returncode:
         raise InfrastructureError(f"git {arguments[0]} failed in {root}: {result.stderr.strip()}.")
     return result

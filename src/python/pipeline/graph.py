@@ -22,6 +22,17 @@ class Target:
     tags: frozenset[str]
     sources: frozenset[str]
     dependencies: frozenset[str]
+    # What a target that lists files looks for, relative to its folder; "!" excludes.
+    globs: tuple[str, ...] = ()
+
+    def looks_for(self, path: str) -> bool:
+        """Whether a file at `path` is, or would be, one of its sources."""
+        prefix = f"{self.folder}/" if self.folder else ""
+        if not path.startswith(prefix):
+            return False
+        inside = path.removeprefix(prefix)
+        wanted = any(_matches(inside, glob) for glob in self.globs if not glob.startswith("!"))
+        return wanted and not any(_matches(inside, glob[1:]) for glob in self.globs if glob.startswith("!"))
 
     @property
     def folder(self) -> str:
@@ -55,8 +66,8 @@ class Graph:
     def owners(self, present: Iterable[str], deleted: Iterable[str]) -> dict[str, str]:
         """Targets that a change of files touches directly, each with one file that touches it.
 
-        A changed BUILD file touches every target it declares. A deleted file is in no target any more, so it touches
-        its former neighbours: the targets declared in the nearest folder upwards whose files have the same suffix.
+        A changed BUILD file touches every target it declares. A deleted file touches the targets that looked for it and
+        the other files these list; where the nearest folder with a BUILD file has no such target, all that it declares.
         """
         owned: dict[str, str] = {}
         present = set(present)
@@ -65,21 +76,24 @@ class Graph:
             for path in sorted(target.sources & present) or ([build_file] if build_file in present else []):
                 owned.setdefault(target.address, path)
         for path in deleted:
-            for address in self._neighbours(PurePosixPath(path)):
+            for address in self._former_owners(path):
                 owned.setdefault(address, path)
         return owned
 
-    def _neighbours(self, path: PurePosixPath) -> list[str]:
-        for folder in path.parents:
+    def _former_owners(self, path: str) -> list[str]:
+        lists = [target for target in self.targets.values() if target.looks_for(path)]
+        files = [self.targets[name] for t in lists for name in t.dependencies if name in self.targets]
+        former = lists + [file for file in files if file.generated and any(file.folder == t.folder for t in lists)]
+        nearest = self._nearest(path)
+        if not any(target in nearest for target in lists):
+            former += nearest
+        return [target.address for target in former]
+
+    def _nearest(self, path: str) -> list[Target]:
+        for folder in PurePosixPath(path).parents:
             name = "" if str(folder) == "." else str(folder)
-            declared = [target for target in self.targets.values() if target.folder == name]
-            if path.name == "BUILD":
-                alike = declared
-            else:
-                alike = [t for t in declared if any(PurePosixPath(s).suffix == path.suffix for s in t.sources)]
-            if alike:
-                same_folder = [t for t in alike if any(PurePosixPath(s).parent == path.parent for s in t.sources)]
-                return [target.address for target in same_folder or alike]
+            if declared := [target for target in self.targets.values() if target.folder == name]:
+                return declared
         return []
 
     def affected(self, owned: Iterable[str]) -> dict[str, str | None]:
@@ -135,4 +149,11 @@ def _target(peeked: dict) -> Target:
         tags=frozenset(peeked.get("tags") or ()),
         sources=frozenset(peeked.get("sources") or ()),
         dependencies=frozenset(peeked.get("dependencies") or ()),
+        globs=tuple(peeked.get("sources_raw") or ()),
     )
+
+
+def _matches(path: str, glob: str) -> bool:
+    # Pants' globs: `**` crosses folders, `*` does not.
+    pattern = re.escape(glob).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+    return re.fullmatch(pattern, path) is not None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cli import Exit, InfrastructureError
+from cli import Exit, InfrastructureError, progress_console
 from pipeline.runner import Run
 from pipeline.steps import Launcher
 from settings import Settings
@@ -49,11 +49,20 @@ def carry_out(
 
 
 def _mail(settings: Settings, kind: str, version: int | None, report: str = "") -> str | None:
+    """Where the mail went. Nothing that goes wrong with a mail may change how the pipeline ends."""
+    if version is None:
+        return None
+    try:
+        return _send(settings, kind, version, report)
+    except Exception as error:
+        progress_console().print(f"The owner could not be told: {error}", markup=False, soft_wrap=True)
+        return None
+
+
+def _send(settings: Settings, kind: str, version: int, report: str) -> str:
     import notify
     from registry import Registry
 
-    if version is None:
-        return None
     uri = settings.registry.uri
     registry = Registry.open(uri, settings.model.name)
     record = registry.record(version)
@@ -65,4 +74,7 @@ def _mail(settings: Settings, kind: str, version: int | None, report: str = "") 
         message = notify.tests_failed(record, record.verdicts[-1], production, registry=uri, report=report)
     else:
         message = notify.candidate_passed(record, record.verdicts[-1], production, registry=uri, report=report)
-    return notify.send(settings.mail, message).where
+    delivery = notify.send(settings.mail, message)
+    if delivery.error:
+        progress_console().print(f"Mail kept in the outbox: {delivery.error}", markup=False, soft_wrap=True)
+    return delivery.where

@@ -1,5 +1,6 @@
 """Carries out a plan step by step, keeps a log of each, and goes on where a killed run stopped."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -10,8 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import Exit, InfrastructureError
+from cli import Conflict, Exit, InfrastructureError
 from pipeline.steps import Step
+
+# Seconds a step has to leave cleanly when the run is stopped.
+_GRACE = 30
 
 
 class Run:
@@ -26,10 +30,15 @@ class Run:
         self.console = console
         self._file = self.folder / "run.json"
         fresh = {"key": key, **details, "started": _now(), "ended": None, "exit_code": None, "steps": []}
-        self.state: dict[str, Any] = self._unfinished() or fresh
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Held as long as this process lives; the kernel frees it on a kill.
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.state: dict[str, Any] = self._unfinished() or fresh
             self._save()
+        except BlockingIOError:
+            raise Conflict(f"The same run is under way in {self.folder}; wait for it to end.") from None
         except OSError as error:
             raise InfrastructureError(f"Runs can't be kept in {self.folder}: {error.strerror}.") from None
 
@@ -65,6 +74,7 @@ class Run:
         """Marks the run as ended; the next one of its key starts afresh."""
         self.state |= {"ended": _now(), "exit_code": exit_code}
         self._save()
+        os.close(self._lock)
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:
@@ -94,7 +104,11 @@ def _run(step: Step, log: Path) -> tuple[int, str]:
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait()
+                try:
+                    process.wait(_GRACE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def said(log: Path) -> str:

@@ -1,5 +1,6 @@
 """The command `quickstart`: the whole loop on one machine."""
 
+import contextlib
 import os
 import signal
 import time
@@ -34,15 +35,12 @@ def quickstart(
 
     console = progress_console()
     settings = settings_module.load()
-    folder = Path.cwd() / ".trainyard" / f"quickstart-{datetime.now():%Y%m%d-%H%M%S}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InfrastructureError(f"{folder} can't be made: {error.strerror}; start from a folder you own.") from None
+    folder = _new_folder()
     # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
     os.environ |= {
         "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
         "TRAINYARD_MAIL_SMTP_HOST": "",
+        "TRAINYARD_SERVING_PODS": "",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
     _hand_on_import_path()
@@ -61,12 +59,31 @@ def quickstart(
         summary.show(console, story)
         if as_json:
             print_json(story.as_json())
+        if story.failures:
+            raise InfrastructureError(
+                f"{len(story.failures)} of {story.requests} requests failed, the first with: {story.failures[0]}"
+            )
         if keep_serving:
             image = next((folder / "dataset").glob("*/images/*"))
             summary.show_serving(console, loop.pod.url, loop.pod.address, str(image))
             _wait_for_interrupt()
     finally:
         loop.close()
+
+
+def _new_folder() -> Path:
+    parent, name = Path.cwd() / ".trainyard", f"quickstart-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        parent.mkdir(exist_ok=True)
+        for folder in (parent / name, *(parent / f"{name}-{number}" for number in range(2, 100))):
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise InfrastructureError(
+            f"{parent} can't be written: {error.strerror}; start from a folder you own."
+        ) from None
+    raise InfrastructureError(f"{parent} is full of runs of this second; try again.")
 
 
 def _hand_on_import_path() -> None:

@@ -35,13 +35,13 @@ class GrowingDataset:
             self._take([image for image in images if image.sha256 not in late])
         return scan(self.folder, self._max_unreadable)
 
-    def grow(self) -> int:
-        """Adds the images that were held back; returns how many there are now."""
+    def grow(self) -> Dataset:
+        """Adds the images that were held back; returns the whole."""
         if self._source is None:
             write_sample(self.folder, _SAMPLE_LATER, _SAMPLE_SEED)
         else:
             self._take(self._later)
-        return len(scan(self.folder, self._max_unreadable).images)
+        return scan(self.folder, self._max_unreadable)
 
     def _take(self, images: list[LabelledImage]) -> None:
         for image in images:

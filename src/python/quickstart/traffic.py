@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class Traffic:
         self._address, self._url, self._images, self._pause = address, url, images, pause
         self._stop, self._lock = threading.Event(), threading.Lock()
         self.answered_by: Counter[int] = Counter()
+        self.answered_over: Counter[str] = Counter()
         self.failures: list[str] = []
         self._threads = [
             threading.Thread(target=self._ask_grpc, daemon=True),
@@ -50,18 +52,19 @@ class Traffic:
 
     def _ask_grpc(self) -> None:
         with Client(self._address) as client:
-            self._repeat(lambda image: client.classify(image).version)
+            self._repeat("gRPC", lambda image: client.classify(image).version)
 
     def _ask_rest(self) -> None:
-        self._repeat(lambda image: classify_over_rest(self._url, image)[1])
+        self._repeat("REST", lambda image: classify_over_rest(self._url, image)[1])
 
-    def _repeat(self, ask) -> None:  # type: ignore[no-untyped-def]
+    def _repeat(self, protocol: str, ask: Callable[[bytes], int]) -> None:
         turn = 0
         while not self._stop.is_set():
             try:
                 version = ask(self._images[turn % len(self._images)])
                 with self._lock:
                     self.answered_by[version] += 1
+                    self.answered_over[protocol] += 1
             except Exception as error:
                 # Whatever it is, an application would have seen it: it counts.
                 with self._lock:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from cli import EXIT_CODES, Conflict, DataRefused, Exit, GateNotPassed, InfrastructureError, TrainyardError, UsageError
+from cli import EXIT_CODES, Conflict, DataRefused, Exit, GateNotPassed, InfrastructureError, UsageError
 
 PROGRAM = """
 import typer
@@ -60,7 +60,3 @@ def test_help_shows_examples_and_every_exit_code():
     assert "demo --fail Conflict" in text
     for code, meaning in EXIT_CODES.items():
         assert f"{int(code)} {meaning}" in text
-
-
-def test_a_retry_can_help_only_with_conflicts_and_infrastructure():
-    assert {kind for kind in TrainyardError.__subclasses__() if kind("").can_retry} == {Conflict, InfrastructureError}

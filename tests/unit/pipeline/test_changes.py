@@ -1,5 +1,6 @@
 """What counts as a change, in real Git repositories."""
 
+import os
 import subprocess
 
 import pytest
@@ -92,3 +93,23 @@ def test_base_beyond_the_edge_of_a_shallow_clone_is_no_base(repository, tmp_path
 def test_folder_outside_a_repository_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not in a Git checkout"):
         changes.repository_root(tmp_path)
+
+
+def test_file_name_that_is_no_utf8_counts(repository):
+    (repository / os.fsdecode(b"caf\xe9.py")).write_text("")
+    assert changes.since(repository, "HEAD").present == (os.fsdecode(b"caf\xe9.py"),)
+
+
+def test_state_follows_every_change_of_the_working_tree(repository):
+    seen = {changes.state_of(repository)}
+    (repository / "kept.py").write_text("kept = 3\n")
+    seen.add(changes.state_of(repository))
+    (repository / "new.py").write_text("1")
+    seen.add(changes.state_of(repository))
+    (repository / "new.py").write_text("2")
+    seen.add(changes.state_of(repository))
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "all")
+    seen.add(changes.state_of(repository))
+    assert len(seen) == 5
+    assert changes.state_of(repository) in seen

@@ -7,24 +7,25 @@ from pipeline.graph import Graph, Target
 from pipeline.plan import decide
 
 
-def target(address, kind="python_source", tags=(), sources=(), needs=()):
-    return Target(address, kind, frozenset(tags), frozenset(sources), frozenset(needs))
+def target(address, kind="python_source", tags=(), sources=(), needs=(), globs=()):
+    return Target(address, kind, frozenset(tags), frozenset(sources), frozenset(needs), tuple(globs))
 
 
-def source(path, needs=(), tags=()):
-    folder, name = path.rsplit("/", 1)
-    return target(f"{folder}/{name}:lib", tags=tags, sources=[path], needs=needs)
+def listing(folder, globs, files, tags=(), needs=()):
+    """A target that lists files, and one for each of them, as Pants shows them."""
+    each = [target(f"{folder}/{f}:lib", tags=tags, sources=[f"{folder}/{f}"], needs=needs) for f in files]
+    paths = [f"{folder}/{f}" for f in files]
+    return [target(f"{folder}:lib", "python_sources", tags, paths, [t.address for t in each], globs), *each]
 
 
 @pytest.fixture
 def graph():
     targets = [
-        source("imaging/decode.py"),
-        source("imaging/other.py"),
-        source("training/model.py", ["imaging/decode.py:lib"], ["trigger:train"]),
-        source("registry/store.py"),
-        source("testing/suite.py", tags=["trigger:test"]),
-        target("datasets/a.toml:datasets", "resource", ["trigger:retrain"], ["datasets/a.toml"]),
+        *listing("imaging", ["*.py", "!skip.py"], ["decode.py", "other.py"]),
+        *listing("training", ["*.py"], ["model.py"], ["trigger:train"], ["imaging/decode.py:lib"]),
+        *listing("registry", ["*.py"], ["store.py"]),
+        *listing("testing", ["suites/*.py"], ["suites/a.py"], ["trigger:test"]),
+        *listing("datasets", ["*.toml"], ["a.toml"], ["trigger:retrain"]),
         target("lock:_lock", "_lockfile", sources=["lock"]),
         target("3rdparty:tensorflow", needs=["lock:_lock"]),
         target("training:train", "pex_binary", needs=["training/model.py:lib", "registry/store.py:lib"]),
@@ -46,7 +47,7 @@ def plan(graph, *present, deleted=()):
         ("training/model.py", "train"),
         ("imaging/decode.py", "train"),
         ("datasets/a.toml", "retrain"),
-        ("testing/suite.py", "test"),
+        ("testing/suites/a.py", "test"),
         ("registry/store.py", None),
         ("tests/test_store.py", None),
         ("README.md", None),
@@ -57,14 +58,53 @@ def test_one_file(graph, path, pipeline):
 
 
 def test_stronger_pipeline_supersedes(graph):
-    assert plan(graph, "testing/suite.py", "datasets/a.toml").pipeline == "retrain"
-    assert plan(graph, "testing/suite.py", "datasets/a.toml", "training/model.py").pipeline == "train"
+    assert plan(graph, "testing/suites/a.py", "datasets/a.toml").pipeline == "retrain"
+    assert plan(graph, "testing/suites/a.py", "datasets/a.toml", "training/model.py").pipeline == "train"
 
 
-def test_deleted_file_counts_for_its_neighbours(graph):
-    assert plan(graph, deleted=["imaging/gone.py"]).pipeline == "train"
-    assert plan(graph, deleted=["registry/gone.py"]).pipeline is None
-    assert plan(graph, deleted=["datasets/gone.toml"]).pipeline == "retrain"
+@pytest.mark.parametrize(
+    ("path", "pipeline"),
+    [
+        ("imaging/gone.py", "train"),
+        ("registry/gone.py", None),
+        ("datasets/gone.toml", "retrain"),
+        ("testing/suites/gone.py", "test"),
+        ("README.md", None),
+        # No target looks for it: everything declared beside it counts, which may be too much.
+        ("imaging/skip.py", "train"),
+        ("datasets/gone.md", "retrain"),
+    ],
+)
+def test_deleted_file_counts_for_what_looked_for_it(graph, path, pipeline):
+    assert plan(graph, deleted=[path]).pipeline == pipeline
+
+
+@pytest.mark.parametrize(
+    ("folder", "globs", "path", "pipeline"),
+    [
+        ("datasets", ["*.toml"], "datasets/a.toml", "retrain"),
+        ("testing", ["suites/*.py"], "testing/suites/a.py", "test"),
+    ],
+)
+def test_last_file_of_a_trigger_counts_when_deleted(folder, globs, path, pipeline):
+    emptied = Graph({f"{folder}:t": target(f"{folder}:t", "resources", [f"trigger:{pipeline}"], globs=globs)})
+    assert plan(emptied, deleted=[path]).pipeline == pipeline
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "found"),
+    [
+        ("*.py", "a.py", True),
+        ("*.py", "b/a.py", False),
+        ("**/*.py", "a.py", True),
+        ("**/*.py", "b/c/a.py", True),
+        ("b/**/*", "b/c/a.py", True),
+        ("b/**/*", "c/a.py", False),
+        ("a.py", "aXpy", False),
+    ],
+)
+def test_globs_match_as_pants_does(glob, path, found):
+    assert target("d:t", globs=[glob]).looks_for(f"d/{path}") is found
 
 
 def test_changed_build_file_touches_what_it_declares(graph):

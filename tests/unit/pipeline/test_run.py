@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from cli import InfrastructureError
+from cli import Conflict, InfrastructureError
 from pipeline.runner import Run
 from pipeline.steps import Step
 
@@ -42,7 +42,7 @@ def test_killed_run_goes_on_from_its_first_unfinished_step(tmp_path):
     first = start(tmp_path)
     first.step(step("train", count))
     first.step(step("test", "raise SystemExit(6)"))
-    # Killed here: `end` is never called.
+    os.close(first._lock)  # Killed here: `end` is never called, and the kernel frees the lock.
     second = start(tmp_path)
     assert second.step(step("train", count))["result"] == [1]
     assert marker.read_text() == "x"
@@ -62,9 +62,17 @@ def test_ended_run_is_done_again(tmp_path):
 
 
 def test_damaged_run_file_starts_afresh(tmp_path):
-    start(tmp_path)
+    os.close(start(tmp_path)._lock)
     (tmp_path / "key" / "run.json").write_text("{")
     assert start(tmp_path).state["steps"] == []
+
+
+def test_same_run_twice_at_once_is_a_conflict(tmp_path):
+    first = start(tmp_path)
+    with pytest.raises(Conflict, match="under way"):
+        start(tmp_path)
+    first.end(0)
+    start(tmp_path)
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path):

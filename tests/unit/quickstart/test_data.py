@@ -22,7 +22,7 @@ def test_users_images_come_in_two_parts_that_make_the_whole(own, tmp_path):
     data = GrowingDataset(tmp_path / "copy", own, 0)
     first = {(image.label, image.sha256) for image in data.begin().images}
     assert first < digests(own)
-    assert data.grow() == 60
+    assert len(data.grow().images) == 60
     assert digests(tmp_path / "copy") == digests(own)
     assert sorted(path for path in own.rglob("*")) == before
 

@@ -1,0 +1,94 @@
+"""Which steps run, how a pipeline ends, and which mail goes out; the steps are stand-ins."""
+
+import json
+import os
+import sys
+from email import message_from_bytes, policy
+
+import pytest
+from rich.console import Console
+
+from pipeline import pipelines
+from pipeline.runner import Run
+from pipeline.steps import Step
+from registry import Registry
+from settings import Settings
+from tests.registries import published
+
+
+@pytest.fixture
+def settings(tmp_path):
+    base = Settings()
+    return base.model_copy(
+        update={
+            "registry": base.registry.model_copy(update={"uri": str(tmp_path / "registry")}),
+            "mail": base.mail.model_copy(update={"outbox": str(tmp_path / "outbox")}),
+        }
+    )
+
+
+@pytest.fixture
+def registry(settings, tmp_path):
+    opened = Registry.open(settings.registry.uri, settings.model.name)
+    record = published(opened, tmp_path)
+    verdict = {"kind": "test", "passed": True, "at": "2026-01-01T00:00:00Z"}
+    opened.add_verdict(record.version, verdict)
+    return opened
+
+
+def carry_out(name, settings, tmp_path, **endings):
+    """Runs a pipeline whose steps end as told: (exit code, result)."""
+    started = []
+
+    def launcher(step, arguments):
+        started.append(step)
+        code, result = endings[step]
+        program = f"print({json.dumps(json.dumps(result))}); raise SystemExit({code})"
+        return Step(step, [sys.executable, "-c", program], os.environ)
+
+    run = Run(tmp_path / "runs", "key", {}, Console(quiet=True))
+    return pipelines.carry_out(name, run, launcher, settings, "a reason"), started
+
+
+def subjects(tmp_path):
+    mails = sorted((tmp_path / "outbox").glob("*.eml"))
+    return [message_from_bytes(mail.read_bytes(), policy=policy.default)["subject"] for mail in mails]
+
+
+GOOD = (0, {"version": 1})
+
+
+@pytest.mark.parametrize("name", ["train", "retrain"])
+def test_training_ends_in_a_test_and_a_mail(name, settings, registry, tmp_path):
+    outcome, started = carry_out(name, settings, tmp_path, **{name: GOOD, "test": GOOD})
+    assert started == [name, "test"]
+    assert (outcome.exit_code, outcome.version) == (0, 1)
+    assert subjects(tmp_path) == ["chest-xray 1 passed its tests"]
+
+
+def test_missed_gate_is_not_tested_and_mailed(settings, registry, tmp_path):
+    outcome, started = carry_out("train", settings, tmp_path, train=(3, {"version": 1}))
+    assert started == ["train"]
+    assert outcome.exit_code == 3
+    assert "gate" in subjects(tmp_path)[0]
+
+
+def test_failed_tests_are_mailed(settings, registry, tmp_path):
+    outcome, _ = carry_out("test", settings, tmp_path, test=(3, {"version": 1}))
+    assert outcome.exit_code == 3
+    assert "failed its tests" in subjects(tmp_path)[0]
+
+
+@pytest.mark.parametrize("code", [4, 5, 6, 1])
+def test_failure_that_is_no_verdict_keeps_its_code_and_blames_no_model(code, settings, registry, tmp_path):
+    outcome, _ = carry_out("train", settings, tmp_path, train=GOOD, test=(code, None))
+    assert outcome.exit_code == code
+    assert subjects(tmp_path) == []
+
+
+def test_mail_that_cannot_be_made_changes_no_outcome(settings, registry, tmp_path):
+    (tmp_path / "outbox").write_text("in the way")
+    outcome, _ = carry_out("train", settings, tmp_path, train=GOOD, test=GOOD)
+    assert outcome.exit_code == 0
+    outcome, _ = carry_out("test", settings, tmp_path / "2", test=(0, {"version": 99}))
+    assert (outcome.exit_code, outcome.mail) == (0, None)
