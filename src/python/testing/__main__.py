@@ -61,11 +61,14 @@ def test_model(
 
 def _newest(registry: "Registry") -> "Record":
     records = registry.records()
-    waiting = [record for record in records if record.state in ("candidate", "tested")]
-    serving = [record for record in records if record.state == "production"]
-    if not waiting and not serving:
+    stable = registry.serving().stable
+    # What is older than production was passed over and is no longer on its way there.
+    waiting = [r for r in records if r.state in ("candidate", "tested") and r.version > (stable or 0)]
+    if waiting:
+        return waiting[-1]
+    if stable is None:
         raise UsageError(f"The registry holds no version of '{registry.model}' to test; train one first.")
-    return (waiting or serving)[-1]
+    return registry.record(stable)
 
 
 def _show(console: Any, made: dict[str, Any]) -> None:

@@ -1,28 +1,58 @@
-"""Runs the model tests on a subject and gathers the verdict."""
+"""Runs the model tests on a subject and gathers the verdict: only what the model did counts for or against it."""
 
 import contextlib
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import Bug, InfrastructureError
+from serving.client import ClientError, Unavailable
 from testing.fixtures import Fixtures, measured
 from testing.subject import Subject
 
 SUITES = Path(__file__).parent / "suites"
-_PYTEST_COLLECTED_NOTHING = 5
+_OPTIONS_OF_OTHERS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
 class _Collector:
-    """Keeps how each test ended."""
+    """Keeps how each test ended, and what ended all of them early though it says nothing about the model."""
 
     def __init__(self) -> None:
         self.tests: list[dict[str, Any]] = []
         self.broken: list[str] = []
+        # An abort, or the clone's silence.
+        self.ended_by: BaseException | None = None
+
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        # pytest takes a SystemExit for a failed test, and Unavailable comes as one: neither is the model's doing, and
+        # there is no use in going on.
+        if call.excinfo is not None and self._ends(call.excinfo.value):
+            pytest.exit("no verdict can be made")
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # A signal may also come between two tests.
+        self._ends(excinfo.value)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        ended = self._ends(excinfo.value) or self.ended_by is not None
+        if not ended and isinstance(excinfo.value, pytest.exit.Exception):
+            # Whatever the return code it chose, the tests after it did not run.
+            self.broken.append(f"a model test ended the run: {excinfo.value}")
+
+    def _ends(self, error: BaseException | None) -> bool:
+        # A test may have wrapped what it met in an error of its own.
+        while error is not None:
+            if _is_abort(error) or isinstance(error, Unavailable):
+                self.ended_by = error
+                return True
+            error = error.__cause__ or error.__context__
+        return False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # A test's own phase always counts; set-up and tear-down only when they go wrong or skip.
@@ -45,11 +75,16 @@ class _Collector:
 def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
     """The verdict on `subject`: passed or not, the reasons, every test's outcome, and the metrics as served.
 
-    Writes JUnit XML to `junit`. A suite that can't be loaded, and a folder without tests, fail.
+    Writes JUnit XML to `junit`. A suite that can't be loaded, and a run in which no test passed, fail.
+
+    Raises:
+        InfrastructureError: the clone did not answer; nothing is known about the model.
+        KeyboardInterrupt, SystemExit: the run was interrupted or terminated.
+        Bug: pytest itself failed.
     """
     collector, started = _Collector(), time.monotonic()
     # pytest's own account goes to stderr: stdout is for the verdict.
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr), _unset():
         options = ["--rootdir", str(suites), "-c", os.devnull, "--confcutdir", str(suites), "-p", "no:cacheprovider"]
         # Whatever pytest plugins happen to be installed have no part in a verdict.
         options.append("--disable-plugin-autoload")
@@ -57,23 +92,57 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
             [str(suites), *options, "-q", "--no-header", "--tb=short", f"--basetemp={folder}/t", f"--junitxml={junit}"],
             plugins=[collector, Fixtures(subject)],
         )
+    if isinstance(collector.ended_by, Unavailable):
+        raise _no_verdict(subject, collector.ended_by)
+    if collector.ended_by is not None:
+        raise collector.ended_by
+    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        raise Bug(f"The model tests in {suites} broke off (pytest code {int(code)}); its account above says where.")
     failed = [test for test in collector.tests if test["outcome"] == "failed"]
     reasons = collector.broken + [f"{test['name']}: {test['message']}" for test in failed]
-    if code == _PYTEST_COLLECTED_NOTHING:
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         reasons.append(f"{suites} holds no model tests")
     elif code != 0 and not reasons:
         reasons.append(f"pytest ended with code {int(code)}")
-    baseline = subject.ask_baseline()
+    elif not reasons and not any(test["outcome"] == "passed" for test in collector.tests):
+        reasons.append("no model test passed: all were skipped")
+    try:
+        answers, baseline = subject.ask_holdout(), subject.ask_baseline()
+    except ClientError as error:
+        raise _no_verdict(subject, error) from None
     return {
         "version": subject.candidate.version,
         "passed": not reasons,
         "reasons": reasons,
         "baseline_version": subject.baseline.version if subject.baseline else None,
-        "metrics": measured(subject, subject.ask_holdout()).model_dump(),
+        "metrics": measured(subject, answers).model_dump(),
         "baseline": measured(subject, baseline).model_dump() if baseline else None,
         "tests": collector.tests,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _is_abort(error: BaseException) -> bool:
+    # How a command leaves at a signal. A suite that calls sys.exit() with a number of its own has just failed.
+    code = error.code if isinstance(error, SystemExit) else None
+    # pytest's own Interrupted, which it raises when a suite can't be loaded, only descends from KeyboardInterrupt.
+    return type(error) is KeyboardInterrupt or (isinstance(code, int) and code > 128)
+
+
+def _no_verdict(subject: Subject, error: ClientError) -> InfrastructureError:
+    return InfrastructureError(
+        f"The clone stopped answering, so version {subject.candidate.version} got no verdict; test it again. ({error})"
+    )
+
+
+@contextlib.contextmanager
+def _unset() -> Iterator[None]:
+    """Without the options that somebody set for pytest runs of their own: they may leave tests out."""
+    kept = {name: os.environ.pop(name) for name in _OPTIONS_OF_OTHERS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from registry import PREVIOUS, Record
 from serving.client import Client, Prediction
 
-# At most so many held-out images are asked over the wire, spread evenly over them.
+# About so many held-out images are asked over the wire at most, spread evenly over them.
 MOST_IMAGES = 400
 _CALLERS = 8
 

@@ -16,9 +16,14 @@ def picture(kind, **options):
     "data", [b"", b"not an image", picture("PNG")[:60], picture("GIF")], ids=["empty", "text", "cut short", "gif"]
 )
 def test_what_is_no_png_or_jpeg_is_refused(data, classify, holdout):
-    with pytest.raises(Exception) as refused:
-        classify(data)
-    assert type(refused.value).__name__ == "BadImage", f"expected a clean refusal, got {refused.value!r}"
+    try:
+        answer = classify(data)
+    except Exception as error:
+        # Anything else goes on as what it is: that nobody answers is no fault of the model.
+        if type(error).__name__ != "BadImage":
+            raise
+    else:
+        pytest.fail(f"expected a clean refusal, got {answer}")
     classify(holdout[0].image)
 
 

@@ -1,0 +1,148 @@
+"""What is kept of a verdict, and what it is made on; the clone and the tests in it are stand-ins."""
+
+import contextlib
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from cli import DataRefused, InfrastructureError, UsageError
+from dataset import Dataset, LabelledImage
+from registry import Registry, ServingState
+from testing import verdict as verdicts
+from testing.__main__ import _newest
+from testing.subject import MOST_IMAGES, Budget
+
+LABELS = ["COVID", "Normal"]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry.open(str(tmp_path / "registry"), "m")
+
+
+def add(registry, state="candidate"):
+    version = registry.create("train", labels=LABELS).version
+    path = {"training": [], "rejected": ["rejected"], "candidate": ["candidate"]}.get(state, ["candidate", "tested"])
+    path = path + {"production": ["production"], "retired": ["production", "retired"]}.get(state, [])
+    for step in path:
+        registry.update(version, state=step)
+    return version
+
+
+def serve(registry, version):
+    registry.write_serving(ServingState((version,), {"stable": version}, registry.serving().generation))
+
+
+def dataset(tmp_path, **images):
+    """So many held-out images of each class."""
+    file = tmp_path / "image.png"
+    file.write_bytes(b"image")
+    listed = [LabelledImage(file, label, f"{i:064}", "test") for label, n in images.items() for i in range(n)]
+    return Dataset(tmp_path, sorted(images), listed, "f" * 64, {})
+
+
+@pytest.fixture
+def make(registry, tmp_path, monkeypatch):
+    """make(version, passed=…, meanwhile=…): a verdict of tests that end so, `meanwhile` being called during them."""
+
+    def make(version, passed=True, meanwhile=lambda: None, images=None):
+        def run(subject, junit):
+            meanwhile()
+            junit.write_text("<testsuites/>")
+            figures = {"accuracy": 0.5, "images": 2, "per_class": {}, "confusion": []}
+            reasons = [] if passed else ["too low"]
+            made = {
+                "version": version,
+                "passed": passed,
+                "reasons": reasons,
+                "baseline_version": None,
+                "baseline": None,
+            }
+            return made | {"metrics": figures, "tests": [], "seconds": 1.0}
+
+        monkeypatch.setattr(verdicts.clone, "make", lambda *_: _Pod())
+        monkeypatch.setattr(verdicts, "run", run)
+        images = images or dataset(tmp_path, COVID=1, Normal=1)
+        monkeypatch.setattr(verdicts, "open_dataset", lambda *_: images)
+        return verdicts.make(registry, registry.record(version), "xrays", 0.0, Budget(0.8, 0.7, 0.02))
+
+    return make
+
+
+class _Pod(contextlib.nullcontext):
+    address = "127.0.0.1:1"
+
+
+def test_verdict_says_what_it_was_made_on(registry, make, tmp_path):
+    version = add(registry)
+    made = make(version)
+    kept = json.loads((tmp_path / f"registry/m/reports/{version}/verdict.json").read_text())
+    for account in (made, kept, registry.record(version).verdicts[-1].details):
+        assert account["dataset"] == {"uri": "xrays", "fingerprint": "f" * 64}
+        assert account["budget"].items() >= {"min_accuracy": 0.8, "min_recall": 0.7, "tolerance": 0.02}.items()
+    page = (tmp_path / f"registry/m/reports/{version}/test.html").read_text()
+    for said in ("xrays", "f" * 64, "0.8", "0.7", "0.02"):
+        assert f">{said}<" in page
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_version_promoted_while_it_was_tested_keeps_its_state_and_gets_the_verdict(registry, make, passed):
+    version = add(registry, "tested")
+    make(version, passed, lambda: registry.update(version, state="production"))
+    record = registry.record(version)
+    assert record.state == "production"
+    assert [verdict.passed for verdict in record.verdicts] == [passed]
+
+
+@pytest.mark.parametrize("error", [InfrastructureError("Silence."), SystemExit(143), KeyboardInterrupt()])
+def test_run_without_a_verdict_leaves_nothing_behind(registry, make, tmp_path, error):
+    def fail():
+        raise error
+
+    version = add(registry)
+    with pytest.raises(type(error)) as raised:
+        make(version, meanwhile=fail)
+    assert registry.record(version).state == "candidate"
+    assert registry.record(version).verdicts == []
+    assert not (tmp_path / "registry/m/reports").exists()
+    if isinstance(error, InfrastructureError):
+        assert str(raised.value).startswith("Silence. (logs: ")
+
+
+def test_class_without_held_out_image_is_refused_by_name(registry, make, tmp_path):
+    version = add(registry)
+    with pytest.raises(DataRefused, match=r"no held-out image of Normal.*add images"):
+        make(version, images=dataset(tmp_path, COVID=3))
+    assert registry.record(version).state == "candidate"
+
+
+def test_small_class_is_never_left_out(tmp_path):
+    images = dataset(tmp_path, COVID=10 * MOST_IMAGES + 1, Normal=1)
+    held_out = verdicts._holdout(images, "xrays", SimpleNamespace(version=1, labels=LABELS))
+    assert {item.label for item in held_out} == set(LABELS)
+    assert len(held_out) <= MOST_IMAGES + len(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("states", "stable", "chosen"),
+    [
+        (["candidate", "production"], 2, 2),  # an old candidate was passed over
+        (["tested", "production", "candidate"], 2, 3),
+        (["production", "candidate", "tested"], 1, 3),
+        (["candidate", "rejected"], None, 1),
+        (["production", "retired"], 1, 1),
+    ],
+)
+def test_newest_version_on_its_way_to_production_is_chosen(registry, states, stable, chosen):
+    for state in states:
+        add(registry, state)
+    if stable:
+        serve(registry, stable)
+    assert _newest(registry).version == chosen
+
+
+def test_nothing_to_test_is_said(registry):
+    add(registry, "rejected")
+    with pytest.raises(UsageError, match="no version"):
+        _newest(registry)
