@@ -1,0 +1,291 @@
+"""The launcher, with stand-ins for the interpreters: what it installs, when, and what it hands to Pants.
+
+`python3.9 -m venv` makes stub programs here, so nothing is downloaded; every call of one is a line of a log.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+# All the launcher may take from the machine; none of them an interpreter.
+SYSTEM = ("bash", "cat", "cksum", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sleep", "tr")
+
+# `-c` is asked for its version first, and for a digest later; `-m venv FOLDER` makes stub programs.
+PYTHON = """#!/usr/bin/env bash
+set -eu
+if [[ $1 == -c && $2 == *version_info* ]]; then
+  [[ $2 != *ensurepip* || -z ${{WITHOUT_ENSUREPIP:-}} ]] || exit 1
+  echo "$0"
+elif [[ $1 == -c ]]; then
+  exec {python} "$@"
+else
+  echo "venv" >>"$LOG"
+  mkdir -p "$3/bin"
+  ln -s "$0" "$3/bin/python"
+  for program in pip pex pants; do ln -s "$STUBS/$program" "$3/bin/$program"; done
+fi
+"""
+
+PIP = """#!/usr/bin/env bash
+echo "pip $*" >>"$LOG"
+echo "WARNING: noise of pip"
+sleep "${PIP_SECONDS:-0}"
+exit "${PIP_STATUS:-0}"
+"""
+
+PEX = """#!/usr/bin/env bash
+echo "pex $*" >>"$LOG"
+while [[ $1 != -o ]]; do shift; done
+echo "a pex" >"$2"
+"""
+
+PANTS = """#!/usr/bin/env bash
+cat "${PANTS_PEX_CLI_URL_TEMPLATE#file://}" >/dev/null || exit 70
+echo "$PANTS_PEX_CLI_URL_TEMPLATE"
+echo "$PANTS_PEX_CLI_VERSION"
+printf '<%s>' "$@"
+"""
+
+
+def write_program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@dataclass
+class Machine:
+    """A checkout with the launcher, and an environment in which only our interpreters are found."""
+
+    root: Path
+    cache: Path
+    log: Path
+    interpreters: Path
+    env: dict[str, str]
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.root / "pants", *arguments],
+            env=self.env | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def launch(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **env)
+        out, err = process.communicate(timeout=15)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def installs(self) -> int:
+        """How often an installation was begun."""
+        return self.log.read_text().count("pants.lock") if self.log.exists() else 0
+
+    def links(self) -> list[Path]:
+        return list((self.cache / "trainyard").glob("tools-*"))
+
+    def folders(self) -> list[Path]:
+        return list((self.cache / "trainyard").glob("installing.*"))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    root = tmp_path / "checkout"
+    shutil.copytree(REPOSITORY / "3rdparty/python", root / "3rdparty/python")
+    shutil.copy(REPOSITORY / "pants", root / "pants")
+    (root / "pants.toml").write_text('[GLOBAL]\npants_version = "2.17.1"\n')
+
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in SYSTEM:
+        found = shutil.which(name)
+        assert found, f"{name} is needed by this test"
+        (programs / name).symlink_to(found)
+
+    stubs = tmp_path / "stubs"
+    for name, text in (("pip", PIP), ("pex", PEX), ("pants", PANTS)):
+        write_program(stubs / name, text)
+    interpreters = tmp_path / "interpreters"
+    for version in ("3.9", "3.11"):
+        write_program(interpreters / f"python{version}", PYTHON.format(python=sys.executable))
+
+    cache = tmp_path / "cache with spaces"
+    log = tmp_path / "log"
+    env = {
+        "PATH": f"{interpreters}:{programs}",
+        "HOME": str(tmp_path / "home"),
+        "PYENV_ROOT": str(tmp_path / "pyenv"),
+        "XDG_CACHE_HOME": str(cache),
+        "LOG": str(log),
+        "STUBS": str(stubs),
+    }
+    yield Machine(root, cache, log, interpreters, env)
+    for link in Path("/tmp").glob(f"trainyard-{os.getuid()}-*.pex"):
+        if Path(os.readlink(link)).is_relative_to(tmp_path):
+            link.unlink()
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11"])
+def test_missing_interpreter_is_named_in_one_sentence(machine: Machine, version: str) -> None:
+    (machine.interpreters / f"python{version}").unlink()
+    result = machine.launch("--version")
+    assert result.returncode == 6
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"error: Python {version} was not found")
+    assert f"pyenv install {version}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert machine.installs() == 0
+
+
+def test_python_without_ensurepip_does_not_count(machine: Machine) -> None:
+    result = machine.launch("--version", WITHOUT_ENSUREPIP="1")
+    assert result.returncode == 6
+    assert result.stderr.startswith("error: Python 3.9 was not found")
+
+
+def test_interpreter_is_found_in_pyenv(machine: Machine, tmp_path: Path) -> None:
+    there = tmp_path / "pyenv/versions/3.9.18/bin"
+    there.mkdir(parents=True)
+    (machine.interpreters / "python3.9").rename(there / "python")
+    result = machine.launch("--version")
+    assert result.returncode == 0, result.stderr
+
+
+def test_own_pants_is_used_and_nothing_installed(machine: Machine, tmp_path: Path) -> None:
+    own = write_program(tmp_path / "own-pants", '#!/usr/bin/env bash\nprintf "own %s" "$@"\n')
+    shutil.rmtree(machine.interpreters)
+    result = machine.launch("--version", PANTS_BIN=str(own))
+    assert (result.returncode, result.stdout) == (0, "own --version")
+    assert not machine.cache.exists()
+    assert not machine.log.exists()
+
+
+def test_first_launch_installs_in_one_line_and_the_next_ones_do_not(machine: Machine) -> None:
+    first = machine.launch("--version")
+    assert first.returncode == 0, first.stderr
+    assert [line.split(" into ")[0] for line in first.stderr.splitlines()] == ["Installing Pants"]
+    steps = machine.log.read_text()
+    assert steps.count("--require-hashes") == 2
+
+    second = machine.launch("--version")
+    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
+    assert machine.log.read_text() == steps
+
+
+def test_pex_is_built_from_its_lock(machine: Machine) -> None:
+    lock = machine.root / "3rdparty/python/pex.lock"
+    lock.write_text("pex==9.8.7 \\\n    --hash=sha256:00\n")
+    result = machine.launch("--version")
+    assert result.stdout.splitlines()[1] == "v9.8.7"
+    (step,) = [line for line in machine.log.read_text().splitlines() if line.startswith("pex ")]
+    assert f"-r {lock}" in step
+    assert "pex==" not in step
+
+
+def test_cache_path_with_spaces_stays_out_of_the_url(machine: Machine) -> None:
+    result = machine.launch("--version")
+    assert result.returncode == 0, result.stderr
+    url = result.stdout.splitlines()[0]
+    assert " " in str(machine.cache)
+    assert " " not in url
+    assert Path(url.removeprefix("file://")).read_text() == "a pex\n"
+
+
+def test_two_launches_at_once_leave_one_installation(machine: Machine) -> None:
+    both = [machine.start("--version", PIP_SECONDS="0.5") for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=15)
+        assert process.returncode == 0, err
+    assert machine.installs() == 2, "they did not overlap"
+    (link,) = machine.links()
+    assert machine.folders() == [link.resolve()]
+    assert not [path for path in link.iterdir() if path.is_symlink()]
+
+
+def test_killed_installation_is_repaired_by_the_next_launch(machine: Machine) -> None:
+    process = machine.start("--version", PIP_SECONDS="30")
+    deadline = time.monotonic() + 10
+    while machine.installs() == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    assert machine.installs() == 1
+    assert machine.links() == []
+
+    result = machine.launch("--version")
+    assert result.returncode == 0, result.stderr
+    assert machine.installs() == 2
+    assert len(machine.links()) == 1
+
+
+def test_failed_installation_shows_why_and_leaves_nothing(machine: Machine) -> None:
+    result = machine.launch("--version", PIP_STATUS="1")
+    assert result.returncode == 6
+    assert "WARNING: noise of pip" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: Pants was not installed")
+    assert (machine.links(), machine.folders()) == ([], [])
+
+
+@pytest.mark.parametrize("broken", ["", "pants/bin/pants", "pants/bin/python", "pex.file", "pex.digest"])
+def test_broken_installation_is_replaced(machine: Machine, broken: str) -> None:
+    machine.launch("--version")
+    (link,) = machine.links()
+    folder = link.resolve()
+    if broken == "":
+        shutil.rmtree(folder)  # the link dangles
+    elif broken == "pants/bin/python":  # its base interpreter moved
+        (folder / broken).unlink()
+        (folder / broken).symlink_to("/nowhere/python3.9")
+    elif broken == "pex.digest":
+        (folder / broken).write_text("")
+    else:
+        (folder / broken).unlink()
+
+    result = machine.launch("--version")
+    assert result.returncode == 0, result.stderr
+    assert machine.installs() == 2
+    assert link.resolve() != folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "filtered"),
+    [
+        ("run src/program", True),
+        ("run src/program -- list", True),
+        ("--no-dynamic-ui run src/program -- list", True),
+        ("run --no-open src/program", True),
+        ("run src/program/file.py", False),
+        ("run src/program:target", False),
+        ("run src/program/file.py -- src/program", False),
+        ("run src/program:target -- run src/program", False),
+        ("test src/program", False),
+        ("test src/program -- run src/program", False),
+        ("list src/program", False),
+        ("--version", False),
+        ("", False),
+    ],
+)
+def test_only_a_folder_to_run_is_filtered(machine: Machine, tmp_path: Path, arguments: str, filtered: bool) -> None:
+    (machine.root / "src/program").mkdir(parents=True)
+    (machine.root / "src/program/file.py").touch()
+    own = write_program(tmp_path / "own-pants", '#!/usr/bin/env bash\nfor word in "$@"; do echo "$word"; done\n')
+    result = machine.launch(*arguments.split(), PANTS_BIN=str(own))
+    assert result.returncode == 0, result.stderr
+    expected = ["--filter-target-type=pex_binary"] * filtered + arguments.split()
+    assert result.stdout.splitlines() == expected
+
+
+def test_arguments_reach_pants_unchanged(machine: Machine) -> None:
+    result = machine.launch("run", "a.py", "--", "two words", "", "*")
+    assert result.stdout.endswith("<run><a.py><--><two words><><*>")
