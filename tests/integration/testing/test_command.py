@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -31,13 +32,12 @@ def registry(tmp_path):
     return opened
 
 
-def test_model(tmp_path, sample, *arguments):
+def test_model(tmp_path, sample, *arguments, program=("-m", "testing")):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TF_CPP_MIN_LOG_LEVEL": "2"}
     return subprocess.run(
         [
             sys.executable,
-            "-m",
-            "testing",
+            *program,
             "--registry",
             str(tmp_path / "registry"),
             "--dataset",
@@ -97,3 +97,40 @@ def test_mistake_is_one_sentence(tmp_path, sample, registry, arguments, code, sa
     assert result.returncode == code, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+KILL_THE_CLONE = """
+import os, signal
+from pathlib import Path
+
+def kill_the_clone():
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if b"serving." in Path(f"/proc/{child}/cmdline").read_bytes():
+            os.kill(int(child), signal.SIGKILL)
+            os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the clone's processes in /proc")
+@pytest.mark.parametrize(
+    ("suite", "code"),
+    [
+        ("import os, signal\ndef test_it(answers):\n    os.kill(os.getpid(), signal.SIGTERM)\n", 143),
+        ("import os, signal\ndef test_it(answers):\n    os.kill(os.getpid(), signal.SIGINT)\n", 130),
+        (KILL_THE_CLONE + "def test_it(classify):\n    kill_the_clone()\n    classify(b'')\n", 6),
+        (KILL_THE_CLONE + "def test_it():\n    kill_the_clone()\n", 6),
+    ],
+    ids=["terminated", "interrupted", "clone killed in a test", "clone killed after the last answer"],
+)
+def test_what_is_not_the_models_doing_is_no_verdict(tmp_path, sample, registry, suite, code):
+    suites = tmp_path / "suites"
+    suites.mkdir()
+    (suites / "test_it.py").write_text(suite)
+    driver = Path(__file__).with_name("with_suites.py")
+    result = test_model(tmp_path, sample, "--json", program=(str(driver), str(suites)))
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert registry.record(1).state == "candidate"
+    assert registry.record(1).verdicts == []
+    assert not (tmp_path / "registry" / "chest-xray" / "reports").exists()

@@ -1,0 +1,13 @@
+"""The command test_model with other model tests: `python with_suites.py SUITES ARGUMENT…`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from cli import run
+from testing import verdict
+from testing.__main__ import app
+
+if __name__ == "__main__":
+    verdict.run = partial(verdict.run, suites=Path(sys.argv.pop(1)))
+    run(app)
