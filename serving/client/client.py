@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+import google.protobuf  # noqa: F401  the generated code below needs it, and is not looked into by Pants
 import grpc
 
 from serving.client.errors import BadImage, ClientError, Unavailable, UnknownVersion

@@ -87,7 +87,7 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr), _unset():
         options = ["--rootdir", str(suites), "-c", os.devnull, "--confcutdir", str(suites), "-p", "no:cacheprovider"]
         # Whatever pytest plugins happen to be installed have no part in a verdict.
-        options.append("--disable-plugin-autoload")
+        options += ["--disable-plugin-autoload", "-p", "no:warnings"]
         code = pytest.main(
             [str(suites), *options, "-q", "--no-header", "--tb=short", f"--basetemp={folder}/t", f"--junitxml={junit}"],
             plugins=[collector, Fixtures(subject)],

@@ -11,7 +11,9 @@ import typer
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
 RegistryUri = Annotated[str | None, typer.Option("--registry", help="Folder that keeps the models.")]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model, if time does not run out.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model, if time does not run out.")
+]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the images, at most.")]
 MaxMinutes = Annotated[float, typer.Option(min=0.05, help="Time limit for the training itself.")]
 MaxTrials = Annotated[int, typer.Option(min=1, help="Further tries while validation misses the gate.")]
