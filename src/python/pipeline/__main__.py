@@ -45,9 +45,12 @@ def plan(since: Since, as_json: Json = False) -> None:
 @app.command("run")
 def run_command(
     since: Since,
-    executor: Annotated[str, typer.Option(help="Where steps run; `local` is a process on this machine.")] = "local",
+    executor: Annotated[str, typer.Option(help="Where steps run: `local` (processes) or `docker` (containers).")] = "local",
     registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
+    build: Annotated[
+        bool, typer.Option(help="With `docker`: build the steps' images first, rather than take them as they are.")
+    ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -56,10 +59,11 @@ def run_command(
     from pipeline import changes, pipelines
     from pipeline import plan as planning
     from pipeline.runner import Run, said
+    from pipeline.containers import build_step, docker_launcher
     from pipeline.steps import check_steps, pants_launcher
 
-    if executor != "local":
-        raise UsageError(f"Executor {executor!r} is not known; use `local`.")
+    if executor not in ("local", "docker"):
+        raise UsageError(f"Executor {executor!r} is not known; use `local` or `docker`.")
     root = changes.repository_root(Path.cwd())
     settings = settings_module.load(root)
     settings = settings.model_copy(
@@ -71,23 +75,29 @@ def run_command(
     made = planning.make(root, since)
     console = progress_console()
     console.print(f"[bold]{made.pipeline or 'no model work'}[/bold]: {made.reason}", soft_wrap=True)
+    key = _key(root, settings, made.pipeline, executor)
     current = Run(
         root / ".trainyard" / "runs",
-        _key(root, settings, made.pipeline, executor),
+        key,
         {"plan": made.as_json(), "executor": executor},
         console,
     )
     outcome = pipelines.Outcome(Exit.OK, None, None)
-    if check:
-        for step in check_steps(root, made.affected):
-            if code := current.step(step)["exit_code"]:
-                # A failed check is a failed gate; a machine that lacks something is not.
-                kept = Exit.INFRASTRUCTURE if code == Exit.INFRASTRUCTURE else Exit.GATE
-                outcome = pipelines.Outcome(kept, None, None)
-                console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
-                break
+    before = check_steps(root, made.affected) if check else []
+    launcher = pants_launcher(root)
+    if executor == "docker":
+        launcher = docker_launcher(settings, key, root / "trainyard.toml")
+        if made.pipeline and build:
+            before.append(build_step(root, made.pipeline))
+    for step in before:
+        if code := current.step(step)["exit_code"]:
+            # A failed check is a failed gate; a machine that lacks something is not.
+            kept = Exit.INFRASTRUCTURE if code == Exit.INFRASTRUCTURE else Exit.GATE
+            outcome = pipelines.Outcome(kept, None, None)
+            console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
+            break
     if made.pipeline and outcome.exit_code == Exit.OK:
-        outcome = pipelines.carry_out(made.pipeline, current, pants_launcher(root), settings, made.reason)
+        outcome = pipelines.carry_out(made.pipeline, current, launcher, settings, made.reason)
     current.end(outcome.exit_code)
     if as_json:
         print_json(made.as_json() | {"exit_code": outcome.exit_code, "version": outcome.version, "mail": outcome.mail})

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from cli import Conflict, Exit, InfrastructureError
-from pipeline.steps import Step
+from pipeline.steps import Container, Step
 
 # Seconds a step has to leave cleanly when the run is stopped.
 _GRACE = 30
@@ -55,7 +56,7 @@ class Run:
         log = self.folder / f"{step.name}.log"
         self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
         started, clock = _now(), time.monotonic()
-        exit_code, last_line = _run(step, log)
+        exit_code, last_line = _run_in_container(step, step.container, log) if step.container else _run(step, log)
         entry = {
             "name": step.name,
             "argv": step.argv,
@@ -109,6 +110,20 @@ def _run(step: Step, log: Path) -> tuple[int, str]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def _run_in_container(step: Step, container: Container, log: Path) -> tuple[int, str]:
+    container.prepare()
+    exit_code, last_line = 128 + signal.SIGKILL, ""
+    try:
+        exit_code, last_line = _run(step, log)
+    finally:
+        # However the run ends, nothing is left behind.
+        exit_code, why = container.conclude(exit_code)
+    if why:
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(f"error: {why}\n")
+    return exit_code, last_line
 
 
 def said(log: Path) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.graph import nested_environment
 
@@ -16,11 +17,22 @@ COMMANDS = {
 }
 
 
+class Container(Protocol):
+    """Where a step runs, if not as a process of its own."""
+
+    def prepare(self) -> None:
+        """Clears the way; called before the step is started."""
+
+    def conclude(self, exit_code: int) -> tuple[int, str]:
+        """Removes the container, which may still run, and tells how it ended: the exit code, and why if not by itself."""
+
+
 @dataclass(frozen=True)
 class Step:
     name: str
     argv: list[str]
     environment: Mapping[str, str]
+    container: Container | None = None
 
 
 Launcher = Callable[[str, list[str]], Step]

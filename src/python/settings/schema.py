@@ -56,6 +56,17 @@ class Serving(Section):
     rollover_timeout: Annotated[float, Field(gt=0)] = 120
 
 
+class Containers(Section):
+    """Of `--executor docker`."""
+
+    # {program} is train, retrain, test_model, adapter or model_server.
+    image: str = "trainyard/{program}:latest"
+    # Of one container, as Docker writes it: 512m, 4g.
+    memory: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[kmg]$")] = "4g"
+    # Processors of one container; 0 for all there are.
+    cpus: Annotated[float, Field(ge=0)] = 0
+
+
 class Settings(Section):
     """All of trainyard.toml."""
 
@@ -65,3 +76,4 @@ class Settings(Section):
     gates: Gates = Gates()
     mail: Mail = Mail()
     serving: Serving = Serving()
+    containers: Containers = Containers()

@@ -1,5 +1,6 @@
 """Which code a model was made by."""
 
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -9,11 +10,19 @@ from registry import Code
 
 _COMPONENTS = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
 _GIT_SECONDS = 10
+# Set in an image, which carries no repository: its commit, and "-dirty" if that was not all.
+COMMIT_VARIABLE = "TRAINYARD_COMMIT"
+# Set by whoever starts the program elsewhere than as a process of this machine.
+EXECUTOR_VARIABLE = "TRAINYARD_EXECUTOR"
 
 
 def code() -> Code:
-    """The versions of what trains, and the git commit of the working directory where that is Trainyard's own."""
+    """The versions of what trains, and the git commit: the image's, or the working directory's if it is Trainyard's."""
     components = {"python": platform.python_version()} | {name: metadata.version(name) for name in _COMPONENTS}
+    if built_from := os.environ.get(COMMIT_VARIABLE):
+        return Code(
+            commit=built_from.removesuffix("-dirty"), dirty=built_from.endswith("-dirty"), components=components
+        )
     top = _git("rev-parse", "--show-toplevel")
     # A PEX may be started inside some other project: its commit would say nothing.
     if top is None or not (Path(top) / "src" / "python" / "training" / "train.py").is_file():

@@ -1,6 +1,7 @@
 """A training run from images to a candidate in the registry: what train and retrain share."""
 
 import base64
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from training.loop import Diverged, Epoch, Weights
 from training.options import Options
 from training.parameters import Parameters
 from training.progress import shown
-from training.provenance import code
+from training.provenance import EXECUTOR_VARIABLE, code
 from training.trials import Trained, quality, search
 
 _GOLDEN_IMAGES = 6
@@ -77,6 +78,7 @@ class Run:
             labels=data.labels,
             image_size=first.network.image_size,
             code=code(),
+            executor=os.environ.get(EXECUTOR_VARIABLE, "local"),
             arguments=options.arguments,
             dataset=DatasetUsed(
                 uri=options.dataset,

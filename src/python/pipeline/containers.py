@@ -1,0 +1,149 @@
+"""Runs steps as containers of the programs' own images."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import Exit, InfrastructureError
+from pipeline.graph import nested_environment
+from pipeline.steps import Launcher, Step
+from settings import Settings
+
+# Step -> the program whose image it runs in; the images are declared in infra/docker.
+PROGRAMS = {"train": "train", "retrain": "retrain", "test": "test_model"}
+_SETTINGS_FOLDER = "/etc/trainyard"
+# Of the images (infra/docker/Dockerfile).
+_IMAGE_USER = 10001
+# What `docker run` ends with when the engine, not the program, is at fault (docker-run(1)).
+_ENGINE_FAILED = (125, 126, 127)
+_SECRETS = ("TRAINYARD_SMTP_PASSWORD",)
+_NEVER = "0001-"  # how Docker writes a time that has not come
+_KILLED = 137  # 128 + SIGKILL
+
+
+def image_of(settings: Settings, program: str) -> str:
+    return settings.containers.image.format(program=program)
+
+
+def build_step(root: Path, pipeline: str) -> Step:
+    """Builds the images that a pipeline's steps run in; Docker takes what has not changed from its cache."""
+    programs = [PROGRAMS["test"]] if pipeline == "test" else [PROGRAMS[pipeline], PROGRAMS["test"]]
+    targets = [f"infra/docker:{program}" for program in programs]
+    return Step("images", [str(root / "pants"), "package", *targets], nested_environment())
+
+
+def docker_launcher(settings: Settings, key: str, settings_file: Path | None) -> Launcher:
+    """Starts a step as `docker run` of its program's image.
+
+    The registry and the dataset are mounted under the very paths they have here, so that what the program says and
+    records of them holds outside. There is no network, the root is read-only, and the user is never root.
+    """
+    registry = Path(settings.registry.uri)
+
+    def launch(name: str, arguments: list[str]) -> Step:
+        program = PROGRAMS[name]
+        container = DockerContainer(f"trainyard-{key}-{name}", settings.containers.memory, image_of(settings, program))
+        argv = ["docker", "run", "--name", container.name, *_isolation(settings), "--user", _hand_over(registry)]
+        argv += _mount(registry, read_only=False)
+        if Path(settings.dataset.uri).exists():
+            argv += _mount(Path(settings.dataset.uri))
+        if settings_file is not None:
+            argv += _mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml") + ["--workdir", _SETTINGS_FOLDER]
+        for variable, value in {**_own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
+            argv += ["--env", f"{variable}={value}"]
+        return Step(name, [*argv, container.image, *arguments], dict(os.environ), container)
+
+    return launch
+
+
+@dataclass(frozen=True)
+class DockerContainer:
+    """A container of a known name, so that whoever comes after a kill finds it."""
+
+    name: str
+    memory: str
+    image: str
+
+    def prepare(self) -> None:
+        """Removes what a killed run has left under the name.
+
+        Raises:
+            InfrastructureError: no engine answers, or the image is not there.
+        """
+        _docker("rm", "--force", "--volumes", self.name)
+        found = _docker("image", "inspect", "--format", "{{.Id}}", self.image)
+        if found.returncode and "no such image" in found.stderr.lower():
+            raise InfrastructureError(
+                f"The image {self.image} is not on this machine; build it (`./pants package infra/docker:`), pull it, "
+                "or name another one in trainyard.toml ([containers] image)."
+            )
+        if found.returncode:
+            raise InfrastructureError(f"Docker can't be used: {_last_line(found.stderr)}; is its engine running?")
+
+    def conclude(self, exit_code: int) -> tuple[int, str]:
+        found = _docker("inspect", "--format", "{{json .State}}", self.name)
+        state = json.loads(found.stdout) if found.returncode == 0 else {}
+        _docker("rm", "--force", "--volumes", self.name)
+        if exit_code == _KILLED and state.get("OOMKilled"):
+            return Exit.INFRASTRUCTURE, (
+                f"The container was killed: it needed more than its {self.memory} of memory. Give it more in "
+                "trainyard.toml ([containers] memory), or train on smaller images."
+            )
+        if exit_code in _ENGINE_FAILED and state.get("StartedAt", _NEVER).startswith(_NEVER):
+            why = state.get("Error") or "see the lines above"
+            return Exit.INFRASTRUCTURE, f"Docker could not start {self.image}: {why}."
+        if exit_code == _KILLED:
+            return Exit.INFRASTRUCTURE, "The container was killed from outside; start the run again to go on."
+        return exit_code, ""
+
+
+def _isolation(settings: Settings) -> list[str]:
+    limits = ["--memory", settings.containers.memory, "--memory-swap", settings.containers.memory, "--pids-limit", "4096"]
+    if settings.containers.cpus:
+        limits += ["--cpus", f"{settings.containers.cpus:g}"]
+    closed = ["--network", "none", "--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL"]
+    return ["--init", *limits, *closed, "--security-opt", "no-new-privileges"]
+
+
+def _mount(source: Path, target: str | None = None, read_only: bool = True) -> list[str]:
+    source = source.resolve()
+    # A comma would end the field; --volume could not take a colon, which is likelier in a path.
+    fields = ["type=bind", f"source={source}", f"target={target or source}", *(["readonly"] if read_only else [])]
+    return ["--mount", ",".join(f'"{field}"' if "," in field else field for field in fields)]
+
+
+def _hand_over(registry: Path) -> str:
+    """The user that a container runs as: who calls this, or the images' own user, who then gets the registry.
+
+    Raises:
+        InfrastructureError: the registry's folder can't be made, or given away.
+    """
+    try:
+        registry.mkdir(parents=True, exist_ok=True)
+        if os.getuid():
+            return f"{os.getuid()}:{os.getgid()}"
+        for folder, _, files in os.walk(registry):
+            for path in [folder, *(os.path.join(folder, file) for file in files)]:
+                if os.lstat(path).st_uid != _IMAGE_USER:
+                    os.lchown(path, _IMAGE_USER, _IMAGE_USER)
+    except OSError as error:
+        raise InfrastructureError(f"The registry {registry} can't be handed to a container: {error.strerror}.") from None
+    return f"{_IMAGE_USER}:{_IMAGE_USER}"
+
+
+def _own_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in sorted(environment.items()) if k.startswith("TRAINYARD_") and k not in _SECRETS}
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise InfrastructureError("The command `docker` is not installed; install it, or use --executor local.") from None
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1].rstrip(".")
