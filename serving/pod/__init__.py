@@ -1,5 +1,7 @@
-"""A serving pod on this machine: model server and adapter side by side, as in production, as two processes."""
+"""The serving pod, model server and adapter side by side, as production runs it: as processes, or as containers."""
 
-from serving.pod.local import LocalPod, free_port
+from serving.pod.compose import ComposePod
+from serving.pod.local import LocalPod
+from serving.pod.pod import EMBEDDED, Pod, PodFailed, free_port
 
-__all__ = ["LocalPod", "free_port"]
+__all__ = ["EMBEDDED", "ComposePod", "LocalPod", "Pod", "PodFailed", "free_port"]

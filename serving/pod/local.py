@@ -1,21 +1,26 @@
-"""Starts and stops the two processes of a serving pod."""
+"""A serving pod as two processes of this machine."""
 
+import contextlib
 import os
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
+import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from cli import InfrastructureError
+from serving.pod import flags, memory
+from serving.pod.guard import Guard
+from serving.pod.pod import EMBEDDED, START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
+
+# A program that ends by one of these has failed by itself; the others come from outside.
+_OWN_SIGNALS = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+_WATCH_SECONDS = 0.2
+_LEAVING_SECONDS = 20
 
 
-class LocalPod:
+class LocalPod(Pod):
     """The embedded model server on a Unix socket, and the adapter in front of it on loopback ports.
 
     Arguments:
@@ -23,88 +28,90 @@ class LocalPod:
         model: name of the model the adapter asks for.
         logs: folder for `model_server.log` and `adapter.log`.
         poll_seconds: how often the configuration is read again.
+        memory_limit_mib: a model server that takes more is ended, as a container's would be; None for no limit.
+        more_flags: for the model server, after production's.
     """
 
-    def __init__(self, models_config: str, model: str, logs: Path, *, poll_seconds: int = 1) -> None:
+    model_server = EMBEDDED
+
+    def __init__(
+        self,
+        models_config: str,
+        model: str,
+        logs: Path,
+        *,
+        poll_seconds: int = 1,
+        memory_limit_mib: float | None = None,
+        more_flags: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
         self.models_config, self.model, self.logs = models_config, model, logs
-        # Of the adapter; chosen at the start, so that nobody takes them between.
-        self.http_port = self.grpc_port = 0
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._more_flags = poll_seconds, more_flags
+        self._limit, self._over_limit = memory_limit_mib, False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping = threading.Event()
+        self._guard: Guard | None = None
         # Socket paths are short by law (about 100 bytes), so not below a test's deep folder.
         self._folder = tempfile.TemporaryDirectory(prefix="trainyard-pod-")
 
-    @property
-    def address(self) -> str:
-        """HOST:PORT of the adapter's gRPC service."""
-        return f"127.0.0.1:{self.grpc_port}"
-
-    @property
-    def url(self) -> str:
-        """Of the adapter's page and REST service."""
-        return f"http://127.0.0.1:{self.http_port}"
-
-    def start(self, timeout: float = 90) -> Self:
-        """Returns when the stable version answers.
-
-        Raises:
-            InfrastructureError: a process ended, or nothing was ready within `timeout` seconds.
-        """
+    def start(self, timeout: float = START_SECONDS) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.http_port, self.grpc_port = free_port(), free_port()
-        model_server_socket = Path(self._folder.name) / "model_server.sock"
-        self._spawn(
-            "model_server",
-            f"--grpc_socket_path={model_server_socket}",
-            "--port=0",
-            "--rest_api_port=0",
-            f"--model_config_file={self.models_config}",
-            f"--model_config_file_poll_wait_seconds={self._poll_seconds}",
-            "--allow_version_labels_for_unavailable_models",
-        )
-        self._spawn(
-            "adapter",
-            "--backend",
-            f"unix:{model_server_socket}",
-            "--model",
-            self.model,
-            "--http-port",
-            str(self.http_port),
-            "--grpc-port",
-            str(self.grpc_port),
-        )
-        self._wait_ready(time.monotonic() + timeout)
+        self._guard = Guard()
+        self._guard.tell(remove=self._folder.name)
+        self._start_model_server()
+        place = ("127.0.0.1", self.http_port, self.grpc_port)
+        self._spawn("adapter", flags.adapter_flags(self._socket, self.model, *place))
+        if self._limit is not None:
+            threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
+        self._wait_ready(timeout)
         return self
 
     def stop(self) -> None:
-        """Ends both processes, the adapter first so that it can finish what it is answering."""
+        self._stopping.set()
         for name in ("adapter", "model_server"):
-            process = self._processes.pop(name, None)
-            if process is None:
-                continue
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._end(name)
         self._folder.cleanup()
+        if self._guard:
+            self._guard.dismiss()
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
+    def restart_model_server(self, timeout: float = START_SECONDS) -> None:
+        self._end("model_server")
+        self._start_model_server()
+        self._wait_ready(timeout)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def check(self) -> None:
+        for name, process in self._processes.items():
+            code = process.poll()
+            if code is None:
+                continue
+            program, log = name.replace("_", " "), self.logs / f"{name}.log"
+            why = cannot_load(self._log(name)) if name == "model_server" else None
+            if why:
+                raise PodFailed(why, by_model=True)
+            if name == "model_server" and self._over_limit:
+                raise PodFailed(f"the model server needed more than its {self._limit:g} MiB of memory", by_model=True)
+            if -code in _OWN_SIGNALS:
+                crash = f"the {program} crashed ({signal.Signals(-code).name})"
+                raise PodFailed(crash, by_model=name == "model_server")
+            raise PodFailed(f"The {program} ended with exit code {code}: {end_of(self._log(name))} (log: {log})")
 
-    def _spawn(self, name: str, *arguments: str) -> None:
-        with (self.logs / f"{name}.log").open("wb") as log:
-            self._processes[name] = subprocess.Popen(
+    def memory_mib(self) -> tuple[float, float] | None:
+        process = self._processes.get("model_server")
+        return memory.of_process(process.pid) if process else None
+
+    @property
+    def _socket(self) -> str:
+        return str(Path(self._folder.name) / "model_server.sock")
+
+    def _start_model_server(self) -> None:
+        batching = flags.write_batching(Path(self._folder.name))
+        own = flags.model_server_flags(self.models_config, str(batching), self._socket, self._poll_seconds)
+        self._spawn("model_server", [*own, *self._more_flags])
+
+    def _spawn(self, name: str, arguments: list[str]) -> None:
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
                 [sys.executable, "-m", f"serving.{name}", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -112,35 +119,35 @@ class LocalPod:
                 # The code may lie in a PEX or in loose sources: hand the path on as it is here.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
             )
+        self._processes[name] = process
+        if self._guard:
+            self._guard.tell(kill=process.pid)
 
-    def _wait_ready(self, deadline: float) -> None:
-        while time.monotonic() < deadline:
-            for name, process in self._processes.items():
-                if process.poll() is not None:
-                    raise InfrastructureError(
-                        f"The {name.replace('_', ' ')} ended at its start with exit code {process.returncode}: "
-                        f"{self._last_line(name)} (log: {self.logs / (name + '.log')})"
-                    )
-            try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
-            except (urllib.error.URLError, OSError):
-                pass
-            time.sleep(0.1)
-        raise InfrastructureError(
-            f"The serving pod was not ready in time: {self._last_line('model_server')} (logs: {self.logs})"
-        )
+    def _end(self, name: str) -> None:
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=_LEAVING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._guard:
+            self._guard.tell(forget=process.pid)
 
-    def _last_line(self, name: str) -> str:
-        """What a process says of itself at the end: its error if it names one, else its last line."""
-        lines = (self.logs / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
-        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        return (errors or lines or ["it said nothing"])[-1]
+    def _watch_memory(self) -> None:
+        while not self._stopping.wait(_WATCH_SECONDS):
+            process = self._processes.get("model_server")
+            taken = memory.of_process(process.pid) if process else None
+            if process and taken and self._limit and taken[0] > self._limit:
+                self._over_limit = True
+                with contextlib.suppress(OSError):
+                    process.kill()
+                return
 
+    def _last_word(self) -> str:
+        return f"{end_of(self._log('model_server'))} (logs: {self.logs})"
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def _log(self, name: str) -> str:
+        return (self.logs / f"{name}.log").read_text("utf-8", "replace")

@@ -1,0 +1,139 @@
+"""What every kind of serving pod can do, and how one fails."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from cli import InfrastructureError
+
+EMBEDDED = "embedded"
+START_SECONDS = 90.0
+_QUESTION_SECONDS = 3.0
+
+
+class PodFailed(InfrastructureError):
+    """A pod did not come up, or one of its programs ended.
+
+    `by_model` tells whether a model is to blame, and `version` which: it can't be loaded, it crashed the model server,
+    or it needed more memory than production has.
+    """
+
+    def __init__(self, message: str, by_model: bool = False, version: int | None = None) -> None:
+        super().__init__(message)
+        self.by_model, self.version = by_model, version
+
+
+class Pod(ABC):
+    """A model server that nobody else reaches, and an adapter in front of it on ports of loopback."""
+
+    def __init__(self) -> None:
+        # Of the adapter; chosen at the start, so that nobody takes them between.
+        self.http_port = self.grpc_port = 0
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the adapter's gRPC service."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def url(self) -> str:
+        """Of the adapter's page and REST service."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    @abstractmethod
+    def model_server(self) -> str:
+        """Which model server it is: "embedded", or an image."""
+
+    @abstractmethod
+    def start(self, timeout: float = START_SECONDS) -> Self:
+        """Returns when the stable version answers.
+
+        Raises:
+            PodFailed: a program ended, a version can't be loaded, or nothing was ready within `timeout` seconds.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends both programs, the adapter first so that it can finish what it is answering."""
+
+    @abstractmethod
+    def restart_model_server(self, timeout: float = START_SECONDS) -> None:
+        """Ends the model server and starts it again; returns and raises as `start` does."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """
+        Raises:
+            PodFailed: a program of the pod has ended.
+        """
+
+    @abstractmethod
+    def memory_mib(self) -> tuple[float, float] | None:
+        """Resident memory of the model server in MiB, now and at its highest; None where that can't be had."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_ready(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            self.check()
+            if self._ask("/readyz") is not None:
+                return
+            self._check_versions()
+            time.sleep(0.1)
+        raise PodFailed(f"The serving pod was not ready within {timeout:g} s: {self._last_word()}")
+
+    def _check_versions(self) -> None:
+        # One version that can't be loaded does not keep a model server from serving another.
+        for version in (self._ask("/v1/model") or {}).get("versions", ()):
+            if version.get("error"):
+                raise PodFailed(version["error"], by_model=True, version=version["version"])
+
+    def _ask(self, path: str) -> dict | None:
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=_QUESTION_SECONDS) as answer:
+                return json.load(answer)
+        except (urllib.error.URLError, OSError, ValueError):
+            return None
+
+    @abstractmethod
+    def _last_word(self) -> str:
+        """What the pod's programs said last."""
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def end_of(log: str) -> str:
+    """What a program says of itself at the end: its error if it names one, else its last line."""
+    lines = [line for line in log.strip().splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["it said nothing"])[-1]
+
+
+def cannot_load(log: str) -> str | None:
+    """Why a model server, this or the original, could not load its model at the start; None if that is not why."""
+    said = end_of(log)
+    if "did not become available" not in said:
+        return None
+    return said.rpartition("due to error: ")[2].rstrip("}.") or said
