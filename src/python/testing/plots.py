@@ -1,6 +1,7 @@
 """Plots of a verdict, as PNGs that are sharp at 480 CSS pixels: half of their own width."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ _INCHES = 5.0  # 480 CSS pixels
 _DOTS_PER_INCH = 192
 _POINTS = 10
 _LONGEST_NAME = 20
+# So many letters fit side by side below the confusion matrix.
+_LETTERS_BELOW = 46
 # Of the latencies; what is slower stands in the last bar, so that one outlier does not flatten the rest.
 _SHOWN_SHARE = 0.99
 _BARS = 30
@@ -73,13 +76,16 @@ def confusion(confusion: Sequence[Sequence[int]], labels: Sequence[str], theme: 
         for x, count in enumerate(row):
             ink = theme.paper if shares[y][x] > 0.55 else theme.ink
             weight = "bold" if x == y else "normal"
-            axes.text(x, y, f"{count}", ha="center", va="center", color=ink, fontsize=points, fontweight=weight)
+            text = axes.text(x, y, f"{count}", ha="center", va="center", color=ink, fontsize=points, fontweight=weight)
+            text.set_in_layout(False)  # it stays inside; measuring thousands takes seconds
     names, size = [_short(label) for label in labels], max(4, min(_POINTS, points))
-    turned = 0 if sum(len(name) + 3 for name in names) <= 50 else 35
     axes.set_yticks(range(len(names)), names, parse_math=False, fontsize=size)
-    axes.set_xticks(
-        range(len(names)), names, parse_math=False, fontsize=size, rotation=turned, ha="right" if turned else "center"
-    )
+    # Below a column a name stands on several lines, or aslant where a single word is too wide.
+    width = _LETTERS_BELOW // max(len(names), 1)
+    wrapped = ["\n".join(textwrap.wrap(name, max(width, 1), break_long_words=False)) for name in names]
+    aslant = any(len(line) > width for name in wrapped for line in name.split("\n"))
+    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if aslant else {}
+    axes.set_xticks(range(len(names)), names if aslant else wrapped, parse_math=False, fontsize=size, **style)
     # Lines between the cells: pale ones would run together.
     axes.set_xticks([n + 0.5 for n in range(len(names) - 1)], minor=True)
     axes.set_yticks([n + 0.5 for n in range(len(names) - 1)], minor=True)

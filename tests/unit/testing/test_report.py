@@ -63,8 +63,14 @@ def verdict(**fields):
     return known | fields
 
 
-def page(made=None, of=None):
-    return report.render(made or verdict(), of or record()).decode()
+def page(made, of=None):
+    return report.render(made, of or record()).decode()
+
+
+@pytest.fixture(scope="module")
+def full():
+    """The page of a verdict that holds everything."""
+    return page(verdict())
 
 
 class Words(HTMLParser):
@@ -89,8 +95,8 @@ def read(html):
     return re.sub(r"\s+", " ", " ".join(words.text)), words
 
 
-def test_outcome_and_reasons_come_first_and_who_served_it_last():
-    text, _ = read(page())
+def test_outcome_and_reasons_come_first_and_who_served_it_last(full):
+    text, _ = read(full)
     order = [
         "m version 4 failed its tests", "Recall of COVID is 0.61.", "85.0 %", "worst mistakes",
         "How fast", "xrays", "recall holds", "embedded (TensorFlow 2.21.0)",
@@ -99,8 +105,8 @@ def test_outcome_and_reasons_come_first_and_who_served_it_last():
     assert places == sorted(places)
 
 
-def test_every_figure_stands_beside_productions():
-    text, _ = read(page())
+def test_every_figure_stands_beside_productions(full):
+    text, _ = read(full)
     assert "85.0 % production, version 3 80.0 % change, points +5.0" in text
     assert "COVID 20 images 80.0 % 85.0 % −5.0 75.0 % 75.0 % ±0.0 70.0 % 70.0 % ±0.0" in text
 
@@ -110,8 +116,8 @@ def test_change_is_the_difference_of_the_figures_shown():
     assert "91.8 % production, version 3 91.0 % change, points +0.8" in text
 
 
-def test_what_was_measured_is_told():
-    text, _ = read(page())
+def test_what_was_measured_is_told(full):
+    text, _ = read(full)
     for said in (
         "1 passed, 1 failed", "version 4 3 requests 12.0 ms 21.0 ms 33.3", "version 3 3 requests 15.5 ms",
         "800 MiB of memory at most, 600 MiB after loading; it may take 1500 MiB", "least recall of every class 0.7",
@@ -122,23 +128,22 @@ def test_what_was_measured_is_told():
         assert said in text, said
 
 
-def test_plots_and_mistakes_are_pictures_inside_the_page():
-    _, words = read(page())
+def test_plots_and_mistakes_are_pictures_inside_the_page(full):
+    _, words = read(full)
     sources = [image["src"] for image in words.images]
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert sources.count(f"data:image/png;base64,{PIXEL}") == 2
     assert len(sources) == 2 + 3
     assert all(image.get("alt") for image in words.images)
     # Each plot in the colours of a dark page too.
-    assert len(re.findall(r'media="\(prefers-color-scheme: dark\)" srcset="data:image/png', page())) == 3
+    assert len(re.findall(r'media="\(prefers-color-scheme: dark\)" srcset="data:image/png', full)) == 3
 
 
-def test_page_needs_nothing_from_elsewhere():
-    html = page()
-    _, words = read(html)
+def test_page_needs_nothing_from_elsewhere(full):
+    _, words = read(full)
     assert not {"script", "link", "iframe", "object", "form"} & set(words.tags)
-    assert "http" not in html.replace("http-equiv", "")
-    assert "@import" not in html and "url(" not in html
+    assert "http" not in full.replace("http-equiv", "")
+    assert "@import" not in full and "url(" not in full
 
 
 @pytest.mark.parametrize("nothing", ["absent", None])
