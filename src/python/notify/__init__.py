@@ -1,13 +1,17 @@
 """Mail to the model's owner. A mail that can't be sent is kept and tried again, and never changes a verdict."""
 
+from notify.changed import Changed, Commit
 from notify.delivery import Delivery, send
 from notify.mails import candidate_passed, gate_missed, promoted, tests_failed
-from notify.message import Attachment, Message
+from notify.message import Attachment, Message, Picture
 
 __all__ = [
     "Attachment",
+    "Changed",
+    "Commit",
     "Delivery",
     "Message",
+    "Picture",
     "candidate_passed",
     "gate_missed",
     "promoted",

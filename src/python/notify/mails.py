@@ -1,7 +1,7 @@
 """The four mails an owner gets: a candidate passed, the gate was missed, tests failed, a version was promoted."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -9,11 +9,15 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from notify.message import Message
-from registry import Metrics, Record, Verdict
+from notify import links
+from notify.changed import Changed, Commit
+from notify.figures import change, figures, heat, in_words, rows
+from notify.message import Message, Picture, one_line
+from registry import Record, Verdict
 
 _GREEN, _RED, _BLUE = "#1b7f4d", "#b3261e", "#1a5fb4"
-_HEAT = (26, 95, 180)
+# A failed test may say much; a mail is no log.
+_LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,13 @@ def candidate_passed(
     *,
     registry: str = "",
     report: str = "",
+    changed: Changed | None = None,
+    picture: bytes | None = None,
 ) -> Message:
-    """A candidate passed its tests and waits for a promotion; `production` is the version in use now."""
+    """A candidate passed its tests and waits for a promotion; `production` is the version in use now.
+
+    `picture` is its confusion matrix as a PNG; without one the mail draws a table.
+    """
     verdict = Verdict.model_validate(verdict)
     return _render(
         title=f"{record.model} {record.version} passed its tests",
@@ -40,13 +49,23 @@ def candidate_passed(
         color=_GREEN,
         record=record,
         production=production,
+        verdict=verdict,
         reasons=verdict.reasons,
         report=report,
         commands=[_promote("Promote it", "run", record, registry)],
+        changed=changed,
+        picture=picture,
     )
 
 
-def gate_missed(record: Record, production: Record | None = None, *, registry: str = "", report: str = "") -> Message:
+def gate_missed(
+    record: Record,
+    production: Record | None = None,
+    *,
+    registry: str = "",
+    report: str = "",
+    changed: Changed | None = None,
+) -> Message:
     """A model fell short of the training gate; the reasons are those of the record's last gate verdict."""
     return _render(
         title=f"{record.model} {record.version} fell short of the gate",
@@ -57,6 +76,7 @@ def gate_missed(record: Record, production: Record | None = None, *, registry: s
         reasons=next((verdict.reasons for verdict in reversed(record.verdicts) if verdict.kind == "gate"), []),
         report=report,
         commands=[_promote("See what is served", "status", record, registry, version=False)],
+        changed=changed,
     )
 
 
@@ -67,8 +87,10 @@ def tests_failed(
     *,
     registry: str = "",
     report: str = "",
+    changed: Changed | None = None,
+    picture: bytes | None = None,
 ) -> Message:
-    """A model's tests failed; `production` is the version in use now."""
+    """A model's tests failed; the arguments are those of `candidate_passed`."""
     verdict = Verdict.model_validate(verdict)
     return _render(
         title=f"{record.model} {record.version} failed its tests",
@@ -76,8 +98,11 @@ def tests_failed(
         color=_RED,
         record=record,
         production=production,
+        verdict=verdict,
         reasons=verdict.reasons,
         report=report,
+        changed=changed,
+        picture=picture,
         commands=[
             Command(
                 "Test it again",
@@ -122,31 +147,47 @@ def _render(
     color: str,
     record: Record,
     production: Record | None,
-    reasons: list[str],
+    reasons: Iterable[str],
     report: str,
     commands: list[Command],
+    verdict: Verdict | None = None,
+    changed: Changed | None = None,
+    picture: bytes | None = None,
 ) -> Message:
-    metrics = record.metrics.test
-    # On the same images when they were measured so; else what production's own record says.
-    baseline = (record.metrics.baseline or production.metrics.test) if production else None
+    found = figures(record, production, verdict)
+    shown = Picture(picture) if picture else None
     values = {
-        "title": title,
-        "lead": lead,
+        "title": one_line(title),
+        "lead": one_line(lead),
         "color": color,
         "record": record,
-        "metrics": metrics,
-        "baseline": baseline,
+        "metrics": found.metrics,
+        "baseline": found.baseline,
+        "change": change(found.metrics.accuracy, found.baseline.accuracy) if found.metrics and found.baseline else None,
         "production": production,
-        "same_images": record.metrics.baseline is not None,
+        "same_images": found.same_images,
         "facts": _facts(record),
-        "classes": _classes(metrics, baseline) if metrics else [],
-        "heat": _heat(metrics) if metrics else [],
-        "reasons": reasons,
-        "report": report,
+        "classes": rows(found),
+        "heat": heat(found.metrics),
+        "cid": shown.cid if shown else None,
+        "matrix_in_words": in_words(found.metrics),
+        "changed": _readable(changed),
+        "reasons": [one_line(reason, _LONGEST_REASON) for reason in reasons],
+        "report": links.shown(report) if report else "",
+        "report_address": links.address(report) if report else "",
         "commands": commands,
     }
     render = _templates().get_template
-    return Message(title, render("mail.txt").render(values), render("mail.html").render(values))
+    pictures = (shown,) if shown and found.metrics else ()
+    return Message(title, render("mail.txt").render(values), render("mail.html").render(values), pictures=pictures)
+
+
+def _readable(changed: Changed | None) -> Changed:
+    """Anybody who may commit writes subjects, and anybody who adds a folder names a class."""
+    if changed is None:
+        return Changed()
+    commits = (Commit(one_line(c.hash), one_line(c.author), one_line(c.subject)) for c in changed.commits)
+    return Changed(tuple(commits), changed.more, one_line(changed.images, _LONGEST_REASON))
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -158,43 +199,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("Commit", record.code.commit[:12] + (" with changes not committed" if record.code.dirty else "")))
     if seconds:
         facts.append(("Took", f"{seconds / 60:.1f} min"))
-    return [(name, value) for name, value in facts if value]
-
-
-def _classes(metrics: Metrics, baseline: Metrics | None) -> list[dict[str, Any]]:
-    rows = []
-    for label, found in metrics.per_class.items():
-        before = baseline.per_class.get(label) if baseline else None
-        rows.append(
-            {
-                "label": label,
-                "recall": found.recall,
-                "before": before.recall if before else None,
-                "change": found.recall - before.recall if before else None,
-                "precision": found.precision,
-                "images": found.support,
-            }
-        )
-    return rows
-
-
-def _heat(metrics: Metrics) -> list[dict[str, Any]]:
-    """The confusion matrix as rows of cells, coloured by their share of the row (the true class)."""
-    rows = []
-    for label, counts in zip(metrics.per_class, metrics.confusion, strict=False):
-        cells = []
-        for count in counts:
-            share = count / sum(counts) if sum(counts) else 0.0
-            red, green, blue = (round(255 + (end - 255) * share) for end in _HEAT)
-            cells.append(
-                {
-                    "count": count,
-                    "background": f"#{red:02x}{green:02x}{blue:02x}",
-                    "ink": "#ffffff" if share > 0.75 else "#202124",
-                }
-            )
-        rows.append({"label": label, "cells": cells})
-    return rows
+    return [(name, one_line(value)) for name, value in facts if value]
 
 
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:

@@ -1,11 +1,13 @@
 """A mail before it has an envelope."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-_MAX_SUBJECT_CHARACTERS = 200
+# Control characters, line and paragraph separators, marks of direction.
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,27 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG that the page shows with `<img src="cid:…">`."""
+
+    data: bytes
+
+    @property
+    def cid(self) -> str:
+        # By its content: a mail program that keeps pictures by their id must not show another mail's.
+        return f"{hashlib.sha256(self.data).hexdigest()[:32]}@trainyard.invalid"
+
+
+@dataclass(frozen=True)
 class Message:
     subject: str
     text: str
     html: str = ""
     attachments: tuple[Attachment, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
     def to_email(self, sender: str, owner: str) -> EmailMessage:
-        """The mail as it goes over the wire: plain text, the same as HTML, then the attachments.
+        """The mail as it goes over the wire: plain text, the same as HTML with its pictures, then the attachments.
 
         Raises:
             ValueError: `sender` or `owner` is not an address, or several with commas between.
@@ -44,12 +59,22 @@ class Message:
         email.set_content(self.text)
         if self.html:
             email.add_alternative(self.html, subtype="html")
+            page = email.get_body(("html",))
+            assert isinstance(page, EmailMessage)
+            for picture in self.pictures:
+                # Related to the page, inline and without a name: programs then list no attachment.
+                page.add_related(picture.data, maintype="image", subtype="png", cid=f"<{picture.cid}>")
         for attachment in self.attachments:
             main, _, sub = attachment.media_type.partition("/")
             email.add_attachment(attachment.data, maintype=main, subtype=sub, filename=one_line(attachment.name))
         return email
 
 
-def one_line(text: str) -> str:
-    """Text fit for a header: a line break in a class or model name must not start another header."""
-    return re.sub(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()[:_MAX_SUBJECT_CHARACTERS]
+def one_line(text: str, longest: int = 200) -> str:
+    """Text from outside as one line: a break must not start another header, nor a line that looks like one of ours.
+
+    Marks that turn the direction of writing go too, as they make a line read as something else, and halves of
+    characters, which can't be sent.
+    """
+    whole = text.encode("utf-8", "replace").decode()
+    return " ".join(_NOT_SHOWN.sub(" ", whole).split())[:longest]

@@ -1,11 +1,15 @@
 """The pipelines: train or retrain, then test, then tell the owner."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cli import Exit, InfrastructureError, progress_console
 from pipeline.runner import Run
 from pipeline.steps import Launcher
 from settings import Settings
+
+# The report in which the tests leave the confusion matrix as a picture: drawing it needs more than this resolve has.
+_CONFUSION = "confusion.png"
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def _mail(settings: Settings, kind: str, version: int | None, report: str = "") 
 
 def _send(settings: Settings, kind: str, version: int, report: str) -> str:
     import notify
+    from pipeline import history
     from registry import Registry
 
     uri = settings.registry.uri
@@ -68,12 +73,20 @@ def _send(settings: Settings, kind: str, version: int, report: str) -> str:
     record = registry.record(version)
     stable = registry.serving().stable
     production = registry.record(stable) if stable is not None and stable != version else None
+    changed = history.changed(record, production, Path.cwd())
     if kind == "gate_missed":
-        message = notify.gate_missed(record, production, registry=uri, report=report)
-    elif kind == "tests_failed":
-        message = notify.tests_failed(record, record.verdicts[-1], production, registry=uri, report=report)
+        message = notify.gate_missed(record, production, registry=uri, report=report, changed=changed)
     else:
-        message = notify.candidate_passed(record, record.verdicts[-1], production, registry=uri, report=report)
+        tell = notify.candidate_passed if kind == "candidate_passed" else notify.tests_failed
+        message = tell(
+            record,
+            record.verdicts[-1],
+            production,
+            registry=uri,
+            report=report,
+            changed=changed,
+            picture=registry.read_report(version, _CONFUSION),
+        )
     delivery = notify.send(settings.mail, message)
     if delivery.error:
         progress_console().print(f"Mail kept in the outbox: {delivery.error}", markup=False, soft_wrap=True)

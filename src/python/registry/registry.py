@@ -234,6 +234,13 @@ class Registry:
         self.store.write(key, data)
         return self.store.uri(key)
 
+    def read_report(self, version: int, name: str) -> bytes | None:
+        """A report of a version, or None where none of this name was saved."""
+        try:
+            return self.store.read(f"reports/{check_version(version)}/{check_key(name)}")[0]
+        except Missing:
+            return None
+
     # What is served
 
     def serving(self, area: Area = "production") -> ServingState:

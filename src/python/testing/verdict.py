@@ -11,14 +11,14 @@ from cli import DataRefused, InfrastructureError
 from dataset import Dataset, open_dataset
 from registry import Record, Registry, Verdict, utc_now
 from serving.client import Client
-from testing import clone, report
+from testing import clone, plots, report
 from testing.run import run
 from testing.subject import MOST_IMAGES, Budget, Labelled, Subject
 
 _JUDGED = ("candidate", "tested", "rejected")
 # What the record's verdict says in detail; the whole account is in the report.
 _DETAILS = ("metrics", "baseline", "baseline_version", "dataset", "budget", "model_server", "report")
-_REPORT, _JSON, _JUNIT = "test.html", "verdict.json", "junit.xml"
+_REPORT, _JSON, _JUNIT, _CONFUSION = "test.html", "verdict.json", "junit.xml", "confusion.png"
 
 
 def make(registry: Registry, record: Record, dataset: str, max_unreadable: float, budget: Budget) -> dict[str, Any]:
@@ -47,6 +47,7 @@ def make(registry: Registry, record: Record, dataset: str, max_unreadable: float
         made["budget"] = dataclasses.asdict(budget)
         made |= {"model_server": "embedded", "executor": "local", "at": utc_now()}
         made["report"] = registry.save_report(record.version, _REPORT, report.render(made, record))
+        registry.save_report(record.version, _CONFUSION, plots.confusion(made["metrics"]["confusion"], record.labels))
         registry.save_report(record.version, _JUNIT, junit.read_bytes())
     except InfrastructureError as error:
         # The servers' logs stay for whoever looks into it; the copies of the models need not.

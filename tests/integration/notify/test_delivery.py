@@ -19,7 +19,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from notify import Message, delivery, send
+from notify import Message, Picture, delivery, send
 from settings.schema import Mail
 
 
@@ -104,6 +104,25 @@ def test_mail_is_kept_while_the_server_is_away_and_sent_with_the_next(tmp_path: 
     with serving(inbox) as port:
         assert send(settings(tmp_path, port), Message("third", "text")).sent
     assert sorted(inbox.subjects()) == ["first", "second", "third"]
+    assert kept(tmp_path, "outbox/unsent") == []
+
+
+def test_picture_survives_the_outbox_and_is_still_shown_in_the_page(tmp_path: Path, inbox: Inbox) -> None:
+    # Every byte, so that no line ending or bare dot is "mended" on the way.
+    picture = Picture(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300 + b"\r\n.\r\n")
+    page = f'<p>ü</p><img src="cid:{picture.cid}">'
+    assert not send(settings(tmp_path, free_port()), Message("late", "text", page, pictures=(picture,))).sent
+    with serving(inbox) as port:
+        assert send(settings(tmp_path, port), Message("next", "text")).sent
+    late = next(mail for mail in inbox.mails if mail["Subject"] == "late")
+    kinds = ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"]
+    assert [part.get_content_type() for part in late.walk()] == kinds
+    (image,) = (part for part in late.walk() if part.get_content_type() == "image/png")
+    assert isinstance(image, EmailMessage)
+    assert image.get_content() == picture.data
+    assert image["Content-ID"] == f"<{picture.cid}>"
+    body = late.get_body(("html",))
+    assert body is not None and f"cid:{picture.cid}" in body.get_content()
     assert kept(tmp_path, "outbox/unsent") == []
 
 

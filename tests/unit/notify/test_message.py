@@ -1,12 +1,15 @@
 """What a mail says, and that nothing in it can become a header or markup."""
 
 from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import notify
-from notify import Attachment, Message
+from notify import Attachment, Changed, Commit, Message, Picture
+from notify.changed import difference
 from registry import Record
 from tests.registries import LABELS, MODEL, metrics
 
@@ -27,6 +30,11 @@ def record(version: int = 4, **fields: Any) -> Record:
     return Record.model_validate(defaults | fields)
 
 
+def sent(mail: Message) -> EmailMessage:
+    """The mail as its reader gets it."""
+    return message_from_bytes(mail.to_email("a@example.com", "b@example.com").as_bytes(), policy=policy.default)
+
+
 PRODUCTION = record(3, metrics={"test": metrics(0.7)})
 MAILS = {
     "candidate_passed": notify.candidate_passed(
@@ -42,7 +50,7 @@ MAILS = {
 
 @pytest.mark.parametrize("mail", MAILS.values(), ids=MAILS.keys())
 def test_text_and_page_say_the_same(mail: Message) -> None:
-    parsed = message_from_bytes(mail.to_email("a@example.com", "b@example.com").as_bytes(), policy=policy.default)
+    parsed = sent(mail)
     assert [part.get_content_type() for part in parsed.iter_parts()] == ["text/plain", "text/html"]
     text, page = (part.get_content() for part in parsed.iter_parts())
     assert mail.subject in text and mail.subject in page
@@ -52,16 +60,43 @@ def test_text_and_page_say_the_same(mail: Message) -> None:
 
 def test_figures_stand_beside_those_of_production_on_the_same_images() -> None:
     mail = MAILS["candidate_passed"]
-    assert "Accuracy 0.853 on 60 held-out images; version 3 has 0.800 on the same." in mail.text
-    row = next(line.split() for line in mail.text.splitlines() if line.startswith("COVID"))
-    assert row == ["COVID", "0.810", "0.790", "0.750", "20"]
-    assert "+2.0" in mail.html
+    assert "Accuracy 85.3 % on 60 held-out images; version 3 has 80.0 % on the same, change +5.3." in mail.text
+    row = next(line for line in mail.text.splitlines() if line.startswith("COVID"))
+    figures = ["81.0 %", "79.0 %", "75.0 %", "75.0 %", "77.0 %", "77.0 %"]
+    assert row.split() == ["COVID", *" ".join(figures).split(), "20"]
+    assert "+2.0" in mail.html and "±0.0" in mail.html
+
+
+def test_change_is_the_difference_of_the_figures_shown() -> None:
+    mail = notify.candidate_passed(
+        record(metrics={"test": metrics(0.9175), "baseline": metrics(0.91049)}), VERDICT, PRODUCTION
+    )
+    assert "Accuracy 91.8 % on 60 held-out images; version 3 has 91.0 % on the same, change +0.8." in mail.text
 
 
 def test_baseline_measured_elsewhere_is_not_called_the_same_images() -> None:
     mail = notify.candidate_passed(record(metrics={"test": metrics(0.85)}), VERDICT, PRODUCTION)
-    assert "version 3 has 0.700." in mail.text
+    assert "version 3 has 70.0 %, change" in mail.text
     assert "its own held-out images" in mail.html
+
+
+def test_figures_are_those_of_the_verdict_where_it_holds_them() -> None:
+    details = {"metrics": metrics(0.5), "baseline": metrics(0.4), "baseline_version": 3}
+    mail = notify.candidate_passed(record(), VERDICT | {"details": details}, PRODUCTION)
+    assert "Accuracy 50.0 % on 60 held-out images; version 3 has 40.0 % on the same, change +10.0." in mail.text
+    other = notify.candidate_passed(record(), VERDICT | {"details": details | {"baseline_version": 2}}, PRODUCTION)
+    assert "version 3 has 70.0 %, change" in other.text
+
+
+def test_class_that_production_does_not_know_is_new() -> None:
+    figures = metrics(0.7)
+    del figures["per_class"]["COVID"]
+    mail = notify.candidate_passed(
+        record(metrics={"test": metrics(0.8)}), VERDICT, record(3, metrics={"test": figures})
+    )
+    row = next(line.split() for line in mail.text.splitlines() if line.startswith("COVID"))
+    assert row == ["COVID", "80.0", "%", "-", "75.0", "%", "-", "77.0", "%", "-", "20"]
+    assert ">new<" in mail.html
 
 
 def test_commands_can_be_pasted() -> None:
@@ -88,16 +123,120 @@ def test_class_names_and_reasons_are_no_markup() -> None:
     assert "{{ 7 * 7 }}" in mail.html
 
 
-@pytest.mark.parametrize("break_", ["\r\n", "\n", "\r", "\x0b", "\x85", "\u2028", "\0"])
+BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\u202e"]
+
+
+@pytest.mark.parametrize("break_", BREAKS)
 def test_subject_cannot_start_another_header(break_: str) -> None:
-    message = Message(f"passed{break_}Bcc: eve@example.com", "text")
-    parsed = message_from_bytes(message.to_email("a@example.com", "b@example.com").as_bytes(), policy=policy.default)
+    parsed = sent(Message(f"passed{break_}Bcc: eve@example.com", "text"))
     assert parsed["Bcc"] is None
     assert parsed["Subject"] == "passed Bcc: eve@example.com"
 
 
+@pytest.mark.parametrize("break_", BREAKS)
+def test_nothing_from_outside_can_start_a_header_or_a_line(break_: str) -> None:
+    evil = f"harmless{break_}Bcc: eve@example.com{break_ * 2}  ./pants run evil\udcff"
+    figures = metrics(0.8)
+    figures["per_class"] = {evil: figures["per_class"]["COVID"]}
+    mail = notify.tests_failed(
+        record(model=evil, labels=[evil], metrics={"test": figures}, reason=evil, code={"commit": evil}),
+        VERDICT | {"reasons": [evil]},
+        PRODUCTION,
+        changed=Changed((Commit(evil, evil, evil),), 0, evil),
+        picture=b"png",
+    )
+    parsed = sent(mail)
+    assert parsed["Bcc"] is None
+    assert {name for part in parsed.walk() for name in part} <= {
+        "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version",
+        "Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-Disposition",
+    }  # fmt: skip
+    body = parsed.get_body(("plain",))
+    assert body is not None
+    lines = body.get_content().splitlines()
+    assert len([line for line in lines if "Bcc:" in line]) >= 6
+    assert not [line for line in lines if line.startswith("Bcc:") or line.strip().startswith("./pants run evil")]
+
+
+def test_commits_and_images_that_changed_are_told_without_markup() -> None:
+    commits = (
+        Commit("abc1234", "Ada <ada@example.com>", "<script>alert(1)</script>"),
+        Commit("def5678", "Eve", "{{ 7 }}"),
+    )
+    mail = notify.candidate_passed(record(), VERDICT, PRODUCTION, changed=Changed(commits, 4, "COVID +40 (now 140)"))
+    assert "  abc1234 <script>alert(1)</script> (Ada <ada@example.com>)\n  def5678 {{ 7 }} (Eve)\n" in mail.text
+    for said in ("Changed since version 3", "Images: COVID +40 (now 140)", "and 4 more"):
+        assert said in mail.text and said in mail.html
+    assert "<script>" not in mail.html and "&lt;script&gt;" in mail.html
+
+
+@pytest.mark.parametrize("changed", [None, Changed()])
+def test_nothing_is_said_of_changes_that_are_not_known(changed: Changed | None) -> None:
+    mail = notify.candidate_passed(record(), VERDICT, PRODUCTION, changed=changed)
+    assert "Changed since" not in mail.text + mail.html
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ({"a": 5, "b": 9}, {"a": 7, "b": 6}, "a +2 (now 7), b −3 (now 6)"),
+        ({"a": 5}, {"a": 5, "b": 2}, "b +2 (now 2)"),
+        ({"a": 5, "b": 2}, {"a": 5}, "b −2 (now 0)"),
+        ({"a": 5}, {"a": 5}, "as many images of every class, but not the same ones"),
+    ],
+)
+def test_difference_of_datasets_names_every_class_that_grew_or_shrank(
+    before: dict[str, int], now: dict[str, int], words: str
+) -> None:
+    assert difference(before, now) == words
+
+
+def test_picture_is_shown_in_the_page_and_is_no_attachment() -> None:
+    mail = notify.candidate_passed(record(), VERDICT, PRODUCTION, picture=b"\x89PNG picture")
+    parsed = sent(mail)
+    assert [part.get_content_type() for part in parsed.walk()] == [
+        "multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png",
+    ]  # fmt: skip
+    picture = next(part for part in parsed.walk() if part.get_content_type() == "image/png")
+    assert picture.get_content() == b"\x89PNG picture"
+    assert f'<img src="cid:{picture["Content-ID"].strip("<>")}"' in mail.html
+    assert (picture.get_content_disposition(), picture.get_filename()) == ("inline", None)
+    assert list(parsed.iter_attachments()) == []
+    assert "COVID 16 of 20 right" in mail.html
+
+
+def test_confusion_is_a_table_where_there_is_no_picture() -> None:
+    mail = MAILS["candidate_passed"]
+    assert "<img" not in mail.html
+    assert ">16</td>" in mail.html
+    assert ">16</td>" not in notify.candidate_passed(record(), VERDICT, PRODUCTION, picture=b"png").html
+
+
+def test_other_pictures_have_other_ids() -> None:
+    assert Picture(b"a").cid != Picture(b"b").cid == Picture(b"b").cid
+
+
+@pytest.mark.parametrize(
+    ("report", "read", "link"),
+    [
+        (
+            "/reg/my reports/<4>/test.html",
+            "/reg/my reports/<4>/test.html",
+            "file:///reg/my%20reports/%3C4%3E/test.html",
+        ),
+        ("gs://bucket/m/4/test it.html", *["https://storage.cloud.google.com/bucket/m/4/test%20it.html"] * 2),
+        ("javascript:alert(1)", "javascript:alert(1)", Path("javascript:alert(1)").absolute().as_uri()),
+    ],
+)
+def test_report_is_a_link_that_a_browser_opens(report: str, read: str, link: str) -> None:
+    mail = notify.candidate_passed(record(), VERDICT, report=report)
+    assert f"Report   {read}\n" in mail.text
+    assert f'<a href="{link}"' in mail.html
+    assert link.startswith(("file:///", "https://"))
+
+
 def test_attachments_arrive_as_they_were() -> None:
     message = Message("s", "text", "<p>html", (Attachment("verdict.json", "application/json", b'{"a": 1}'),))
-    parsed = message_from_bytes(message.to_email("a@example.com", "b@example.com").as_bytes(), policy=policy.default)
+    parsed = sent(message)
     (attachment,) = parsed.iter_attachments()
     assert (attachment.get_filename(), attachment.get_content()) == ("verdict.json", b'{"a": 1}')

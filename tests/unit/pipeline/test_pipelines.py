@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline import pipelines
 from pipeline.runner import Run
 from pipeline.steps import Step
-from registry import Registry
+from registry import Registry, ServingState
 from settings import Settings
 from tests.registries import published
 
@@ -64,6 +64,32 @@ def test_training_ends_in_a_test_and_a_mail(name, settings, registry, tmp_path):
     assert started == [name, "test"]
     assert (outcome.exit_code, outcome.version) == (0, 1)
     assert subjects(tmp_path) == ["chest-xray 1 passed its tests"]
+
+
+def mail(tmp_path):
+    (path,) = (tmp_path / "outbox").glob("*.eml")
+    return message_from_bytes(path.read_bytes(), policy=policy.default)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_mail_about_tests_shows_the_picture_of_the_report(code, settings, registry, tmp_path):
+    registry.save_report(1, "confusion.png", b"\x89PNG picture")
+    carry_out("test", settings, tmp_path, test=(code, {"version": 1, "report": "/reg/test.html"}))
+    (picture,) = (part for part in mail(tmp_path).walk() if part.get_content_type() == "image/png")
+    assert picture.get_content() == b"\x89PNG picture"
+    assert picture["Content-ID"].strip("<>") in mail(tmp_path).get_body(("html",)).get_content()
+    assert "/reg/test.html" in mail(tmp_path).get_body(("plain",)).get_content()
+
+
+def test_mail_tells_what_changed_since_production(settings, registry, tmp_path):
+    grown = {"uri": "sample", "fingerprint": "e" * 64, "images": 301, "classes": {"COVID": 101, "Normal": 100}}
+    published(registry, tmp_path, dataset=grown)
+    registry.add_verdict(2, {"kind": "test", "passed": True, "at": "2026-01-01T00:00:00Z"})
+    registry.write_serving(ServingState((1,), {"stable": 1}, registry.serving().generation))
+    carry_out("test", settings, tmp_path, test=(0, {"version": 2}))
+    text = mail(tmp_path).get_body(("plain",)).get_content()
+    assert "Changed since version 1" in text
+    assert "Images: COVID +1 (now 101), Viral Pneumonia −100 (now 0)" in text
 
 
 def test_missed_gate_is_not_tested_and_mailed(settings, registry, tmp_path):

@@ -128,6 +128,8 @@ def test_report_names_that_are_not_plain_are_refused(tmp_path: Path, name: str) 
     registry.create("train")
     with pytest.raises(BadName):
         registry.save_report(1, name, b"x")
+    with pytest.raises(BadName):
+        registry.read_report(1, name)
     assert not (tmp_path / "registry" / MODEL / "reports").exists()
 
 
@@ -135,6 +137,15 @@ def test_report_is_found_where_it_was_said_to_be(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     registry.save_report(1, "test.html", b"first")
     assert Path(registry.save_report(1, "test.html", b"second")).read_bytes() == b"second"
+    assert registry.read_report(1, "test.html") == b"second"
+
+
+def test_report_that_was_not_saved_is_none(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    assert registry.read_report(1, "test.html") is None
+    registry.save_report(1, "test.html", b"first")
+    assert registry.read_report(1, "confusion.png") is None
+    assert registry.read_report(2, "test.html") is None
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/registry", "s3://bucket", ""])

@@ -86,6 +86,12 @@ def test_verdict_says_what_it_was_made_on(registry, make, tmp_path):
         assert f">{said}<" in page
 
 
+def test_confusion_is_kept_as_a_picture(registry, make):
+    version = add(registry)
+    make(version)
+    assert registry.read_report(version, "confusion.png").startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("passed", [True, False])
 def test_version_promoted_while_it_was_tested_keeps_its_state_and_gets_the_verdict(registry, make, passed):
     version = add(registry, "tested")
