@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import google.protobuf  # noqa: F401  the generated code below needs it, and is not looked into by Pants
 import grpc
 
-from serving.client.errors import BadImage, ClientError, Unavailable, UnknownVersion
+from serving.client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
@@ -140,7 +140,7 @@ class Client:
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return Unavailable(details)
             case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return Unavailable(f"{self.address} did not answer in time.")
+                return TooSlow(f"{self.address} did not answer in time.")
             case grpc.StatusCode.UNIMPLEMENTED:
                 return ClientError(f"What answers at {self.address} is not an adapter; give its gRPC address.")
         return ClientError(f"{self.address} answered {error.code().name}: {details}")

@@ -3,7 +3,8 @@
 ClientError
 ├── BadImage         the adapter can't read the image, or it is too large: the next one may be fine
 ├── UnknownVersion   the version or label asked for is not being served
-└── Unavailable      no adapter, no model, too busy or too slow: the same request may succeed later
+└── Unavailable      no adapter, no model, or too busy: the same request may succeed later
+    └── TooSlow      no answer within the time that was given
 """
 
 
@@ -20,4 +21,8 @@ class UnknownVersion(ClientError):
 
 
 class Unavailable(ClientError):
+    pass
+
+
+class TooSlow(Unavailable):
     pass

@@ -2,6 +2,6 @@
 
 from serving.pod.compose import ComposePod
 from serving.pod.local import LocalPod
-from serving.pod.pod import EMBEDDED, Pod, PodFailed, free_port
+from serving.pod.pod import Pod, PodFailed, free_port
 
-__all__ = ["EMBEDDED", "ComposePod", "LocalPod", "Pod", "PodFailed", "free_port"]
+__all__ = ["ComposePod", "LocalPod", "Pod", "PodFailed", "free_port"]

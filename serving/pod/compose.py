@@ -12,7 +12,7 @@ from typing import Any, Self
 from cli import InfrastructureError
 from serving.pod import flags, memory
 from serving.pod.guard import Guard
-from serving.pod.pod import EMBEDDED, START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
+from serving.pod.pod import START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
 
 # Of the images (infra/docker/Dockerfile).
 _IMAGE_USER = 10001
@@ -53,11 +53,6 @@ class ComposePod(Pod):
         self._project = f"trainyard-clone-{uuid.uuid4().hex[:8]}"
         self._file = logs / "compose.json"
         self._guard: Guard | None = None
-
-    @property
-    def model_server(self) -> str:
-        image = self._images["model_server"]
-        return image if self._original else f"{EMBEDDED} ({image})"
 
     def start(self, timeout: float = START_SECONDS) -> Self:
         compose = _compose_command()

@@ -12,7 +12,7 @@ from typing import Self
 
 from serving.pod import flags, memory
 from serving.pod.guard import Guard
-from serving.pod.pod import EMBEDDED, START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
+from serving.pod.pod import START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
 
 # A program that ends by one of these has failed by itself; the others come from outside.
 _OWN_SIGNALS = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
@@ -31,8 +31,6 @@ class LocalPod(Pod):
         memory_limit_mib: a model server that takes more is ended, as a container's would be; None for no limit.
         more_flags: for the model server, after production's.
     """
-
-    model_server = EMBEDDED
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from typing import Self
 
 from cli import InfrastructureError
 
-EMBEDDED = "embedded"
 START_SECONDS = 90.0
 _QUESTION_SECONDS = 3.0
 
@@ -44,11 +43,6 @@ class Pod(ABC):
     def url(self) -> str:
         """Of the adapter's page and REST service."""
         return f"http://127.0.0.1:{self.http_port}"
-
-    @property
-    @abstractmethod
-    def model_server(self) -> str:
-        """Which model server it is: "embedded", or an image."""
 
     @abstractmethod
     def start(self, timeout: float = START_SECONDS) -> Self:

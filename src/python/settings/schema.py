@@ -37,6 +37,22 @@ class Gates(Section):
     tolerance: Fraction = 0.02
 
 
+class Tests(Section):
+    """What a model test may find; gates hold for tests too."""
+
+    # Share of answers that a harmless change of a picture may turn.
+    max_flips: Fraction = 0.15
+    # Mean probability of the answered class over pictures that are no X-rays.
+    max_confidence: Fraction = 0.98
+    # Of the slowest twentieth of answers while several callers ask at once, in milliseconds; where nothing is in
+    # production to compare with.
+    max_p95_ms: Annotated[float, Field(gt=0)] = 1000
+    # That figure, and the time a request takes on average, as multiples of production's in the same run.
+    max_slowdown: Annotated[float, Field(ge=1)] = 2.0
+    # How much a model server's memory may grow from one burst of requests to the next, in MiB.
+    max_growth_mib: Annotated[float, Field(gt=0)] = 128
+
+
 class Mail(Section):
     owner: str = "owner@example.com"
     sender: str = "trainyard@example.com"
@@ -54,6 +70,8 @@ class Serving(Section):
     pods: list[str] = []
     # Seconds a promotion waits for every pod to load the new version.
     rollover_timeout: Annotated[float, Field(gt=0)] = 120
+    # What each of a pod's two programs may take; models are tested within the same.
+    memory_mib: Annotated[float, Field(gt=0)] = 2048
 
 
 class Containers(Section):
@@ -74,6 +92,7 @@ class Settings(Section):
     dataset: Dataset = Dataset()
     registry: Registry = Registry()
     gates: Gates = Gates()
+    tests: Tests = Tests()
     mail: Mail = Mail()
     serving: Serving = Serving()
     containers: Containers = Containers()

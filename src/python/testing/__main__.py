@@ -15,6 +15,7 @@ app = command_line(
     [
         "./pants run src/python/testing:test_model -- --version 3",
         "./pants run src/python/testing:test_model -- --registry ./registry --dataset ./xrays --json",
+        "./pants run src/python/testing:test_model -- --executor docker --model-server-image tensorflow/serving:2.19.1",
     ],
 )
 
@@ -24,7 +25,13 @@ def test_model(
     registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
     version: Annotated[int | None, typer.Option(help="Default: the newest candidate, else production's.")] = None,
-    executor: Annotated[str, typer.Option(help="Where the clone runs; `local` is processes here.")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="What the clone is made of: `local` processes, or `docker` containers.")
+    ] = "local",
+    model_server_image: Annotated[
+        str | None,
+        typer.Option(help="With `docker`: TensorFlow Serving's image instead of the embedded server's."),
+    ] = None,
     model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
     min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
@@ -34,22 +41,31 @@ def test_model(
     import settings as settings_module
     from registry import Registry
     from testing import verdict as verdicts
+    from testing.clone import Place
     from testing.subject import Budget
 
-    if executor != "local":
-        raise UsageError(f"Executor {executor!r} is not known; use `local`.")
     settings = settings_module.load()
+    place = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib)
     opened = Registry.open(registry or settings.registry.uri, model_name or settings.model.name)
     record = opened.record(version) if version is not None else _newest(opened)
     budget = Budget(
         min_accuracy=settings.gates.min_accuracy if min_accuracy is None else min_accuracy,
         min_recall=settings.gates.min_recall if min_recall is None else min_recall,
         tolerance=settings.gates.tolerance,
+        **settings.tests.model_dump(),
     )
     uri = dataset or settings.dataset.uri
     console = progress_console()
     console.print(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
-    made = verdicts.make(opened, record, uri, settings.dataset.max_unreadable, budget)
+    made = verdicts.make(
+        opened,
+        record,
+        uri,
+        settings.dataset.max_unreadable,
+        budget,
+        place,
+        lambda text: console.print(text, markup=False, soft_wrap=True),
+    )
     if as_json:
         print_json(made)
     _show(console, made)
@@ -74,7 +90,8 @@ def _newest(registry: "Registry") -> "Record":
 def _show(console: Any, made: dict[str, Any]) -> None:
     outcomes = [test["outcome"] for test in made["tests"]]
     counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("passed", "failed", "skipped"))
-    console.print(f"{counts}; accuracy {made['metrics']['accuracy']:.3f} over the wire; report: {made['report']}")
+    accuracy = f"; accuracy {made['metrics']['accuracy']:.3f} over the wire" if made["metrics"] else ""
+    console.print(f"{counts}{accuracy}; report: {made['report']}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,82 @@
 """A clone of production: the same two servers with the same flags, the candidate in the place of the stable version."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
 
+from cli import UsageError
 from registry import PREVIOUS, STABLE, Registry
-from serving.pod import LocalPod
+from serving.pod import ComposePod, LocalPod, Pod
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
+EXECUTORS = ("local", "docker")
+# A version that can't be loaded is told at once; production would try again for minutes.
+_FLAGS = ("--max_num_load_retries=0",)
 
-def make(registry: Registry, candidate: int, baseline: int | None, folder: Path) -> LocalPod:
-    """The clone, not yet started: label "stable" on the candidate, "previous" on production's present version.
 
-    The versions' files are copied to `folder` and their digests checked on the way, so what is tested is what the
-    record names.
+@dataclass(frozen=True)
+class Place:
+    """Where a clone comes up, and what of."""
+
+    executor: str = "local"
+    # Of the two programs' images, for Docker; {program} is adapter or model_server.
+    image: str = "trainyard/{program}:latest"
+    # TensorFlow Serving's own image, in the place of the embedded server.
+    model_server_image: str | None = None
+    memory_limit_mib: float = 2048
+
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise UsageError(f"Executor {self.executor!r} is not known; use {' or '.join(map(repr, EXECUTORS))}.")
+        if self.model_server_image and self.executor == "local":
+            raise UsageError("--model-server-image needs --executor docker: a process of this machine has no image.")
+
+    @property
+    def model_server(self) -> str:
+        """Which model server answers, for the verdict."""
+        if self.model_server_image:
+            return self.model_server_image
+        return "embedded" if self.executor == "local" else f"embedded ({self.image.format(program='model_server')})"
+
+
+def fetch(registry: Registry, versions: list[int], folder: Path) -> None:
+    """Copies versions to `folder`, so that what is tested is what their records name.
 
     Raises:
         Tampered: a file is not the one that was published.
     """
-    models = folder / registry.model
-    versions = [candidate] if baseline is None else sorted([candidate, baseline])
     for version in versions:
-        registry.fetch(version, models)
+        registry.fetch(version, folder / registry.model)
+
+
+def make(model: str, candidate: int, baseline: int | None, folder: Path, place: Place) -> Pod:
+    """The clone of what `fetch` brought to `folder`, not yet started.
+
+    Label "stable" is on the candidate, "previous" on production's present version.
+    """
     config = ModelServerConfig()
     entry = config.model_config_list.config.add(
-        name=registry.model, base_path=str(models.absolute()), model_platform="tensorflow"
+        name=model, base_path=str((folder / model).absolute()), model_platform="tensorflow"
     )
-    entry.model_version_policy.specific.versions.extend(versions)
+    entry.model_version_policy.specific.versions.extend(sorted({candidate, baseline or candidate}))
     entry.version_labels[STABLE] = candidate
     if baseline is not None:
         entry.version_labels[PREVIOUS] = baseline
     file = folder / "models.config"
     file.write_text(text_format.MessageToString(config), "utf-8")
-    return LocalPod(str(file), registry.model, folder / "logs")
+    logs, limit = folder / "logs", place.memory_limit_mib
+    if place.executor == "local":
+        return LocalPod(str(file), model, logs, memory_limit_mib=limit, more_flags=_FLAGS)
+    images = {program: place.image.format(program=program) for program in ("adapter", "model_server")}
+    if place.model_server_image:
+        images["model_server"] = place.model_server_image
+    return ComposePod(
+        str(file),
+        model,
+        logs,
+        images=images,
+        original=place.model_server_image is not None,
+        memory_limit_mib=limit,
+        more_flags=_FLAGS,
+    )

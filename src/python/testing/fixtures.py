@@ -10,7 +10,8 @@ import pytest
 
 from evaluation import measure
 from registry import Metrics, Record
-from serving.client import Prediction
+from serving.client import Prediction, ServedModel
+from testing.load import Load, Memory
 from testing.subject import Budget, Labelled, Subject
 
 
@@ -61,6 +62,43 @@ class Fixtures:
     def baseline_metrics(self, baseline: Record) -> Metrics:
         """The same of production's version, on the same images."""
         return measured(self._subject, self._subject.ask_baseline() or [])
+
+    @pytest.fixture(scope="session")
+    def served(self) -> ServedModel:
+        """What the clone says of itself: versions, labels, the model's classes and image size."""
+        return self._subject.client.model()
+
+    @pytest.fixture(scope="session")
+    def classify_at_once(self) -> Callable[..., list[Prediction]]:
+        """classify_at_once(images): many answers, in order, by one request that the model gets as one batch."""
+        return self._subject.ask_at_once
+
+    @pytest.fixture(scope="session")
+    def load(self) -> Load:
+        """How fast the candidate answers several callers at once."""
+        found = self._subject.load()["candidate"]
+        assert found
+        return found
+
+    @pytest.fixture(scope="session")
+    def baseline_load(self, baseline: Record) -> Load:
+        """The same of production's version, measured in turns with the candidate."""
+        found = self._subject.load()["production"]
+        assert found
+        return found
+
+    @pytest.fixture(scope="session")
+    def memory(self) -> Memory:
+        """The model server's memory; the test is skipped where it can't be seen."""
+        found = self._subject.memory()
+        if found is None:
+            pytest.skip("the model server's memory can't be seen from here")
+        return found
+
+    @pytest.fixture(scope="session")
+    def restart(self) -> Callable[[], None]:
+        """restart(): ends the model server and starts it again; returns when it answers."""
+        return self._subject.pod.restart_model_server
 
     @pytest.fixture(scope="session")
     def budget(self) -> Budget:

@@ -14,6 +14,10 @@ _BUDGET = {
     "min_recall": "least recall of every class",
     "tolerance": "tolerance behind production",
     "max_flips": "most answers that a harmless change may turn",
+    "max_confidence": "most confidence in pictures that are no X-rays",
+    "max_p95_ms": "most milliseconds that 95 % of answers may take",
+    "max_slowdown": "most times slower than production",
+    "max_growth_mib": "most MiB that memory may grow by",
 }
 
 
@@ -46,12 +50,12 @@ def _view(verdict: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "baseline": baseline,
         "change": _change(metrics["accuracy"], baseline["accuracy"]) if baseline else None,
         "production": production,
-        "classes": [_class(label, metrics, baseline) for label in metrics["per_class"]],
+        "classes": [_class(label, metrics, baseline) for label in metrics["per_class"]] if metrics else [],
         "plots": _plots(verdict, record, (f"version {record.version}", production)),
         "latency": _latency(verdict.get("latency"), record.version, production),
         "memory": verdict.get("memory") or {},
         "mistakes": verdict.get("mistakes"),
-        "wrong": metrics["images"] - sum(row[i] for i, row in enumerate(metrics["confusion"])),
+        "wrong": metrics["images"] - sum(row[i] for i, row in enumerate(metrics["confusion"])) if metrics else 0,
         "changed": verdict.get("changed"),
         "dataset": verdict.get("dataset"),
         "budget": [(_BUDGET.get(key, key.replace("_", " ")), n) for key, n in (verdict.get("budget") or {}).items()],
@@ -79,10 +83,10 @@ def _plots(verdict: Mapping[str, Any], record: Record, names: tuple[str, str]) -
     """Each plot for a light and a dark page, as addresses that hold the picture itself."""
     metrics, baseline, latency = verdict["metrics"], verdict.get("baseline"), verdict.get("latency") or {}
     draw: dict[str, Callable[[plots.Theme], bytes]] = {}
-    if per_class := metrics["per_class"]:
+    if metrics and (per_class := metrics["per_class"]):
         before = baseline["per_class"] if baseline else None
         draw["recall"] = lambda theme: plots.recall(per_class, before, names, theme)
-    if matrix := metrics["confusion"]:
+    if metrics and (matrix := metrics["confusion"]):
         draw["confusion"] = lambda theme: plots.confusion(matrix, record.labels, theme)
     own, other = ((latency.get(side) or {}).get("samples_ms") or [] for side in ("candidate", "production"))
     if own:

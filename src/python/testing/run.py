@@ -1,6 +1,7 @@
 """Runs the model tests on a subject and gathers the verdict: only what the model did counts for or against it."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from cli import Bug, InfrastructureError
-from serving.client import ClientError, Unavailable
+from serving.client import ClientError, TooSlow, Unavailable
+from serving.pod import PodFailed
+from testing import mistakes
 from testing.fixtures import Fixtures, measured
 from testing.subject import Subject
 
@@ -28,6 +31,8 @@ class _Collector:
         self.broken: list[str] = []
         # An abort, or the clone's silence.
         self.ended_by: BaseException | None = None
+        # A request was not answered in time.
+        self.too_slow = False
 
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         # pytest takes a SystemExit for a failed test, and Unavailable comes as one: neither is the model's doing, and
@@ -48,7 +53,10 @@ class _Collector:
     def _ends(self, error: BaseException | None) -> bool:
         # A test may have wrapped what it met in an error of its own.
         while error is not None:
-            if _is_abort(error) or isinstance(error, Unavailable):
+            if isinstance(error, TooSlow):
+                self.too_slow = True  # which the model may be: a failed test like others
+                return False
+            if _is_abort(error) or isinstance(error, (Unavailable, PodFailed)):
                 self.ended_by = error
                 return True
             error = error.__cause__ or error.__context__
@@ -77,8 +85,12 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
 
     Writes JUnit XML to `junit`. A suite that can't be loaded, and a run in which no test passed, fail.
 
+    Metrics and baseline are None where the held-out images got no answers. "too_slow" tells that a request was not
+    answered in time, which may be the machine's fault as well as the model's.
+
     Raises:
         InfrastructureError: the clone did not answer; nothing is known about the model.
+        PodFailed: a program of the clone ended when a test restarted it.
         KeyboardInterrupt, SystemExit: the run was interrupted or terminated.
         Bug: pytest itself failed.
     """
@@ -106,17 +118,26 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
         reasons.append(f"pytest ended with code {int(code)}")
     elif not reasons and not any(test["outcome"] == "passed" for test in collector.tests):
         reasons.append("no model test passed: all were skipped")
+    metrics = baseline = None
     try:
-        answers, baseline = subject.ask_holdout(), subject.ask_baseline()
+        answers, before = subject.ask_holdout(), subject.ask_baseline()
+        metrics = measured(subject, answers).model_dump()
+        baseline = measured(subject, before).model_dump() if before else None
     except ClientError as error:
-        raise _no_verdict(subject, error) from None
+        if isinstance(error, Unavailable) and not isinstance(error, TooSlow):
+            raise _no_verdict(subject, error) from None
+        reasons = reasons or [str(error)]
     return {
         "version": subject.candidate.version,
         "passed": not reasons,
         "reasons": reasons,
         "baseline_version": subject.baseline.version if subject.baseline else None,
-        "metrics": measured(subject, answers).model_dump(),
-        "baseline": measured(subject, baseline).model_dump() if baseline else None,
+        "metrics": metrics,
+        "baseline": baseline,
+        "latency": _latency(subject.measured("load")),
+        "memory": _as_dict(subject.measured("memory")),
+        "mistakes": mistakes.worst(subject.holdout, answers) if metrics else [],
+        "too_slow": collector.too_slow,
         "tests": collector.tests,
         "seconds": round(time.monotonic() - started, 2),
     }
@@ -133,6 +154,14 @@ def _no_verdict(subject: Subject, error: ClientError) -> InfrastructureError:
     return InfrastructureError(
         f"The clone stopped answering, so version {subject.candidate.version} got no verdict; test it again. ({error})"
     )
+
+
+def _as_dict(found: Any) -> dict[str, Any] | None:
+    return dataclasses.asdict(found) if found is not None else None
+
+
+def _latency(found: Any) -> dict[str, Any] | None:
+    return {name: _as_dict(load) for name, load in found.items()} if found else None
 
 
 @contextlib.contextmanager

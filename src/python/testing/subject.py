@@ -1,15 +1,23 @@
 """What the model tests are given: the candidate, what to compare it with, and images it never saw."""
 
-from collections.abc import Sequence
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from registry import PREVIOUS, Record
-from serving.client import Client, Prediction
+from registry import PREVIOUS, STABLE, Record
+from serving.client import Client, ClientError, Prediction
+from serving.pod import Pod
+from testing.load import CALLERS, Load, Memory, measure_load, measure_memory
 
 # About so many held-out images are asked over the wire at most, spread evenly over them.
 MOST_IMAGES = 400
-_CALLERS = 8
+_BATCH_SECONDS = 30.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -23,40 +31,97 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a candidate may cost or lack; from trainyard.toml."""
+    """What a candidate may cost or lack: [gates] and [tests] of trainyard.toml, which tell the units."""
 
     min_accuracy: float
     min_recall: float
     # How far it may fall behind production on the same images.
     tolerance: float
-    # Share of answers that a harmless change of the picture may turn.
     max_flips: float = 0.15
+    max_confidence: float = 0.98
+    max_p95_ms: float = 1000
+    max_slowdown: float = 2.0
+    max_growth_mib: float = 128
 
 
 @dataclass
 class Subject:
-    """A candidate served by the clone behind `client`."""
+    """A candidate served by the clone `pod`, which `client` asks."""
 
     client: Client
+    pod: Pod
     candidate: Record
     baseline: Record | None
     holdout: list[Labelled]
     budget: Budget
-    # Answers to the held-out images, by the label of the version asked.
-    answers: dict[str, list[Prediction]] = field(default_factory=dict)
+    # What is asked or measured once and then remembered, by its name; a failure too.
+    _known: dict[str, object] = field(default_factory=dict)
 
     def ask(self, images: Sequence[bytes], version_label: str | None = None) -> list[Prediction]:
-        """Answers to `images`, in their order."""
-        with ThreadPoolExecutor(_CALLERS) as callers:
+        """Answers to `images`, in their order, several asked at a time.
+
+        Raises:
+            ClientError: one of them got no answer; the others are not waited for.
+        """
+        callers = ThreadPoolExecutor(CALLERS)
+        try:
             return list(callers.map(lambda image: self.client.classify(image, version_label=version_label), images))
+        finally:
+            callers.shutdown(cancel_futures=True)
+
+    def ask_at_once(self, images: Sequence[bytes]) -> list[Prediction]:
+        """Answers to `images`, in their order, asked in one request: the model gets them as one batch.
+
+        Raises:
+            ClientError: the request got no answer.
+        """
+        body = json.dumps({"images": [base64.b64encode(image).decode() for image in images]}).encode()
+        request = urllib.request.Request(f"{self.pod.url}/v1/classify", body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=_BATCH_SECONDS) as answer:
+                answered = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise ClientError(f"A request of {len(images)} images was refused: {error.read().decode()}") from None
+        return [
+            Prediction(one["label"], {s["label"]: s["probability"] for s in one["scores"]}, answered["version"])
+            for one in answered["results"]
+        ]
 
     def ask_holdout(self, version_label: str | None = None) -> list[Prediction]:
-        """Answers to the held-out images; asked once, then remembered."""
-        key = version_label or ""
-        if key not in self.answers:
-            self.answers[key] = self.ask([item.image for item in self.holdout], version_label)
-        return self.answers[key]
+        """Answers to the held-out images."""
+        return self._once(
+            f"answers of {version_label or STABLE}",
+            lambda: self.ask([item.image for item in self.holdout], version_label),
+        )
 
     def ask_baseline(self) -> list[Prediction] | None:
         """Production's answers to the held-out images; None where nothing is in production."""
         return None if self.baseline is None else self.ask_holdout(PREVIOUS)
+
+    def load(self) -> dict[str, Load | None]:
+        """How fast "candidate" and "production" answer when several ask at once, in turns."""
+        labels = {"candidate": STABLE, "production": PREVIOUS if self.baseline else None}
+        return self._once("load", lambda: measure_load(self.client, labels, [item.image for item in self.holdout]))
+
+    def memory(self) -> Memory | None:
+        """The model server's memory and how requests change it; None where it can't be seen."""
+        return self._once(
+            "memory", lambda: measure_memory(self.pod, self.client, [item.image for item in self.holdout])
+        )
+
+    def measured(self, name: str) -> object | None:
+        """What `load` or `memory` found, if a test has asked for it."""
+        found = self._known.get(name)
+        return None if isinstance(found, BaseException) else found
+
+    def _once(self, name: str, ask: Callable[[], _T]) -> _T:
+        if name not in self._known:
+            try:
+                self._known[name] = ask()
+            except ClientError as error:
+                # Asking a silent model again would take just as long.
+                self._known[name] = error
+        found = self._known[name]
+        if isinstance(found, ClientError):
+            raise found
+        return found  # type: ignore[return-value]

@@ -8,6 +8,18 @@ def test_signature_takes_pixels_and_gives_probabilities_with_labels(candidate):
     assert set(candidate.signature["outputs"]) == {"probabilities", "labels"}, "the signature must give both outputs"
 
 
+def test_classes_come_in_the_order_of_the_record(candidate, served):
+    assert list(served.labels) == candidate.labels, (
+        f"the model serves its classes as {list(served.labels)}, the record says {candidate.labels}"
+    )
+
+
+def test_model_takes_images_of_the_recorded_size(candidate, served):
+    assert served.image_size == candidate.image_size, (
+        f"the model takes images of {served.image_size} pixels, the record says {candidate.image_size}"
+    )
+
+
 def test_answers_name_every_class_once(candidate, answers):
     for answer in answers:
         assert set(answer.scores) == set(candidate.labels), (

@@ -1,0 +1,92 @@
+"""How a served model bears up: how fast it answers many callers, and what memory that takes."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.client import Client
+from serving.pod import Pod
+
+CALLERS = 8
+# Versions take turns, so that whatever else the machine does meanwhile falls on both.
+_ROUNDS = 5
+_REQUESTS_A_ROUND = 60
+# Enough to touch every thread's memory once, and then again.
+_BURST = 200
+
+
+@dataclass(frozen=True)
+class Load:
+    """Times of single requests while `CALLERS` ask at once, and how many were answered a second."""
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    requests_per_second: float
+    samples_ms: list[float]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the model server, in MiB: after a first burst of requests, how much a second one added, and at its highest."""
+
+    loaded_mib: float
+    growth_mib: float
+    peak_mib: float
+
+
+def measure_load(client: Client, labels: Mapping[str, str | None], images: Sequence[bytes]) -> dict[str, Load | None]:
+    """For each of `labels`, a version's label in production's configuration by a name, how it bore the load.
+
+    Raises:
+        ClientError: a request got no answer.
+    """
+    samples: dict[str, list[float]] = {name: [] for name, label in labels.items() if label}
+    seconds = dict.fromkeys(samples, 0.0)
+    for name in samples:
+        _burst(client, images, labels[name], CALLERS)  # nobody's first call counts
+    for _ in range(_ROUNDS):
+        for name in samples:
+            started = time.perf_counter()
+            samples[name] += _burst(client, images, labels[name], _REQUESTS_A_ROUND)
+            seconds[name] += time.perf_counter() - started
+    return {name: _load(samples[name], seconds[name]) if label else None for name, label in labels.items()}
+
+
+def measure_memory(pod: Pod, client: Client, images: Sequence[bytes]) -> Memory | None:
+    """What requests do to the model server's memory; None where it can't be seen.
+
+    Raises:
+        ClientError: a request got no answer.
+    """
+    _burst(client, images, None, _BURST)
+    before = pod.memory_mib()
+    _burst(client, images, None, _BURST)
+    after = pod.memory_mib()
+    if before is None or after is None:
+        return None
+    return Memory(round(before[0], 1), round(after[0] - before[0], 1), round(after[1], 1))
+
+
+def _burst(client: Client, images: Sequence[bytes], label: str | None, requests: int) -> list[float]:
+    """Milliseconds that each of `requests` took, asked by several callers at once."""
+
+    def ask(number: int) -> float:
+        started = time.perf_counter()
+        client.classify(images[number % len(images)], version_label=label)
+        return 1000 * (time.perf_counter() - started)
+
+    callers = ThreadPoolExecutor(CALLERS)
+    try:
+        return list(callers.map(ask, range(requests)))
+    finally:
+        callers.shutdown(cancel_futures=True)
+
+
+def _load(samples: list[float], seconds: float) -> Load:
+    p50, p95 = (round(float(np.percentile(samples, share)), 2) for share in (50, 95))
+    rounded = [round(sample, 2) for sample in samples]
+    return Load(len(samples), p50, p95, round(len(samples) / seconds, 1), rounded)
