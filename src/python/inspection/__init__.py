@@ -1,0 +1,33 @@
+"""Reads a SavedModel folder as data, before anything loads it: what it holds, takes, gives, and can do.
+
+A SavedModel is a program. Loading or serving it runs its operations with the rights of the server, so what it may do
+is settled here, from its bytes, without TensorFlow (docs/decisions/0005).
+"""
+
+from pathlib import Path
+
+from inspection import files, graph, operations, signature
+
+__all__ = ["problems"]
+
+
+def problems(folder: Path, labels: list[str], image_size: int) -> list[str]:
+    """Every reason why the SavedModel in `folder` must not be loaded or breaks the contract; [] when there is none.
+
+    `labels` are the record's classes, `image_size` the height and width in pixels that it was trained for. Nothing in
+    the folder makes this raise: whatever can't be read is a reason.
+    """
+    found, reasons = files.check(folder)
+    if files.GRAPH not in found:
+        return reasons
+    model, more = graph.read(folder / files.GRAPH)
+    reasons += more
+    if model is None:
+        return reasons
+    return [
+        *reasons,
+        *files.variables(found, needed=graph.has_variables(model)),
+        *signature.check(model, labels, image_size),
+        *graph.names(model),
+        *operations.check(model),
+    ]

@@ -1,0 +1,79 @@
+"""The serving signature: what the model takes and gives, held against the contract."""
+
+from collections.abc import Mapping
+
+from inspection.graph import node_of
+from inspection.text import few, shown
+from trainyard.wire import saved_model_pb2 as wire  # pants: no-infer-dep
+from trainyard.wire import tensorflow_serving_pb2 as serving  # pants: no-infer-dep
+
+NAME = "serving_default"
+METHOD = "tensorflow/serving/predict"
+_TYPES = {
+    0: "no type", 1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 7: "string", 9: "int64", 10: "bool",
+    14: "bfloat16", 19: "float16",
+}  # fmt: skip
+_ANY = -1  # images a call
+_MOST_DIMENSIONS = 8  # shown
+
+Expected = tuple[int, list[int]]  # number of the type, shape
+
+
+def check(meta: wire.MetaGraphDef, labels: list[str], image_size: int) -> list[str]:
+    """What differs from pixels uint8 [-1, S, S, 1] -> probabilities float32 [-1, C], labels string [-1, C]."""
+    nodes = {node.name for node in meta.graph_def.node}
+    reasons = []
+    for name, given in sorted(meta.signature_def.items()):
+        for key, info in [*sorted(given.inputs.items()), *sorted(given.outputs.items())]:
+            if not info.name or node_of(info.name) not in nodes:
+                reasons.append(
+                    f"The signature {shown(name)} says that `{shown(key)}` is the tensor {shown(info.name) or '(none)'}, "
+                    "which the graph does not have; export the model again."
+                )
+    if NAME not in meta.signature_def:
+        others = ", ".join(shown(name) for name in sorted(meta.signature_def)[:5]) or "none"
+        reasons.append(
+            f"The model has no signature {NAME} (it has: {others}); export it with signatures={{'{NAME}': function}}."
+        )
+        return few(reasons, "tensors")
+    signature = meta.signature_def[NAME]
+    if signature.method_name != METHOD:
+        reasons.append(f"The signature's method is {shown(signature.method_name) or '(none)'}, expected {METHOD}.")
+    classes = len(labels)
+    reasons += _compared("input", signature.inputs, {"pixels": (4, [_ANY, image_size, image_size, 1])})
+    reasons += _compared(
+        "output", signature.outputs, {"probabilities": (1, [_ANY, classes]), "labels": (7, [_ANY, classes])}
+    )
+    return few(reasons, "tensors")
+
+
+def _compared(kind: str, given: Mapping[str, serving.TensorInfo], expected: Mapping[str, Expected]) -> list[str]:
+    reasons = []
+    for name, (dtype, shape) in expected.items():
+        wanted = f"{_TYPES[dtype]} {_listed(shape)}"
+        if name not in given:
+            reasons.append(f"The signature lacks the {kind} `{name}`, {wanted}; add it to the exported function.")
+            continue
+        found = _shape(given[name])
+        if given[name].dtype != dtype or found != shape:
+            received = f"{_TYPES.get(given[name].dtype, f'type {given[name].dtype}')} {_listed(found)}"
+            reasons.append(
+                f"The signature's {kind} `{name}` is {received}, expected {wanted}; export it as the record says, "
+                "with an open number of images."
+            )
+    extra = sorted(set(given) - set(expected))
+    if extra:
+        listed = ", ".join(f"`{shown(name)}`" for name in extra[:5])
+        reasons.append(f"The signature has the {kind} {listed} too much, nobody would feed or read it; leave it out.")
+    return reasons
+
+
+def _shape(info: serving.TensorInfo) -> list[int] | None:
+    return None if info.tensor_shape.unknown_rank else [d.size for d in info.tensor_shape.dim[: _MOST_DIMENSIONS + 1]]
+
+
+def _listed(shape: list[int] | None) -> str:
+    if shape is None:
+        return "of any shape"
+    sizes = ["any" if size == _ANY else str(size) for size in shape[:_MOST_DIMENSIONS]]
+    return f"[{', '.join(sizes)}{', …' if len(shape) > _MOST_DIMENSIONS else ''}]"
