@@ -83,7 +83,7 @@ class Subject:
         except urllib.error.HTTPError as error:
             raise ClientError(f"A request of {len(images)} images was refused: {error.read().decode()}") from None
         return [
-            Prediction(one["label"], {s["label"]: s["probability"] for s in one["scores"]}, answered["version"])
+            Prediction(one["label"], one["scores"], answered["version"])
             for one in answered["results"]
         ]
 
