@@ -1,8 +1,8 @@
 """Candidates that must be rejected, by what is wrong with them, and one that must not be.
 
-Each is written by a function, as a SavedModel folder of its own for LABELS at IMAGE_SIZE pixels. `found` says who has to
-notice: the inspection before anything is loaded, the server that loads it, or the model tests of what it answers. All
-but their one fault is the healthy model's, which is right on the drawn phantoms, so nothing else can catch them first.
+Each is written by a function, as a SavedModel folder of its own for LABELS at IMAGE_SIZE pixels. `found` says who has
+to notice: the inspection before anything is loaded, the server that loads it, or the model tests of what it answers.
+All but the one fault is the healthy model's, which is right on the drawn phantoms, so nothing else can catch it first.
 """
 
 from __future__ import annotations
@@ -255,19 +255,28 @@ def _saver_serves(meta: Any) -> None:
 
 
 def _saver_initialises(meta: Any) -> None:
-    # A server runs this node after it restored the variables.
-    meta.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = meta.saver_def.save_tensor_name
+    # A server runs this node after it restored the variables: they are written to a place of the model's choice.
+    _path(meta.graph_def.node, "written-at-loading")
+    nodes = {node.name: node for node in meta.graph_def.node}
+    save = meta.saver_def.save_tensor_name.split(":")[0]
+    nodes[save].input[0] = "path"
+    initialise = meta.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name
+    nodes[initialise].input.append(f"^{save}")
 
 
 def _restores_elsewhere(meta: Any) -> None:
     function = next(f for f in meta.graph_def.library.function if "traced_restore" in f.signature.name)
+    _path(function.node_def, "../../production/7/variables/variables")
     restore = next(node for node in function.node_def if node.op == "RestoreV2")
-    restore.input[0] = "elsewhere:output:0"
-    path = function.node_def.add(name="elsewhere", op="Const")
-    path.attr["dtype"].type = 7
-    path.attr["value"].tensor.dtype = 7
-    path.attr["value"].tensor.tensor_shape.SetInParent()
-    path.attr["value"].tensor.string_val.append(b"../../production/7/variables/variables")
+    restore.input[0] = "path:output:0"
+
+
+def _path(nodes: Any, value: str) -> None:
+    """Adds a constant text named `path` to `nodes`."""
+    node = nodes.add(name="path", op="Const")
+    node.attr["dtype"].type = node.attr["value"].tensor.dtype = 7
+    node.attr["value"].tensor.tensor_shape.SetInParent()
+    node.attr["value"].tensor.string_val.append(value.encode())
 
 
 # For the server that loads it
@@ -301,7 +310,9 @@ def _weighing(weight: float, offset: list[float]) -> Callable[[Path], None]:
 
 
 def _named(labels: list[str]) -> Callable[[Path], None]:
-    return lambda folder: save(folder, lambda model, pixels: {**healthy(model, pixels), "labels": named(pixels, labels)})
+    return lambda folder: save(
+        folder, lambda model, pixels: {**healthy(model, pixels), "labels": named(pixels, labels)}
+    )
 
 
 def _softened(change: Callable[[Any, Any, Any], Any]) -> Callable[[Path], None]:
@@ -415,7 +426,9 @@ HOSTILE: dict[str, Hostile] = {
     "writes a file now and then": Hostile(
         lambda folder: save(folder, _writing), "inspection", "the operation WriteFile (in function"
     ),
-    "calls Python": Hostile(lambda folder: save(folder, _python), "inspection", "the operation EagerPyFunc (in function"),
+    "calls Python": Hostile(
+        lambda folder: save(folder, _python), "inspection", "the operation EagerPyFunc (in function"
+    ),
     "prints to a file": Hostile(lambda folder: save(folder, _printing), "inspection", "the operation PrintV2 (in"),
     "its saver can be asked": Hostile(_edited(_saver_serves), "inspection", "the operation SaveV2 (in function"),
     "its saver runs at loading": Hostile(_edited(_saver_initialises), "inspection", "the operation SaveV2 (in"),

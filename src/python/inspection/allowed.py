@@ -1,21 +1,21 @@
 """The operations that a model may use. What is not here is refused; to add one, first read docs/decisions/0005.
 
 Each computes on tensors, or on the model's own variables, and on nothing else: no file, no network, no Python, no
-other process, no second copy of the model's bytes as code.
+other process, no second copy of the model's bytes as code, no memory that somebody left behind (Empty).
 """
 
 ARRAYS = """
     BatchToSpaceND Bitcast BroadcastArgs BroadcastTo Cast ConcatOffset ConcatV2 Const DepthToSpace Diag DiagPart
-    DynamicPartition DynamicStitch Empty EnsureShape ExpandDims Fill Gather GatherNd GatherV2 GuaranteeConst Identity
-    IdentityN InvertPermutation LinSpace MatrixBandPart MatrixDiagPartV3 MatrixDiagV3 MirrorPad OneHot OnesLike Pack Pad
-    PadV2 ParallelConcat ParallelDynamicStitch Placeholder PlaceholderWithDefault PreventGradient Range Rank Reshape
+    DynamicPartition DynamicStitch EnsureShape ExpandDims Fill Gather GatherNd GatherV2 Identity IdentityN
+    InvertPermutation LinSpace MatrixBandPart MatrixDiagPartV3 MatrixDiagV3 MirrorPad OneHot OnesLike Pack Pad
+    PadV2 ParallelDynamicStitch Placeholder PlaceholderWithDefault PreventGradient Range Rank Reshape
     ReverseSequence ReverseV2 Roll ScatterNd Shape ShapeN Size Slice Snapshot SpaceToBatchND SpaceToDepth Split SplitV
     Squeeze StopGradient StridedSlice TensorScatterAdd TensorScatterMax TensorScatterMin TensorScatterSub
     TensorScatterUpdate TensorStridedSliceUpdate Tile Transpose Unique UniqueV2 Unpack Where ZerosLike
 """
 MATHEMATICS = """
     Abs AccumulateNV2 Acos Acosh Add AddN AddV2 All Any ApproximateEqual ArgMax ArgMin Asin Asinh Atan Atan2 Atanh
-    BatchMatMul BatchMatMulV2 BatchMatMulV3 Bincount BitwiseAnd BitwiseOr BitwiseXor Bucketize Ceil CheckNumerics
+    BatchMatMul BatchMatMulV2 BatchMatMulV3 Bincount BitwiseAnd BitwiseOr BitwiseXor Bucketize Ceil
     ClipByValue Cos Cosh Cross Cumprod Cumsum CumulativeLogsumexp DenseBincount Digamma Div DivNoNan Einsum Equal Erf
     Erfc Erfinv EuclideanNorm Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual HistogramFixedWidth Inv Invert
     IsFinite IsInf IsNan L2Loss LeftShift Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr MatMul Max
@@ -35,10 +35,10 @@ IMAGES = """
     AdjustContrastv2 AdjustHue AdjustSaturation CropAndResize ExtractImagePatches HSVToRGB ImageProjectiveTransformV2
     ImageProjectiveTransformV3 RGBToHSV ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor ScaleAndTranslate
 """
-# Assert ends a call with an error and writes nowhere; a call that runs too long or needs too much is the model tests'.
+# Assert and CheckNumerics end a call with an error and write nowhere. Calls that run too long are the model tests'.
 FLOW = """
-    Assert Case If NoOp PartitionedCall StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile While
-    Enter Exit LoopCond Merge NextIteration Switch
+    Assert Case CheckNumerics If NoOp PartitionedCall StatefulPartitionedCall StatelessCase StatelessIf
+    StatelessWhile While Enter Exit LoopCond Merge NextIteration Switch
     EmptyTensorList TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGather TensorListGetItem
     TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListResize TensorListScatterV2
     TensorListSetItem TensorListSplit TensorListStack

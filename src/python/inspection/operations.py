@@ -1,8 +1,8 @@
 """Which operations a model uses, where, and whether it may.
 
 A server feeds the saver's file name and runs its restoring node when it loads the model; only from there may variables
-be read from files, and only from that name. What signatures, initialisation, or the functions that Python can call can
-reach, and whatever nobody reaches, has to do without (docs/decisions/0005).
+be read from files, and only from that name. What anything but the saver can reach, and what nobody reaches, has to do
+without (docs/decisions/0005).
 """
 
 import re
@@ -21,11 +21,11 @@ _OURS = "src/python/inspection/allowed.py"
 def check(meta: wire.MetaGraphDef) -> list[str]:
     """The operations that `meta` must not use, one sentence each, with the first place."""
     graph, saver = Graph(meta), meta.saver_def
-    served = _served(graph)
     restoring = graph.reach([node_of(saver.restore_op_name)])
     saving = graph.reach([node_of(saver.save_tensor_name)])
+    served = _served(graph, restoring, saving)
     places: dict[str, list[str]] = {}
-    for place, node, allowed in _judged(graph, served, restoring, saving):
+    for place, node, allowed in _judged(graph, served, restoring):
         if node.op not in allowed:
             places.setdefault(node.op, []).append(place)
     reasons = [_sentence(operation, found) for operation, found in places.items()]
@@ -37,8 +37,11 @@ def check(meta: wire.MetaGraphDef) -> list[str]:
     return few(reasons + list(_read_elsewhere(graph, restoring)), "operations")
 
 
-def _served(graph: Graph) -> Reach:
-    """What runs without the saver: at a request, at loading, or when a program calls the model's functions."""
+def _served(graph: Graph, restoring: Reach, saving: Reach) -> Reach:
+    """What may run without the saver: at a request, at loading, when a program calls the model's functions.
+
+    Nodes and functions that the saver does not reach count as well, though perhaps nobody runs them.
+    """
     meta = graph.meta
     tensors = [
         info.name
@@ -54,32 +57,31 @@ def _served(graph: Graph) -> Reach:
         *(gradient.gradient_func for gradient in library.gradient),
         *(gradient.gradient_func for gradient in library.registered_gradients),
     ]
-    return graph.reach(map(node_of, tensors), functions)
+    nodes = [*map(node_of, tensors), *(graph.nodes.keys() - restoring.nodes - saving.nodes)]
+    return graph.reach(nodes, [*functions, *(graph.functions.keys() - restoring.functions - saving.functions)])
 
 
-def _judged(
-    graph: Graph, served: Reach, restoring: Reach, saving: Reach
-) -> Iterator[tuple[str, wire.NodeDef, frozenset[str]]]:
+def _judged(graph: Graph, served: Reach, restoring: Reach) -> Iterator[tuple[str, wire.NodeDef, frozenset[str]]]:
     """(place, node, operations allowed there) of every node; a part that several share has the rights of the least."""
 
-    def rights(is_served: bool, restores: bool, saves: bool) -> frozenset[str]:
-        if is_served or not (restores or saves):
+    def rights(is_served: bool, restores: bool) -> frozenset[str]:
+        if is_served:
             return ALLOWED
         return ALLOWED | RESTORING if restores else ALLOWED | SAVING
 
     for node in graph.meta.graph_def.node:
         name = node.name
-        allowed = rights(name in served.nodes, name in restoring.nodes, name in saving.nodes)
+        allowed = rights(name in served.nodes, name in restoring.nodes)
         yield f"at {shown(name)} in the graph itself", node, allowed
     for function in graph.meta.graph_def.library.function:
         name = function.signature.name
-        allowed = rights(name in served.functions, name in restoring.functions, name in saving.functions)
+        allowed = rights(name in served.functions, name in restoring.functions)
         for node in function.node_def:
             yield f"in function {shown(name)}", node, allowed
 
 
 def _sentence(operation: str, places: list[str]) -> str:
-    others = f", and {len(places) - 1} times more" if len(places) > 1 else ""
+    others = f" and {len(places) - 1} more of it" if len(places) > 1 else ""
     subject = f"The model uses the operation {shown(operation) or '(no name)'} ({places[0]}{others})"
     for expression, reason in REFUSED.items():
         if re.fullmatch(expression, operation):
@@ -111,7 +113,7 @@ def _read_elsewhere(graph: Graph, restoring: Reach) -> Iterator[str]:
 
 
 def _file_name(graph: Graph) -> tuple[str, str, set[str]]:
-    """Where the name of the variables' file is: the node that is fed, the restoring function, its arguments that get it.
+    """Where the name of the variables' file is: the node that is fed; the restoring function; its arguments with it.
 
     The function counts if the restoring node is the one place that calls it.
     """

@@ -26,9 +26,10 @@ def check(meta: wire.MetaGraphDef, labels: list[str], image_size: int) -> list[s
     for name, given in sorted(meta.signature_def.items()):
         for key, info in [*sorted(given.inputs.items()), *sorted(given.outputs.items())]:
             if not info.name or node_of(info.name) not in nodes:
+                tensor = shown(info.name) or "(none)"
                 reasons.append(
-                    f"The signature {shown(name)} says that `{shown(key)}` is the tensor {shown(info.name) or '(none)'}, "
-                    "which the graph does not have; export the model again."
+                    f"The signature {shown(name)} says that `{shown(key)}` is the tensor {tensor}, which the graph "
+                    "does not have; export the model again."
                 )
     if NAME not in meta.signature_def:
         others = ", ".join(shown(name) for name in sorted(meta.signature_def)[:5]) or "none"

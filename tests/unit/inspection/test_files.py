@@ -4,6 +4,7 @@ import os
 
 import pytest
 from inspection import files, problems
+
 from tests.unit.inspection.graphs import LABELS, SIZE, meta_graph, write
 
 
