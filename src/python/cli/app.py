@@ -29,7 +29,7 @@ def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
 
 def progress_console() -> "Console":
     """Where progress and messages go: stderr, so that stdout holds results alone."""
-    # Imported here for commands that show none: the adapter's image holds no Rich.
+    # Imported here: the adapter shows no progress, so its image can leave Rich out.
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
