@@ -40,7 +40,7 @@ def phantoms(per_class: int, seed: int) -> tuple[Any, Any]:
     from PIL import Image
 
     from dataset.phantom import CLASSES, draw
-    from imaging import canonical
+    from imaging.array import canonical
 
     pixels, classes = [], []
     for index, label in enumerate(CLASSES):

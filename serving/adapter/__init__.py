@@ -1,1 +1,1 @@
-"""The public face of the model: gRPC, REST and a web page in front of a model server. No TensorFlow."""
+"""The public face of the model: gRPC, REST and a web page in front of a model server. No TensorFlow, no NumPy."""

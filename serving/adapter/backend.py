@@ -1,14 +1,15 @@
 """The model server, as TensorFlow Serving's gRPC API."""
 
 import logging
+import math
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
-import numpy as np
 from google.protobuf.message import Message
 
 from serving.adapter.refusals import Fault, Overloaded, TooSlow, Unavailable, UnknownVersion
@@ -140,21 +141,20 @@ class Backend:
             for one in sorted(response.model_version_status, key=lambda one: one.version)
         ]
 
-    async def predict(self, version: ServedVersion, images: Sequence[np.ndarray], timeout: float) -> list[Scores]:
-        """One answer an image, in order; `images` are uint8 [size, size, 1] each, `timeout` is in seconds.
+    async def predict(self, version: ServedVersion, images: Sequence[bytes], timeout: float) -> list[Scores]:
+        """One answer an image, in order; `images` are the size*size gray pixels of each, `timeout` is in seconds.
 
         Raises:
             StaleVersion: `version` is not served any more, or not as it is described.
             Unavailable, Overloaded, TooSlow, Fault: the model server does not answer as it should.
         """
-        pixels = np.stack(images)
         request = wire.PredictRequest()
         request.model_spec.name = self.model
         request.model_spec.version.value = version.number
         tensor = request.inputs[INPUT]
         tensor.dtype = wire.DT_UINT8
-        tensor.tensor_content = pixels.tobytes()
-        for side in pixels.shape:
+        tensor.tensor_content = b"".join(images)
+        for side in (len(images), version.image_size, version.image_size, 1):
             tensor.tensor_shape.dim.add(size=side)
         try:
             response = await self._predict(request, timeout=timeout)
@@ -170,19 +170,19 @@ def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:
     probabilities = response.outputs["probabilities"]
     labels = response.outputs["labels"].string_val
     # Typed values by default, raw ones with --enable_serialization_as_tensor_content.
-    values = np.array(probabilities.float_val, np.float32)
-    if not len(values):
-        values = np.frombuffer(probabilities.tensor_content, "<f4")
-    if not len(values) or len(values) != len(labels) or len(values) % images:
+    values = tuple(probabilities.float_val)
+    if not values:
+        values = tuple(value for (value,) in struct.iter_unpack("<f", probabilities.tensor_content))
+    if not values or len(values) != len(labels) or len(values) % images:
         logger.error("Unexpected outputs: %d probabilities, %d labels, %d images", len(values), len(labels), images)
         raise Fault("The model's answer has the wrong shape.")
-    if not np.isfinite(values).all():
+    if not all(map(math.isfinite, values)):
         logger.error("The model answered %s", values)
         raise Fault("The model's answer is not a number.")
     classes = len(values) // images
     names = [label.decode("utf-8", "replace") for label in labels]
     return [
-        Scores(tuple(names[start : start + classes]), tuple(values[start : start + classes].tolist()))
+        Scores(tuple(names[start : start + classes]), values[start : start + classes])
         for start in range(0, len(values), classes)
     ]
 

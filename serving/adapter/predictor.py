@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 import imaging
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.limits import Limits
@@ -108,7 +106,7 @@ class Predictor:
         stable = labelled.get(STABLE)
         if stable and stable.number not in self._labels:
             # A model server does not tell class names: an answer on a blank image does.
-            blank = np.zeros((stable.image_size, stable.image_size, 1), np.uint8)
+            blank = bytes(stable.image_size * stable.image_size)
             try:
                 await self._predict(stable, [blank])
             except StaleVersion:
@@ -150,13 +148,13 @@ class Predictor:
             return await self._backend.by_label(choice.label)
         return await (self.stable.fresh() if again else self.stable.current())
 
-    async def _decode(self, images: Sequence[bytes | Refusal], size: int) -> list[np.ndarray | Refusal]:
+    async def _decode(self, images: Sequence[bytes | Refusal], size: int) -> list[bytes | Refusal]:
         loop = asyncio.get_running_loop()
         return await asyncio.gather(
             *(loop.run_in_executor(self._threads, _decode, data, size, self.limits.image) for data in images)
         )
 
-    async def _predict(self, version: ServedVersion, pixels: Sequence[np.ndarray | Refusal]) -> Answer:
+    async def _predict(self, version: ServedVersion, pixels: Sequence[bytes | Refusal]) -> Answer:
         good = [image for image in pixels if not isinstance(image, Refusal)]
         # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
         scores = iter(await self._backend.predict(version, good, self.limits.request_timeout) if good else ())
@@ -172,13 +170,13 @@ class _NoStable(Unavailable):
     pass
 
 
-def _decode(data: bytes | Refusal, size: int, limits: imaging.Limits) -> np.ndarray | Refusal:
+def _decode(data: bytes | Refusal, size: int, limits: imaging.Limits) -> bytes | Refusal:
     if isinstance(data, Refusal):
         return data
     if len(data) > limits.max_bytes:
         return TooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     try:
-        return imaging.canonical(data, size, limits)
+        return imaging.pixels(data, size, limits)
     except imaging.UnsupportedFormat as error:
         return UnknownFormat(str(error))
     except imaging.ImageTooLarge as error:

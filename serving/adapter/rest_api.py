@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
@@ -14,6 +13,7 @@ from serving.adapter.predictor import Choice
 from serving.adapter.problems import Problem, problem
 from serving.adapter.refusals import Refusal
 from serving.adapter.service import Service
+from serving.float32 import shortest
 
 _MAX_VERSION = 2**63 - 1
 
@@ -170,13 +170,8 @@ def _result(image: Image, outcome: Scores | Refusal, model: str, version: int) -
     if isinstance(outcome, Refusal):
         return Failed(name=image.name, error=problem(outcome))
     ranked = outcome.ranked()
-    scores = {label: _shortest(probability) for label, probability in ranked}
+    scores = {label: shortest(probability) for label, probability in ranked}
     return Classified(name=image.name, label=ranked[0][0], scores=scores, model=model, version=version)
-
-
-def _shortest(value: float) -> float:
-    """The shortest decimal that stands for the same float32: 0.1 rather than 0.10000000149011612."""
-    return float(np.format_float_positional(np.float32(value)))
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,6 +7,7 @@ import google.protobuf  # noqa: F401  the generated code below needs it, and is 
 import grpc
 
 from serving.client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
+from serving.float32 import shortest
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
@@ -101,7 +102,7 @@ class Client:
             raise self._explained(error) from None
         return Prediction(
             label=response.label,
-            scores={score.label: _shortest(score.probability) for score in response.scores},
+            scores={score.label: shortest(score.probability) for score in response.scores},
             version=response.version,
         )
 
@@ -144,8 +145,3 @@ class Client:
             case grpc.StatusCode.UNIMPLEMENTED:
                 return ClientError(f"What answers at {self.address} is not an adapter; give its gRPC address.")
         return ClientError(f"{self.address} answered {error.code().name}: {details}")
-
-
-def _shortest(value: float) -> float:
-    """A float32 as it is written with its seven digits: 0.1 rather than 0.10000000149011612."""
-    return float(f"{value:.7g}")

@@ -26,7 +26,7 @@ class ComposePod(Pod):
     """The adapter's image, and in front of nobody else the model server's: Trainyard's or TensorFlow Serving's.
 
     Arguments:
-        models_config: the configuration the model server loads; its whole folder is mounted, under the path it has here.
+        models_config: the configuration the model server loads; its folder is mounted, under the path it has here.
         model: name of the model the adapter asks for.
         logs: folder for the compose file and the containers' logs.
         images: of "adapter" and "model_server".
@@ -110,11 +110,11 @@ class ComposePod(Pod):
         return memory.of_status(asked.stdout)
 
     def compose_file(self, bridged: bool) -> dict[str, Any]:
-        """What Compose is told. An engine without a network of its own (`bridged` false) lends the machine's loopback."""
+        """What Compose is told. Where the engine has no network (`bridged` false), it lends the machine's loopback."""
         folder = str(self.models_config.parent)
         batching = str(self.models_config.parent / flags.BATCHING_FILE)
         model_server = self._service("model_server") | {
-            "command": flags.model_server_flags(str(self.models_config), batching, _SOCKET, 0) + [*self._more_flags],
+            "command": [*flags.model_server_flags(str(self.models_config), batching, _SOCKET, 0), *self._more_flags],
             "network_mode": "none",
             "volumes": [f"{folder}:{folder}:ro", f"sockets:{_SOCKETS}"],
         }
@@ -184,4 +184,6 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["docker", *arguments], capture_output=True, text=True, errors="replace")
     except FileNotFoundError:
-        raise InfrastructureError("The command `docker` is not installed; install it, or test with --executor local.") from None
+        raise InfrastructureError(
+            "The command `docker` is not installed; install it, or test with --executor local."
+        ) from None

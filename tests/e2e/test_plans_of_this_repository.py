@@ -58,7 +58,8 @@ def repository(tmp_path_factory):
 
 CASES = {
     "model code": (["src/python/training/model.py"], "train"),
-    "code the model code imports": (["src/python/imaging/decode.py"], "train"),
+    "code that makes the model's pixels": (["src/python/imaging/decode.py"], "train"),
+    "the same pixels as arrays": (["src/python/imaging/array.py"], "train"),
     "dataset pointer": (["datasets/sample.toml"], "retrain"),
     "model test": (["src/python/testing/suites/test_golden.py"], "test"),
     "registry": (["src/python/registry/registry.py"], None),

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from cli.errors import EXIT_CODES, Exit, TrainyardError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -25,8 +27,11 @@ def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
     )
 
 
-def progress_console() -> Console:
+def progress_console() -> "Console":
     """Where progress and messages go: stderr, so that stdout holds results alone."""
+    # Imported here: the adapter shows no progress, so its image can leave Rich out.
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 

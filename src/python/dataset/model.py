@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cli.errors import DataRefused
-from imaging import ImageError, canonical
+from imaging import ImageError
+from imaging.array import canonical
 
 SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.20

@@ -14,7 +14,8 @@ import numpy as np
 from cli.errors import DataRefused
 from dataset.folder import find
 from dataset.model import SPLITS, Dataset, LabelledImage, Unreadable, split_of
-from imaging import DEFAULT, ImageError, canonical
+from imaging import DEFAULT, ImageError
+from imaging.array import canonical
 
 # Side in pixels of the pictures that brightness and contrast are measured on.
 _MEASURED = 64

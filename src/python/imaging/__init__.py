@@ -1,10 +1,10 @@
 """Image bytes to canonical pixels: the only code in Trainyard that decodes an image.
 
-Training, model tests and the adapter all call `canonical`, so a model is served the very pixels it was trained on.
+The adapter calls `pixels`; training and model tests call `imaging.array.canonical`, a view of the same bytes. So a
+model is served the very pixels it was trained on, and the adapter needs no NumPy.
 """
 
-from imaging.decode import canonical
-from imaging.encode import encode_png
+from imaging.decode import pixels
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, NotAnImage, UnsupportedFormat
 from imaging.limits import DEFAULT, Limits
 
@@ -16,6 +16,5 @@ __all__ = [
     "Limits",
     "NotAnImage",
     "UnsupportedFormat",
-    "canonical",
-    "encode_png",
+    "pixels",
 ]

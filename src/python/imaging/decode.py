@@ -4,7 +4,6 @@ import io
 import threading
 import warnings
 
-import numpy as np
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -41,8 +40,8 @@ _SPARE = 4
 _quiet = threading.Lock()
 
 
-def canonical(data: bytes, size: int, limits: Limits = DEFAULT) -> np.ndarray:
-    """The image in `data` as gray pixels, uint8 [size, size, 1].
+def pixels(data: bytes, size: int, limits: Limits = DEFAULT) -> bytes:
+    """The image in `data` as size*size gray pixels, a byte each, row by row.
 
     The whole picture is kept: an oblong one is squeezed into the square. 16-bit samples are rounded to 8 bits, colours
     become their luma, transparent parts turn black, and an EXIF turn is applied.
@@ -62,7 +61,7 @@ def canonical(data: bytes, size: int, limits: Limits = DEFAULT) -> np.ndarray:
         gray = _gray(image)
         if orientation in _TURNS:
             gray = gray.transpose(_TURNS[orientation])
-        return np.asarray(gray.resize((size, size), Image.Resampling.BILINEAR))[:, :, np.newaxis]
+        return gray.resize((size, size), Image.Resampling.BILINEAR).tobytes()
     except (ImageError, MemoryError):
         raise
     # A damaged file makes Pillow raise almost anything: OSError, SyntaxError, struct.error, IndexError, ...
@@ -126,8 +125,9 @@ def _check_whole(data: bytes, kind: str, limits: Limits) -> None:
 def _gray(image: Image.Image) -> Image.Image:
     """One channel of 8 bits."""
     if image.mode.startswith("I"):
-        wide = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+        # (v + 128) // 257 for every 16-bit v: Pillow cuts the fraction off, and half a step of 1/257 is far above the
+        # rounding of a float. A table would be as exact, but Pillow rounds its 65536 entries anew for every image.
+        return image.point(lambda wide: wide * (1 / 257) + 128.5 / 257).convert("L")
     if "A" in image.mode or "transparency" in image.info:
         colour = image.convert("RGBA")
         black = Image.new("RGBA", colour.size, (0, 0, 0, 255))

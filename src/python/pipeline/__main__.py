@@ -45,7 +45,9 @@ def plan(since: Since, as_json: Json = False) -> None:
 @app.command("run")
 def run_command(
     since: Since,
-    executor: Annotated[str, typer.Option(help="Where steps run: `local` (processes) or `docker` (containers).")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Where steps run: `local` (processes) or `docker` (containers).")
+    ] = "local",
     registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
     build: Annotated[
@@ -58,8 +60,8 @@ def run_command(
     import settings as settings_module
     from pipeline import changes, pipelines
     from pipeline import plan as planning
-    from pipeline.runner import Run, said
     from pipeline.containers import build_step, docker_launcher
+    from pipeline.runner import Run, said
     from pipeline.steps import check_steps, pants_launcher
 
     if executor not in ("local", "docker"):

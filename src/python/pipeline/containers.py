@@ -51,7 +51,7 @@ def docker_launcher(settings: Settings, key: str, settings_file: Path | None) ->
         if Path(settings.dataset.uri).exists():
             argv += _mount(Path(settings.dataset.uri))
         if settings_file is not None:
-            argv += _mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml") + ["--workdir", _SETTINGS_FOLDER]
+            argv += [*_mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml"), "--workdir", _SETTINGS_FOLDER]
         for variable, value in {**_own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
             argv += ["--env", f"{variable}={value}"]
         return Step(name, [*argv, container.image, *arguments], dict(os.environ), container)
@@ -101,7 +101,14 @@ class DockerContainer:
 
 
 def _isolation(settings: Settings) -> list[str]:
-    limits = ["--memory", settings.containers.memory, "--memory-swap", settings.containers.memory, "--pids-limit", "4096"]
+    limits = [
+        "--memory",
+        settings.containers.memory,
+        "--memory-swap",
+        settings.containers.memory,
+        "--pids-limit",
+        "4096",
+    ]
     if settings.containers.cpus:
         limits += ["--cpus", f"{settings.containers.cpus:g}"]
     closed = ["--network", "none", "--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL"]
@@ -130,7 +137,9 @@ def _hand_over(registry: Path) -> str:
                 if os.lstat(path).st_uid != _IMAGE_USER:
                     os.lchown(path, _IMAGE_USER, _IMAGE_USER)
     except OSError as error:
-        raise InfrastructureError(f"The registry {registry} can't be handed to a container: {error.strerror}.") from None
+        raise InfrastructureError(
+            f"The registry {registry} can't be handed to a container: {error.strerror}."
+        ) from None
     return f"{_IMAGE_USER}:{_IMAGE_USER}"
 
 
@@ -142,7 +151,9 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["docker", *arguments], capture_output=True, text=True)
     except FileNotFoundError:
-        raise InfrastructureError("The command `docker` is not installed; install it, or use --executor local.") from None
+        raise InfrastructureError(
+            "The command `docker` is not installed; install it, or use --executor local."
+        ) from None
 
 
 def _last_line(text: str) -> str:

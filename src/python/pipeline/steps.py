@@ -24,7 +24,7 @@ class Container(Protocol):
         """Clears the way; called before the step is started."""
 
     def conclude(self, exit_code: int) -> tuple[int, str]:
-        """Removes the container, which may still run, and tells how it ended: the exit code, and why if not by itself."""
+        """Removes the container, which may still run, and tells how it ended: exit code, and why if not by itself."""
 
 
 @dataclass(frozen=True)

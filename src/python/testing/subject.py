@@ -82,10 +82,7 @@ class Subject:
                 answered = json.load(answer)
         except urllib.error.HTTPError as error:
             raise ClientError(f"A request of {len(images)} images was refused: {error.read().decode()}") from None
-        return [
-            Prediction(one["label"], one["scores"], answered["version"])
-            for one in answered["results"]
-        ]
+        return [Prediction(one["label"], one["scores"], answered["version"]) for one in answered["results"]]
 
     def ask_holdout(self, version_label: str | None = None) -> list[Prediction]:
         """Answers to the held-out images."""

@@ -13,7 +13,7 @@ _NAMES = {
 
 
 def verdict(record: Record, baseline: Record | None, stage: str, reasons: list[str], junit: Path) -> dict[str, Any]:
-    """What `testing.run.run` would say, with one failed test for `stage` ("inspection" or "serving"); also in `junit`."""
+    """What `testing.run.run` would say, with one failed test: `stage`, "inspection" or "serving". Also in `junit`."""
     name = f"{stage}::{_NAMES[stage]}"
     _write_junit(junit, stage, _NAMES[stage], reasons)
     return {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import inspection
+
 from cli import DataRefused, InfrastructureError
 from dataset import Dataset, open_dataset
 from registry import Record, Registry, Verdict, utc_now
@@ -74,9 +75,7 @@ def make(
     try:
         junit = folder / _JUNIT
         clone.fetch(registry, [record.version, *([baseline.version] if baseline else [])], folder)
-        problems = inspection.problems(
-            folder / registry.model / str(record.version), record.labels, record.image_size
-        )
+        problems = inspection.problems(folder / registry.model / str(record.version), record.labels, record.image_size)
 
         def trial() -> dict[str, Any]:
             pod = clone.make(registry.model, record.version, baseline.version if baseline else None, folder, place)

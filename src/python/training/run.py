@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from dataset import Dataset, locate, scan
-from imaging import encode_png
+from imaging.array import encode_png
 from registry import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, Registry, Step, Verdict, utc_now
 from training import export
 from training.gate import Thresholds, shortfalls

@@ -12,7 +12,7 @@ import pytest
 
 from cli import DataRefused, UsageError
 from dataset import scan
-from imaging import canonical
+from imaging.array import canonical
 from registry import Registry
 from tests.integration.training.conftest import MODEL
 from training.retrain import choose_parent, rebuild, retrain

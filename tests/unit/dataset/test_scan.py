@@ -7,7 +7,7 @@ import pytest
 
 from dataset import DataRefused, scan
 from dataset.model import SPLITS, split_of
-from imaging import encode_png
+from imaging.array import encode_png
 
 
 def png(seed: int) -> bytes:

@@ -16,9 +16,9 @@ from imaging import (
     Limits,
     NotAnImage,
     UnsupportedFormat,
-    canonical,
-    encode_png,
+    pixels,
 )
+from imaging.array import canonical, encode_png
 from tests.unit.imaging.images import chunk, encoded, gradient, png_claiming
 
 GRAY = gradient(90, 90)
@@ -44,6 +44,12 @@ def test_any_size_gives_one_gray_channel(size):
     assert pixels.dtype == np.uint8
 
 
+def test_pixels_and_array_are_the_same_row_by_row():
+    data = encoded(gradient(70, 50))
+    assert isinstance(pixels(data, 32), bytes)
+    assert pixels(data, 32) == canonical(data, 32).tobytes()
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "PA"])
 def test_gray_png_in_another_mode_keeps_its_pixels(mode):
     image = Image.fromarray(GRAY).convert(mode if mode != "PA" else "P")
@@ -52,6 +58,11 @@ def test_gray_png_in_another_mode_keeps_its_pixels(mode):
 
 def test_16_bit_png_keeps_its_pixels():
     assert far_from_reference(canonical(encoded(GRAY.astype(np.uint16) * 257), 32)) == 0
+
+
+def test_each_16_bit_value_becomes_the_nearest_of_8_bits():
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    assert list(pixels(encoded(every), 256)) == [(value + 128) // 257 for value in range(65536)]
 
 
 def test_one_bit_png_is_black_and_white():

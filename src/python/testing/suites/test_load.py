@@ -12,8 +12,8 @@ def test_slow_answers_are_not_slower_than_production_allows(load, baseline_load,
 def test_throughput_does_not_fall_behind_production(load, baseline_load, budget):
     least = baseline_load.requests_per_second / budget.max_slowdown
     assert load.requests_per_second >= least, (
-        f"{load.requests_per_second:.0f} requests a second, production answers {baseline_load.requests_per_second:.0f}; "
-        f"at least {least:.0f} are expected"
+        f"{load.requests_per_second:.0f} requests a second, "
+        f"production answers {baseline_load.requests_per_second:.0f}; at least {least:.0f} are expected"
     )
 
 
