@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from cli import Conflict, InfrastructureError
+from cli import Conflict, InfrastructureError, UsageError
 from pipeline.runner import Run
 from pipeline.steps import Step
 
@@ -79,3 +79,13 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="file"):
         Run(tmp_path / "file", "key", {}, QUIET)
+
+
+def test_run_left_open_is_gone_on_with_and_tells_what_was_carried_out(tmp_path):
+    first = start(tmp_path)
+    first.step(step("train", "print('{\"version\": 3}'); raise SystemExit(3)"))
+    first.leave()
+    second = start(tmp_path)
+    assert second.entry("train")["exit_code"] == 3
+    with pytest.raises(UsageError, match="test comes first"):
+        second.entry("test")
