@@ -56,7 +56,12 @@ class Run:
         log = self.folder / f"{step.name}.log"
         self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
         started, clock = _now(), time.monotonic()
-        exit_code, last_line = _run_in_container(step, step.container, log) if step.container else _run(step, log)
+        try:
+            exit_code, last_line = _run_in_container(step, step.container, log) if step.container else _run(step, log)
+        except InfrastructureError as error:
+            # run.json must tell of a step that could not even start, or nobody can say later how the run ended.
+            log.write_text(f"error: {error}\n", "utf-8")
+            exit_code, last_line = int(error.exit_code), ""
         entry = {
             "name": step.name,
             "argv": step.argv,
