@@ -31,6 +31,7 @@ def built(tmp_path_factory):
     )
     asked = {"DEMAND": "retrain", "WHY": "drift"}
     scenarios.add("schedule", "request.Jenkinsfile")
+    scenarios.add("first", "request.Jenkinsfile", env={"BUILD_NUMBER": "1"})
     scenarios.add("superseded", "request.Jenkinsfile", params=asked, requested=["NOT_BUILT", "NOT_BUILT", "SUCCESS"])
     scenarios.add("always superseded", "request.Jenkinsfile", params=asked, requested=["NOT_BUILT"])
     scenarios.add("aborted", "request.Jenkinsfile", params=asked, requested=["ABORTED"])
@@ -85,6 +86,10 @@ def test_schedule_asks_for_a_retraining_of_main(built):
     assert built["schedule"].requests == [
         {"job": "/trainyard/main", "parameters": {"DEMAND": "retrain", "WHY": "weekly schedule"}}
     ]
+
+
+def test_first_build_which_the_seed_job_starts_asks_for_nothing(built):
+    assert (built["first"].result, built["first"].requests) == ("SUCCESS", [])
 
 
 def test_request_that_a_push_superseded_is_made_again(built):
