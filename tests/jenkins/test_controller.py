@@ -212,7 +212,9 @@ def test_whoever_may_answer_is_a_group_of_the_matrix_and_every_job_has_its_file(
     entries = read("common")["jenkins"]["authorizationStrategy"]["projectMatrix"]["entries"]
     groups = {entry["group"]["name"] for entry in entries if "group" in entry}
     files = {path.name: path.read_text() for path in JENKINS.glob("*enkinsfile")}
-    submitters = {name for text in files.values() for who in re.findall(r"submitter '(.*)'", text) for name in who.split(",")}
+    submitters = {
+        name for text in files.values() for who in re.findall(r"submitter '(.*)'", text) for name in who.split(",")
+    }
     assert submitters == {"product-owners", "operators"}
     seed = (JENKINS / "controller" / "seed.groovy").read_text()
     teams = set(re.findall(r"'((?:data|product)-\w+|operators)'", seed))
