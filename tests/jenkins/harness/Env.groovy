@@ -1,4 +1,7 @@
-/* Jenkins' `env`: what withEnv and an agent add stands over what a script has set. */
+/*
+ * Jenkins' `env`: what withEnv and an agent add stands over what a script has set, and a variable set to nothing is none
+ * (EnvVars.override).
+ */
 class Env {
   private final Map<String, String> base
   private final LinkedList<Map<String, String>> layers = []
@@ -13,5 +16,8 @@ class Env {
 
   void pop() { layers.removeLast() }
 
-  Map<String, String> all() { layers.inject(base) { Map sum, Map layer -> sum + layer } }
+  Map<String, String> all() {
+    Map<String, String> sum = layers.inject(base) { Map before, Map layer -> before + layer }
+    sum.findAll { it.value }
+  }
 }

@@ -63,10 +63,10 @@ class Pipeline {
             return
           }
           build.end(interrupted.result)
-        } catch (Failed failed) {
-          build.say("stage ${stage.name}: ${failed.message}")
-          entry.result = 'FAILURE'
-          build.end('FAILURE')
+        } catch (Refused refused) {
+          throw refused
+        } catch (Exception failed) {
+          fail(entry, failed)
         }
         after(stage.post, entry.result)
       }
@@ -74,8 +74,19 @@ class Pipeline {
       if (refusal.agentLost) { throw refusal }
       entry.result = refusal.result
       build.end(refusal.result)
+    } catch (Refused refused) {
+      throw refused
+    } catch (Exception failed) {
+      fail(entry, failed)
     }
     lost
+  }
+
+  /* A step that failed, or Groovy of the Jenkinsfile that went wrong. */
+  private void fail(Map entry, Exception failed) {
+    build.say("stage ${entry.name}: ${failed}")
+    entry.result = 'FAILURE'
+    build.end('FAILURE')
   }
 
   private void body(Stage stage, Map entry) {
