@@ -1,6 +1,7 @@
 """A serving pod as two containers, brought up by Docker Compose."""
 
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -74,7 +75,9 @@ class ComposePod(Pod):
         self._guard.tell(run=["docker", "network", "rm", told.network])
         self._guard.tell(run=["docker", "volume", "rm", told.volume])
         self._guard.tell(run=["docker", "rm", "--force", *map(told.container, PROGRAMS)])
-        self._bring_up(self._guard)
+        code, said = self._call("up", "--detach")
+        if code:
+            raise PodFailed(f"Docker Compose could not bring the pod up: {end_of(said)}")
         self._wait_ready(timeout)
         return self
 
@@ -83,11 +86,9 @@ class ComposePod(Pod):
             return
         for program in PROGRAMS:
             (self.logs / f"{program}.log").write_text(self._log(program), "utf-8")
-        down = subprocess.run(
-            [*self._compose, "down", "--volumes", "--timeout", "20"], capture_output=True, text=True, errors="replace"
-        )
-        if down.returncode:
-            raise PodFailed(f"Docker Compose could not take the pod {self._told.project} down: {end_of(down.stderr)}")
+        code, said = self._call("down", "--volumes", "--timeout", "20")
+        if code:
+            raise PodFailed(f"Docker Compose could not take the pod {self._told.project} down: {end_of(said)}")
         self._guard.dismiss()
 
     def restart_model_server(self, timeout: float = START_SECONDS) -> None:
@@ -121,16 +122,24 @@ class ComposePod(Pod):
         asked = docker("exec", self._told.container("model_server"), "sh", "-c", "cat /proc/[0-9]*/status")
         return memory.of_status(asked.stdout)
 
-    def _bring_up(self, guard: Guard) -> None:
-        command = [*self._compose, "up", "--detach"]
-        quiet, piped = subprocess.DEVNULL, subprocess.PIPE
-        with subprocess.Popen(command, stdout=quiet, stderr=piped, text=True, errors="replace") as bringing:
+    def _call(self, *arguments: str) -> tuple[int, str]:
+        """Compose's exit code and what it says of what it does."""
+        assert self._guard
+        # The older Compose is a Python program itself, whose imports must not come from our path.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        with subprocess.Popen(
+            [*self._compose, *arguments],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        ) as process:
             # Or it would go on bringing up what nobody takes down.
-            guard.tell(kill=bringing.pid)
-            _, said = bringing.communicate()
-        guard.tell(forget=bringing.pid)
-        if bringing.returncode:
-            raise PodFailed(f"Docker Compose could not bring the pod up: {end_of(said)}")
+            self._guard.tell(kill=process.pid)
+            _, said = process.communicate()
+        self._guard.tell(forget=process.pid)
+        return process.returncode, said
 
     def _log(self, program: str) -> str:
         logged = docker("logs", self._told.container(program))
