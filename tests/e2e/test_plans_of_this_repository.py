@@ -1,59 +1,24 @@
 """A push decides by the real build graph: a copy of this repository gets commits, and is asked what they ask for."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parents[2]
-
-
-class Repository:
-    def __init__(self, root):
-        self.root = root
-        self.git("init", "-q", "-b", "main")
-        self.commit("everything")
-
-    def git(self, *arguments):
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        command = ["git", *identity, *arguments]
-        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(self, message):
-        self.git("add", "-A")
-        self.git("commit", "-qm", message)
-        return self.git("rev-parse", "HEAD")
-
-    def append(self, path, text):
-        file = self.root / path
-        file.write_text(file.read_text() + text)
-
-    def plan(self, revision, folder=None):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        result = subprocess.run(
-            [sys.executable, "-m", "pipeline", "plan", "--since", revision, "--json"],
-            cwd=folder or self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout.splitlines()[-1])
+from tests.repository import Repository
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    root = tmp_path_factory.mktemp("copy") / "repository"
-    shutil.copytree(HERE, root, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "*.pex", "dist"))
-    (root / ".gitignore").write_text(".pants.d/\n.pids/\n__pycache__/\n")
-    (root / "README.md").write_text("A copy.\n")
-    yield Repository(root)
-    # Without its folder of pids the copy's daemon ends by itself.
-    shutil.rmtree(root, ignore_errors=True)
+    copy = Repository(tmp_path_factory.mktemp("copy") / "repository")
+    yield copy
+    copy.close()
+
+
+def planned(repository, revision, folder=None):
+    result = repository.module("pipeline", "plan", "--since", revision, "--json", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 CASES = {
@@ -83,7 +48,7 @@ def test_commit_plans_its_pipeline(repository, case):
         comment = "// changed\n" if path.endswith(".proto") else "# changed\n"
         repository.append(path, comment)
     repository.commit(case)
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert plan["pipeline"] == pipeline, plan["reason"]
     assert plan["base"] == base
     assert plan["changed"] == sorted(paths)
@@ -96,7 +61,7 @@ def test_affected_targets_are_those_that_need_the_change(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.append("src/python/registry/registry.py", "# changed\n")
     repository.commit("registry")
-    affected = repository.plan(base)["affected"]
+    affected = planned(repository, base)["affected"]
     assert "src/python/promote:promote" in affected["build"]
     assert "serving/adapter:adapter" not in affected["build"]
     assert any("tests/unit/registry" in address for address in affected["test"])
@@ -107,11 +72,11 @@ def test_renamed_and_deleted_files_count(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("mv", "src/python/testing/suites/test_golden.py", "src/python/testing/suites/test_recorded.py")
     repository.commit("renamed")
-    assert repository.plan(base)["pipeline"] == "test"
+    assert planned(repository, base)["pipeline"] == "test"
     base = repository.git("rev-parse", "HEAD")
     (repository.root / "src/python/testing/suites/test_recorded.py").unlink()
     repository.commit("deleted")
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert plan["pipeline"] == "test"
     assert "test_recorded.py" in plan["reason"]
 
@@ -122,7 +87,7 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     repository.commit("docs")
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--depth", "1", repository.root.as_uri(), str(clone))
-    plan = repository.plan(base, clone)
+    plan = planned(repository, base, clone)
     assert plan["pipeline"] == "train"
     assert plan["base"] is None
     assert "shallow" in plan["reason"]
