@@ -26,7 +26,7 @@ _SHARPNESS = 4.0  # of the softmax
 @dataclass(frozen=True)
 class Hostile:
     write: Callable[[Path], None]
-    found: Literal["inspection", "load", "tests"]
+    found: Literal["inspection", "load", "memory", "tests"]
     # Stands in the reason for the rejection.
     says: str
 
@@ -434,22 +434,28 @@ HOSTILE: dict[str, Hostile] = {
     "its saver runs at loading": Hostile(_edited(_saver_initialises), "inspection", "the operation SaveV2 (in"),
     "restores from elsewhere": Hostile(_edited(_restores_elsewhere), "inspection", "on a file of its own choice"),
     "values cut short": Hostile(
-        _damaged("variables.data-00000-of-00001", lambda data: data[: len(data) // 2]), "load", "variables"
+        _damaged("variables.data-00000-of-00001", lambda data: data[: len(data) // 2]),
+        "load",
+        "variables can't be restored",
     ),
     "values overwritten": Hostile(
-        _damaged("variables.data-00000-of-00001", lambda data: b"\xa5" * len(data)), "load", "variables"
+        _damaged("variables.data-00000-of-00001", lambda data: b"\xa5" * len(data)),
+        "load",
+        "variables can't be restored",
     ),
-    "an index of garbage": Hostile(_damaged("variables.index", lambda data: b"\xa5" * len(data)), "load", "variables"),
-    "warm-up of garbage": Hostile(_warmup, "load", "warm-up"),
-    "weights that are no numbers": Hostile(_weighing(float("nan"), [0.0, 0.0, 0.0]), "tests", "probabilities"),
-    "labels in another order": Hostile(_named(LABELS[::-1]), "tests", "labels"),
-    "labels of other names": Hostile(_named(["covid", "normal", "viral"]), "tests", "labels"),
-    "logits for probabilities": Hostile(lambda folder: save(folder, _logits), "tests", "probabilities"),
-    "answers hang on the neighbours": Hostile(_softened(_by_neighbours), "tests", "batch"),
-    "answers hang on chance": Hostile(_softened(_by_chance), "tests", "again"),
-    "answers hang on the count": Hostile(_softened(_by_count), "tests", "again"),
-    "slow": Hostile(write_slow, "tests", "slow"),
-    "hungry": Hostile(write_hungry, "tests", "memory"),
-    "always the same answer": Hostile(_weighing(0.0, [0.0, 3.0, 0.0]), "tests", "accuracy"),
-    "certain of everything": Hostile(lambda folder: save(folder, _certain), "tests", "certain"),
+    "an index of garbage": Hostile(
+        _damaged("variables.index", lambda data: b"\xa5" * len(data)), "load", "variables can't be restored"
+    ),
+    "warm-up of garbage": Hostile(_warmup, "load", "warmup data"),
+    "weights that are no numbers": Hostile(_weighing(float("nan"), [0.0, 0.0, 0.0]), "tests", "is not a number"),
+    "labels in another order": Hostile(_named(LABELS[::-1]), "tests", "serves its classes as ['Viral"),
+    "labels of other names": Hostile(_named(["covid", "normal", "viral"]), "tests", "serves its classes as ['covid"),
+    "logits for probabilities": Hostile(lambda folder: save(folder, _logits), "tests", "lie between 0 and 1"),
+    "answers hang on the neighbours": Hostile(_softened(_by_neighbours), "tests", "in a batch of"),
+    "answers hang on chance": Hostile(_softened(_by_chance), "tests", "the same image is answered"),
+    "answers hang on the count": Hostile(_softened(_by_count), "tests", "the same image is answered"),
+    "slow": Hostile(write_slow, "tests", "95 % of answers take up to"),
+    "hungry": Hostile(write_hungry, "memory", "MiB of memory"),
+    "always the same answer": Hostile(_weighing(0.0, [0.0, 3.0, 0.0]), "tests", "accuracy 0.3"),
+    "certain of everything": Hostile(lambda folder: save(folder, _certain), "tests", "in pictures that are no X-rays"),
 }

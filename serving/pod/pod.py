@@ -1,6 +1,7 @@
 """What every kind of serving pod can do, and how one fails."""
 
 import json
+import re
 import socket
 import time
 import urllib.error
@@ -13,6 +14,7 @@ from cli import InfrastructureError
 
 START_SECONDS = 90.0
 _QUESTION_SECONDS = 3.0
+_NODE = re.compile(r"\s*\[\[")
 
 
 class PodFailed(InfrastructureError):
@@ -97,7 +99,7 @@ class Pod(ABC):
         # One version that can't be loaded does not keep a model server from serving another.
         for version in (self._ask("/v1/model") or {}).get("versions", ()):
             if version.get("error"):
-                raise PodFailed(version["error"], by_model=True, version=version["version"])
+                raise PodFailed(plain(version["error"]), by_model=True, version=version["version"])
 
     def _ask(self, path: str) -> dict | None:
         try:
@@ -127,7 +129,13 @@ def end_of(log: str) -> str:
 
 def cannot_load(log: str) -> str | None:
     """Why a model server, this or the original, could not load its model at the start; None if that is not why."""
-    said = end_of(log)
-    if "did not become available" not in said:
-        return None
-    return said.rpartition("due to error: ")[2].rstrip("}.") or said
+    _, found, said = log.rpartition("did not become available")
+    return plain(said.rpartition("due to error: ")[2]) if found else None
+
+
+def plain(error: str) -> str:
+    """TensorFlow's account of why a model can't be loaded as one line, without the names of graph nodes."""
+    kept = [line.strip() for line in error.splitlines() if line.strip() and not _NODE.match(line)]
+    what = " ".join(kept).replace("Graph execution error: ", "").rstrip("}. ")
+    failed = "its variables can't be restored" if "RestoreV2" in error else "the model can't be loaded"
+    return f"{failed} ({what or 'the model server does not say why'})"

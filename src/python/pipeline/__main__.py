@@ -20,22 +20,28 @@ app = command_line(
         "./pants run src/python/pipeline -- plan --since HEAD~1",
         "./pants run src/python/pipeline -- run --since origin/main --executor local",
         "./pants run src/python/pipeline -- watch --remote origin --branch main",
+        "./pants run src/python/pipeline -- run --since HEAD~1 --only unit-tests",
+        "./pants run src/python/pipeline -- run --since HEAD --demand retrain --why 'new images'",
     ],
 )
 
 Since = Annotated[str, typer.Option("--since", metavar="REV", help="The revision to compare the working tree with.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+Demand = Annotated[str, typer.Option(help="A pipeline to run whatever changed: `train`, `retrain` or `test`.")]
+Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
 
 
 @app.command()
-def plan(since: Since, as_json: Json = False) -> None:
+def plan(since: Since, demand: Demand = "", why: Why = "", as_json: Json = False) -> None:
     """Say which pipeline a change asks for, why, and which targets it affects."""
-    from pipeline import changes
+    from pipeline import changes, stages
     from pipeline import plan as planning
+    from pipeline.demand import demanded
 
-    made = planning.make(changes.repository_root(Path.cwd()), since)
+    root = changes.repository_root(Path.cwd())
+    made = demanded(planning.make(root, since), demand, why)
     if as_json:
-        print_json(made.as_json())
+        print_json(made.as_json() | {"steps": stages.names(root, made)})
         return
     typer.echo(f"pipeline: {made.pipeline or 'none'}")
     typer.echo(f"reason:   {made.reason}")
@@ -58,16 +64,24 @@ def run_command(
     ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
     runs: Annotated[str | None, typer.Option(metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
+    ] = None,
+    demand: Demand = "",
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Plan, check what is affected, then train, retrain or test, and mail the owner."""
     import settings as settings_module
-    from pipeline import changes, pipelines
+    from pipeline import changes, pipelines, stages
     from pipeline import plan as planning
     from pipeline.containers import build_step, docker_launcher
+    from pipeline.demand import demanded
     from pipeline.runner import Run, said
-    from pipeline.steps import check_steps, pants_launcher
+    from pipeline.steps import pants_launcher
 
+    stages.known(only)
     if executor not in ("local", "docker"):
         raise UsageError(f"Executor {executor!r} is not known; use `local` or `docker`.")
     root = changes.repository_root(Path.cwd())
@@ -78,9 +92,14 @@ def run_command(
             "dataset": settings.dataset.model_copy(update={"uri": _absolute(dataset) or settings.dataset.uri}),
         }
     )
-    made = planning.make(root, since)
+    made = demanded(planning.make(root, since), demand, why)
     console = progress_console()
     console.print(f"[bold]{made.pipeline or 'no model work'}[/bold]: {made.reason}", soft_wrap=True)
+    if only and only not in stages.names(root, made):
+        console.print(f"{only}: the plan does not ask for it")
+        if as_json:
+            print_json(made.as_json() | {"exit_code": Exit.OK, "version": None, "mail": None})
+        return
     key = _key(root, settings, made.pipeline, executor)
     current = Run(
         Path(runs).resolve() if runs else root / ".trainyard" / "runs",
@@ -89,11 +108,11 @@ def run_command(
         console,
     )
     outcome = pipelines.Outcome(Exit.OK, None, None)
-    before = check_steps(root, made.affected) if check else []
+    before = [step for step in stages.checks(root, made) if only in (None, step.name)] if check else []
     launcher = pants_launcher(root)
     if executor == "docker":
         launcher = docker_launcher(settings, key, root / "trainyard.toml")
-        if made.pipeline and build:
+        if made.pipeline and build and only not in (*stages.CHECKS, "notify"):
             before.append(build_step(root, made.pipeline))
     for step in before:
         if code := current.step(step)["exit_code"]:
@@ -102,14 +121,18 @@ def run_command(
             outcome = pipelines.Outcome(kept, None, None)
             console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
             break
-    if made.pipeline and outcome.exit_code == Exit.OK:
-        outcome = pipelines.carry_out(made.pipeline, current, launcher, settings, made.reason)
-    current.end(outcome.exit_code)
+    if made.pipeline and outcome.exit_code == Exit.OK and only not in stages.CHECKS:
+        outcome = pipelines.carry_out(made.pipeline, current, launcher, settings, made.reason, only=only)
+    if only in (None, "notify"):
+        current.end(outcome.exit_code)
+    else:
+        current.leave()
     if as_json:
         print_json(made.as_json() | {"exit_code": outcome.exit_code, "version": outcome.version, "mail": outcome.mail})
     else:
         console.print(f"version: {outcome.version or '-'}   mail: {outcome.mail or '-'}", soft_wrap=True)
-    if outcome.exit_code != Exit.OK:
+    # The call that carried a step out has told how it ended; this one was for the mail, which went out.
+    if outcome.exit_code != Exit.OK and only != "notify":
         last = current.state["steps"][-1]
         failure = TrainyardError(f"Step {last['name']} failed: {said(Path(last['log']))} (log: {last['log']})")
         failure.exit_code = Exit(outcome.exit_code) if outcome.exit_code in set(Exit) else Exit.INFRASTRUCTURE

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import Conflict, Exit, InfrastructureError
+from cli import Conflict, Exit, InfrastructureError, UsageError
 from pipeline.steps import Container, Step
 
 # Seconds a step has to leave cleanly when the run is stopped.
@@ -56,7 +56,12 @@ class Run:
         log = self.folder / f"{step.name}.log"
         self.console.print(f"[bold]{step.name}[/bold] (log: {log})", soft_wrap=True)
         started, clock = _now(), time.monotonic()
-        exit_code, last_line = _run_in_container(step, step.container, log) if step.container else _run(step, log)
+        try:
+            exit_code, last_line = _run_in_container(step, step.container, log) if step.container else _run(step, log)
+        except InfrastructureError as error:
+            # run.json must tell of a step that could not even start, or nobody can say later how the run ended.
+            log.write_text(f"error: {error}\n", "utf-8")
+            exit_code, last_line = int(error.exit_code), ""
         entry = {
             "name": step.name,
             "argv": step.argv,
@@ -71,11 +76,26 @@ class Run:
         self._save()
         return entry
 
+    def entry(self, name: str) -> dict[str, Any]:
+        """What run.json says of step `name`, which an earlier call carried out.
+
+        Raises:
+            UsageError: none did.
+        """
+        for entry in self.state["steps"]:
+            if entry["name"] == name:
+                return entry
+        raise UsageError(f"Step {name} comes first, and was not carried out in {self.folder}; call it (--only {name}).")
+
+    def leave(self) -> None:
+        """Leaves the run as it is, for a later call to go on with."""
+        os.close(self._lock)
+
     def end(self, exit_code: int) -> None:
         """Marks the run as ended; the next one of its key starts afresh."""
         self.state |= {"ended": _now(), "exit_code": exit_code}
         self._save()
-        os.close(self._lock)
+        self.leave()
 
     def _unfinished(self) -> dict[str, Any] | None:
         try:

@@ -44,10 +44,9 @@ class Tests(Section):
     max_flips: Fraction = 0.15
     # Mean probability of the answered class over pictures that are no X-rays.
     max_confidence: Fraction = 0.98
-    # Of the slowest twentieth of answers while several callers ask at once, in milliseconds; where nothing is in
-    # production to compare with.
+    # What 95 % of answers must stay under while several callers ask at once, in milliseconds.
     max_p95_ms: Annotated[float, Field(gt=0)] = 1000
-    # That figure, and the time a request takes on average, as multiples of production's in the same run.
+    # That figure, and the requests answered a second, against production's in the same run.
     max_slowdown: Annotated[float, Field(ge=1)] = 2.0
     # How much a model server's memory may grow from one burst of requests to the next, in MiB.
     max_growth_mib: Annotated[float, Field(gt=0)] = 128

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ from testing.fixtures import Fixtures, measured
 from testing.subject import Subject
 
 SUITES = Path(__file__).parent / "suites"
+# What pytest puts before the sentence of an assertion, or of an error that the client raised.
+_ERROR_NAME = re.compile(r"^(AssertionError|serving\.client\.errors\.\w+): ")
 _OPTIONS_OF_OTHERS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
@@ -111,7 +114,7 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
     if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
         raise Bug(f"The model tests in {suites} broke off (pytest code {int(code)}); its account above says where.")
     failed = [test for test in collector.tests if test["outcome"] == "failed"]
-    reasons = collector.broken + [f"{test['name']}: {test['message']}" for test in failed]
+    reasons = collector.broken + _reasons(failed)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         reasons.append(f"{suites} holds no model tests")
     elif code != 0 and not reasons:
@@ -141,6 +144,17 @@ def run(subject: Subject, junit: Path, suites: Path = SUITES) -> dict[str, Any]:
         "tests": collector.tests,
         "seconds": round(time.monotonic() - started, 2),
     }
+
+
+def _reasons(failed: list[dict[str, Any]]) -> list[str]:
+    """What failed and why; tests that failed for the same reason are told together."""
+    by_message: dict[str, list[str]] = {}
+    for test in failed:
+        by_message.setdefault(test["message"], []).append(test["name"])
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {message}"
+        for message, names in by_message.items()
+    ]
 
 
 def _is_abort(error: BaseException) -> bool:
@@ -180,4 +194,4 @@ def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     # A fixture that does not exist has a representation of its own.
     text = crash.message if crash else getattr(report.longrepr, "errorstring", str(report.longrepr))
-    return text.strip().splitlines()[0].removeprefix("AssertionError: ")
+    return _ERROR_NAME.sub("", text.strip().splitlines()[0])

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.augmentation import augment
+from training.outliers import outliers
 
 Labelled = tuple[np.ndarray, np.ndarray]  # pixels uint8 [N, H, W, 1], label indices int32 [N]
 Weights = list[np.ndarray]
@@ -32,6 +33,7 @@ class Schedule:
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     augmentation: float = 0.6  # strength; 0 only mirrors
+    outliers: float = 0.125  # pictures that are no X-rays, for every image of a batch
     averaging: float = 0.8  # share of the earlier epochs in the running average of the weights
     patience: int = 25  # epochs without a better validation loss before the run stops
 
@@ -142,17 +144,22 @@ def _step(
     class_weights: np.ndarray,
     strategy: tf.distribute.Strategy,
 ) -> Callable[..., tf.Tensor]:
-    classes = len(class_weights)
+    classes, side = len(class_weights), network.input_shape[1]
+    strange = round(schedule.outliers * schedule.batch / strategy.num_replicas_in_sync)
 
     def replica(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
         inputs = augment(pixels, seed, schedule.augmentation)
         targets = tf.one_hot(labels, classes) * (1 - schedule.label_smoothing) + schedule.label_smoothing / classes
+        targets *= class_weights
+        if strange:
+            inputs = tf.concat([inputs, outliers(strange, side, tf.random.experimental.stateless_fold_in(seed, 0))], 0)
+            targets = tf.concat([targets, tf.fill([strange, classes], 1 / classes)], 0)
         with tf.GradientTape() as tape:
             log_probabilities = tf.nn.log_softmax(network(inputs, training=True))
             # A sum over this replica's share of the batch: the optimizer adds the replicas' gradients up.
-            loss = -tf.reduce_sum(targets * class_weights * log_probabilities) / schedule.batch
+            loss = -tf.reduce_sum(targets * log_probabilities) / schedule.batch
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss

@@ -8,6 +8,7 @@ from email import message_from_bytes, policy
 import pytest
 from rich.console import Console
 
+from cli import UsageError
 from pipeline import pipelines
 from pipeline.runner import Run
 from pipeline.steps import Step
@@ -36,7 +37,7 @@ def registry(settings, tmp_path):
     return opened
 
 
-def carry_out(name, settings, tmp_path, **endings):
+def carry_out(name, settings, tmp_path, only=None, **endings):
     """Runs a pipeline whose steps end as told: (exit code, result)."""
     started = []
 
@@ -47,7 +48,9 @@ def carry_out(name, settings, tmp_path, **endings):
         return Step(step, [sys.executable, "-c", program], os.environ)
 
     run = Run(tmp_path / "runs", "key", {}, Console(quiet=True))
-    return pipelines.carry_out(name, run, launcher, settings, "a reason"), started
+    outcome = pipelines.carry_out(name, run, launcher, settings, "a reason", only=only)
+    run.leave()
+    return outcome, started
 
 
 def subjects(tmp_path):
@@ -118,3 +121,29 @@ def test_mail_that_cannot_be_made_changes_no_outcome(settings, registry, tmp_pat
     assert outcome.exit_code == 0
     outcome, _ = carry_out("test", settings, tmp_path / "2", test=(0, {"version": 99}))
     assert (outcome.exit_code, outcome.mail) == (0, None)
+
+
+def test_steps_called_one_by_one_come_to_the_same(settings, registry, tmp_path):
+    registry.save_report(1, "junit.xml", b"<testsuites/>")
+    outcome, started = carry_out("train", settings, tmp_path, only="train", train=GOOD)
+    assert (outcome.exit_code, outcome.version, started) == (0, 1, ["train"])
+    outcome, started = carry_out("train", settings, tmp_path, only="test", test=GOOD)
+    assert (outcome.exit_code, started) == (0, ["test"])
+    assert (tmp_path / "runs" / "key" / "junit.xml").read_bytes() == b"<testsuites/>"
+    assert subjects(tmp_path) == []
+    outcome, started = carry_out("train", settings, tmp_path, only="notify")
+    assert (outcome.exit_code, started) == (0, [])
+    assert subjects(tmp_path) == ["chest-xray 1 passed its tests"]
+
+
+def test_gate_missed_in_an_earlier_call_is_mailed_by_notify_alone(settings, registry, tmp_path):
+    outcome, _ = carry_out("train", settings, tmp_path, only="train", train=(3, {"version": 1}))
+    assert (outcome.exit_code, outcome.mail) == (3, None)
+    outcome, started = carry_out("train", settings, tmp_path, only="notify")
+    assert (outcome.exit_code, started) == (3, [])
+    assert "gate" in subjects(tmp_path)[0]
+
+
+def test_step_whose_turn_has_not_come_is_refused(settings, registry, tmp_path):
+    with pytest.raises(UsageError, match="train comes first"):
+        carry_out("train", settings, tmp_path, only="test", test=GOOD)

@@ -7,8 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from cli import Conflict, InfrastructureError
-from pipeline.runner import Run
+from cli import Conflict, InfrastructureError, UsageError
+from pipeline.runner import Run, said
 from pipeline.steps import Step
 
 QUIET = Console(quiet=True)
@@ -79,3 +79,27 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="file"):
         Run(tmp_path / "file", "key", {}, QUIET)
+
+
+def test_run_left_open_is_gone_on_with_and_tells_what_was_carried_out(tmp_path):
+    first = start(tmp_path)
+    first.step(step("train", "print('{\"version\": 3}'); raise SystemExit(3)"))
+    first.leave()
+    second = start(tmp_path)
+    assert second.entry("train")["exit_code"] == 3
+    with pytest.raises(UsageError, match="test comes first"):
+        second.entry("test")
+
+
+def test_step_that_cannot_start_is_told_in_run_json_and_in_its_log(tmp_path):
+    class NoEngine:
+        def prepare(self):
+            raise InfrastructureError("Docker can't be used.")
+
+        def conclude(self, exit_code):
+            raise AssertionError("nothing was started")
+
+    run = start(tmp_path)
+    assert run.step(Step("train", ["true"], os.environ, NoEngine()))["exit_code"] == 6
+    assert run.entry("train")["exit_code"] == 6
+    assert said(tmp_path / "key" / "train.log") == "Docker can't be used."

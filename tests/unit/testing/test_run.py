@@ -1,26 +1,37 @@
 """How the outcome of model tests becomes a verdict; the model is a stand-in that answers from memory."""
 
+import io
 import multiprocessing
 import signal
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from PIL import Image
 
 from registry import Record
-from serving.client import Prediction, Unavailable
+from serving.client import Prediction, TooSlow, Unavailable
 from testing.subject import Budget, Labelled, Subject
 
 LABELS = ["COVID", "Normal"]
+
+
+def picture(label):
+    """A PNG with `label` behind its end."""
+    data = io.BytesIO()
+    Image.new("L", (8, 8)).save(data, "PNG")
+    return data.getvalue() + label
 
 
 class Served:
     """Answers with the class that the image's bytes spell, as the given version."""
 
     def classify(self, image, version=None, version_label=None, timeout=10):
-        label = image.decode()
+        label = image.rpartition(b"IEND\xaeB`\x82")[2].decode()
         if label == "silence":
             raise Unavailable("No adapter answers.")
+        if label == "sleep":
+            raise TooSlow("No answer within 10 s.")
         scores = {name: 0.9 if name == label else 0.1 for name in LABELS}
         return Prediction(label, scores, 2 if version_label is None else 1)
 
@@ -34,9 +45,9 @@ def judge(suites, junit, baseline, last, queue):
 
     # As commands do it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    holdout = [Labelled("a.png", b"COVID", "COVID"), Labelled("b.png", last, "COVID")]
-    subject = Subject(Served(), record(2), record(1) if baseline else None, holdout, Budget(0.6, 0.4, 0.02))
+    holdout = [Labelled(name, picture(label), "COVID") for name, label in (("a.png", b"COVID"), ("b.png", last))]
     try:
+        subject = Subject(Served(), None, record(2), record(1) if baseline else None, holdout, Budget(0.6, 0.4, 0.02))
         queue.put(run(subject, junit, suites))
     except BaseException as error:
         queue.put((type(error).__name__, str(error)))
@@ -76,6 +87,11 @@ def test_failed_assertion_is_the_reason(verdict_on):
     )
     assert not verdict["passed"]
     assert verdict["reasons"] == ["test_it.py::test_it: too low"]
+
+
+def test_tests_that_fail_for_the_same_reason_are_told_together(verdict_on):
+    verdict = verdict_on("def test_it():\n    assert False, 'bad'\ndef test_another():\n    assert False, 'bad'\n")
+    assert verdict["reasons"] == ["test_it.py::test_it and 1 more: bad"]
 
 
 def test_test_that_needs_production_is_skipped_without_one_and_runs_with_one(verdict_on):
@@ -143,6 +159,33 @@ def test_clone_that_stops_answering_is_no_verdict(verdict_on, suite, last):
     assert kind == "InfrastructureError"
     assert "version 2 got no verdict" in said
     assert "No adapter answers" in said
+
+
+def test_answer_that_comes_too_late_is_a_failed_test_and_is_told(verdict_on):
+    verdict = verdict_on("def test_it(classify):\n    classify(b'sleep')\ndef test_another():\n    pass\n")
+    assert verdict["too_slow"]
+    assert verdict["reasons"] == ["test_it.py::test_it: No answer within 10 s."]
+
+
+def test_held_out_images_without_answers_in_time_leave_no_metrics(verdict_on):
+    verdict = verdict_on("def test_it(answers):\n    pass\n", last=b"sleep")
+    assert not verdict["passed"]
+    assert verdict["metrics"] is None
+
+
+def test_what_tests_measured_is_in_the_verdict(verdict_on):
+    suite = "def test_it(load):\n    assert load.requests == 300\ndef test_production(baseline_load):\n    pass\n"
+    latency = verdict_on(suite, baseline=True)["latency"]
+    assert set(latency) == {"candidate", "production"}
+    assert latency["candidate"]["p50_ms"] <= latency["candidate"]["p95_ms"]
+    assert len(latency["candidate"]["samples_ms"]) == latency["candidate"]["requests"]
+
+
+def test_worst_mistakes_are_in_the_verdict(verdict_on):
+    mistakes = verdict_on("def test_it(answers):\n    pass\n")["mistakes"]
+    assert [(mistake["name"], mistake["label"], mistake["answered"]) for mistake in mistakes] == [
+        ("b.png", "COVID", "Normal")
+    ]
 
 
 def test_pytest_that_breaks_is_no_verdict(verdict_on, tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cli import DataRefused, InfrastructureError, UsageError
 from dataset import Dataset, LabelledImage
 from registry import Registry, ServingState
+from serving.pod import PodFailed
 from testing import verdict as verdicts
 from testing.__main__ import _newest
 from testing.subject import MOST_IMAGES, Budget
@@ -46,7 +48,7 @@ def dataset(tmp_path, **images):
 def make(registry, tmp_path, monkeypatch):
     """make(version, passed=…, meanwhile=…): a verdict of tests that end so, `meanwhile` being called during them."""
 
-    def make(version, passed=True, meanwhile=lambda: None, images=None):
+    def make(version, passed=True, meanwhile=lambda: None, images=None, problems=(), too_slow=False):
         def run(subject, junit):
             meanwhile()
             junit.write_text("<testsuites/>")
@@ -59,8 +61,10 @@ def make(registry, tmp_path, monkeypatch):
                 "baseline_version": None,
                 "baseline": None,
             }
-            return made | {"metrics": figures, "tests": [], "seconds": 1.0}
+            return made | {"metrics": figures, "tests": [], "seconds": 1.0, "too_slow": too_slow}
 
+        monkeypatch.setattr(verdicts.clone, "fetch", lambda *_: None)
+        monkeypatch.setattr(verdicts.inspection, "problems", lambda *_: list(problems))
         monkeypatch.setattr(verdicts.clone, "make", lambda *_: _Pod())
         monkeypatch.setattr(verdicts, "run", run)
         images = images or dataset(tmp_path, COVID=1, Normal=1)
@@ -72,6 +76,21 @@ def make(registry, tmp_path, monkeypatch):
 
 class _Pod(contextlib.nullcontext):
     address = "127.0.0.1:1"
+
+    def check(self):
+        pass
+
+
+class Trials:
+    """Ends the first tries as told, one exception or None each; those after them end well."""
+
+    def __init__(self, *ends):
+        self.ends, self.count = list(ends), 0
+
+    def __call__(self):
+        self.count += 1
+        if self.ends and (end := self.ends.pop(0)):
+            raise end
 
 
 def test_verdict_says_what_it_was_made_on(registry, make, tmp_path):
@@ -114,6 +133,64 @@ def test_run_without_a_verdict_leaves_nothing_behind(registry, make, tmp_path, e
     assert not (tmp_path / "registry/m/reports").exists()
     if isinstance(error, InfrastructureError):
         assert str(raised.value).startswith("Silence. (logs: ")
+
+
+def test_clone_that_fails_once_is_brought_up_again_and_the_verdict_says_so(registry, make):
+    version = add(registry)
+    trials = Trials(InfrastructureError("Silence."))
+    made = make(version, meanwhile=trials)
+    assert (made["passed"], made["attempts"], made["first_try"]) == (True, 2, "Silence.")
+    assert trials.count == 2
+    assert registry.record(version).verdicts[-1].details["first_try"] == "Silence."
+
+
+def test_clone_that_fails_twice_gives_no_verdict(registry, make):
+    version = add(registry)
+    trials = Trials(InfrastructureError("Silence."), InfrastructureError("Silence."))
+    with pytest.raises(InfrastructureError):
+        make(version, meanwhile=trials)
+    assert trials.count == 2
+    assert registry.record(version).verdicts == []
+
+
+@pytest.mark.parametrize("blamed", [None, 2])
+def test_model_that_breaks_the_clone_twice_is_rejected(registry, make, blamed):
+    serve(registry, add(registry, "production"))
+    version = add(registry)
+    crash = PodFailed("the model server crashed (SIGSEGV)", by_model=True, version=blamed)
+    made = make(version, meanwhile=Trials(crash, crash))
+    assert made["reasons"] == ["the model server crashed (SIGSEGV)"]
+    assert made["metrics"] is None
+    assert registry.record(version).state == "rejected"
+    junit = ElementTree.fromstring(registry.read_report(version, "junit.xml"))
+    assert junit.find(".//failure").get("message") == "the model server crashed (SIGSEGV)"
+
+
+def test_production_that_breaks_the_clone_is_no_verdict_on_the_candidate(registry, make):
+    production = add(registry, "production")
+    serve(registry, production)
+    version = add(registry)
+    error = PodFailed("can't be loaded", by_model=True, version=production)
+    with pytest.raises(InfrastructureError, match="can't be loaded"):
+        make(version, meanwhile=Trials(error, error))
+    assert registry.record(version).state == "candidate"
+
+
+def test_answers_that_came_too_late_get_a_second_try(registry, make):
+    trials = Trials()
+    made = make(add(registry), passed=False, meanwhile=trials, too_slow=True)
+    assert trials.count == made["attempts"] == 2
+    assert not made["passed"]
+
+
+def test_what_the_inspection_finds_is_rejected_before_anything_loads_it(registry, make):
+    version = add(registry)
+    trials = Trials()
+    made = make(version, meanwhile=trials, problems=["the graph has the operation ReadFile"])
+    assert trials.count == 0
+    assert made["reasons"] == ["the graph has the operation ReadFile"]
+    assert made["model_server"] is None
+    assert registry.record(version).state == "rejected"
 
 
 def test_class_without_held_out_image_is_refused_by_name(registry, make, tmp_path):

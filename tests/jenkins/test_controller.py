@@ -1,0 +1,225 @@
+"""The controller as code: known to the plugins' documented schema, closed, pinned, and without a secret in it."""
+
+import copy
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+JENKINS = HERE.parents[1] / "infra" / "jenkins"
+CASC = JENKINS / "controller" / "casc"
+FILES = ("common", "laptop", "gke")
+SCHEMA = yaml.safe_load((HERE / "casc_schema.yaml").read_text())
+REFERENCE = re.compile(r"\$\{([A-Z_]+)(:-[^}]*)?\}")
+
+
+def read(name):
+    return yaml.safe_load((CASC / f"{name}.yaml").read_text())
+
+
+def problems(value, schema, path=""):
+    """Where `value` is not what `schema` takes."""
+    if isinstance(schema, dict):
+        if not isinstance(value, dict):
+            return [f"{path} must hold keys"]
+        found = [f"{path}.{key} is not known" for key in value if key not in schema]
+        return found + [p for key in value if key in schema for p in problems(value[key], schema[key], f"{path}.{key}")]
+    if isinstance(schema, list):
+        if not isinstance(value, list):
+            return [f"{path} must be a list"]
+        return [p for i, item in enumerate(value) for p in problems(item, schema[0], f"{path}[{i}]")]
+    kinds = {"text": str, "number": int, "flag": bool}
+    right = type(value) is kinds[schema] or (isinstance(value, str) and REFERENCE.fullmatch(value))
+    return [] if right else [f"{path} must be a {schema}, not {value!r}"]
+
+
+def keys(value, path=()):
+    """The path of every key."""
+    if isinstance(value, dict):
+        return [(*path, key) for key in value] + [p for key in value for p in keys(value[key], (*path, key))]
+    if isinstance(value, list):
+        return [p for i, item in enumerate(value) for p in keys(item, (*path, i))]
+    return []
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict):
+        return {k: v for key in value for k, v in leaves(value[key], (*path, key)).items()}
+    return {path: value}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_configuration_uses_what_the_plugins_document(name):
+    assert problems(read(name), SCHEMA) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_misspelt_key_would_be_found(name):
+    content = read(name)
+    paths = keys(content)
+    assert len(paths) > 10
+    for path in paths:
+        broken = copy.deepcopy(content)
+        place = broken
+        for part in path[:-1]:
+            place = place[part]
+        place[f"{path[-1]}z"] = place.pop(path[-1])
+        assert any(f"{path[-1]}z is not known" in problem for problem in problems(broken, SCHEMA)), path
+
+
+def test_value_of_the_wrong_kind_would_be_found():
+    assert problems({"jenkins": {"numExecutors": "many"}}, SCHEMA) == [
+        ".jenkins.numExecutors must be a number, not 'many'"
+    ]
+
+
+@pytest.mark.parametrize("place", ["laptop", "gke"])
+def test_files_that_are_read_together_do_not_say_the_same_thing(place):
+    assert not set(leaves(read("common"))) & set(leaves(read(place)))
+
+
+def labels():
+    written = re.findall(r"label .*", "\n".join(path.read_text() for path in JENKINS.glob("*enkinsfile")))
+    return {label for line in written for label in re.findall(r"'(trainyard-[a-z]+)'", line)}
+
+
+def test_every_label_that_a_stage_asks_for_has_an_agent():
+    asked = labels()
+    assert len(asked) == 4
+    assert set(read("laptop")["jenkins"]["nodes"][0]["permanent"]["labelString"].split()) == asked
+    assert {template["label"] for template in templates()} == asked
+
+
+def templates():
+    return read("gke")["jenkins"]["clouds"][0]["kubernetes"]["templates"]
+
+
+def closed(pod):
+    """What is open about a pod that should be closed."""
+    found = [] if pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] else ["root"]
+    if pod["securityContext"]["seccompProfile"] != {"type": "RuntimeDefault"}:
+        found.append("system calls")
+    for container in pod["containers"]:
+        context, resources = container["securityContext"], container["resources"]
+        if not context["readOnlyRootFilesystem"] or context["allowPrivilegeEscalation"]:
+            found.append("root file system")
+        if context["capabilities"] != {"drop": ["ALL"]}:
+            found.append("capabilities")
+        if not {"cpu", "memory"} <= set(resources["requests"]) & set(resources["limits"]):
+            found.append("resources")
+    return found
+
+
+def test_agents_are_closed_pods_with_requests_and_limits():
+    for template in templates():
+        pod = yaml.safe_load(template["yaml"])["spec"]
+        assert closed(pod) == [], template["name"]
+        limits = pod["containers"][0]["resources"]["limits"]
+        assert ("nvidia.com/gpu" in limits) == (template["label"] == "trainyard-gpu")
+
+
+def test_only_promotions_have_the_identity_that_writes_to_production():
+    accounts = {template["label"]: template["serviceAccount"] for template in templates()}
+    assert [label for label, account in accounts.items() if account == "trainyard-promote"] == ["trainyard-promote"]
+
+
+def manifests():
+    names = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["resources"]
+    return [m for name in names for m in yaml.safe_load_all((JENKINS / "gke" / name).read_text())]
+
+
+def test_controller_on_kubernetes_is_closed_and_for_the_cluster_alone():
+    (stateful,) = [m for m in manifests() if m["kind"] == "StatefulSet"]
+    assert closed(stateful["spec"]["template"]["spec"]) == []
+    assert [m["spec"]["type"] for m in manifests() if m["kind"] == "Service"] == ["ClusterIP"]
+    assert not [m for m in manifests() if m["kind"] == "Secret"]
+
+
+def test_manifests_are_rendered():
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed (Debian: apt-get install kubernetes-client); nothing was rendered")
+    done = subprocess.run(["kubectl", "kustomize", JENKINS / "gke"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rendered = list(yaml.safe_load_all(done.stdout))
+    assert {m["metadata"].get("namespace", "trainyard-ci") for m in rendered} == {"trainyard-ci"}
+    assert len(rendered) == len(manifests()) + 1  # and the settings
+
+
+def test_on_a_laptop_the_port_is_local_and_containers_are_closed():
+    services = yaml.safe_load((JENKINS / "compose.yaml").read_text())["services"]
+    assert services["controller"]["ports"] == ["127.0.0.1:8080:8080"]
+    assert "ports" not in services["agent"]
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "user" not in service  # the images' own, which is not root
+    assert re.findall(r"^USER (\S+)", (JENKINS / "agent" / "Dockerfile").read_text(), re.M) == ["1000:1000"] * 2
+
+
+def references(*names):
+    """Names that the configuration needs, and those it has a default for."""
+    text = "\n".join((CASC / f"{name}.yaml").read_text() for name in names)
+    lines = "\n".join(line.split("#")[0] for line in text.splitlines())
+    found = REFERENCE.findall(lines)
+    return {name for name, default in found if not default}
+
+
+def test_everything_that_is_referred_to_is_given():
+    compose = yaml.safe_load((JENKINS / "compose.yaml").read_text())["services"]["controller"]
+    assert references("common", "laptop") <= {*compose["environment"], *compose["secrets"]}
+    (settings,) = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["configMapGenerator"]
+    given = {literal.split("=")[0] for literal in settings["literals"]}
+    secret = references("common", "gke") - given
+    assert secret == {"REQUEST_TOKEN", "REPOSITORY_KEY", "LDAP_MANAGER_PASSWORD"}
+    page = (JENKINS.parents[1] / "docs" / "operations" / "jenkins.md").read_text()
+    assert all(name in page for name in secret)
+
+
+def test_no_secret_is_written_down():
+    secret = re.compile(r"(password|secret|privatekey|token)$", re.I)
+    values = {path: value for name in FILES for path, value in leaves_of_lists(read(name)) if secret.search(path[-1])}
+    assert len(values) >= 6
+    assert all(REFERENCE.fullmatch(value) for value in values.values()), values
+
+
+def leaves_of_lists(value, path=()):
+    if isinstance(value, dict):
+        return [leaf for key in value for leaf in leaves_of_lists(value[key], (*path, key))]
+    if isinstance(value, list):
+        return [leaf for i, item in enumerate(value) for leaf in leaves_of_lists(item, (*path, str(i)))]
+    return [(path, value)]
+
+
+def test_plugins_and_base_images_are_pinned():
+    lines = [
+        line
+        for line in (JENKINS / "controller" / "plugins.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert len(lines) >= 10
+    assert all(re.fullmatch(r"[a-z-]+:[0-9][\w.]*", line) for line in lines)
+    for file in ("controller/Dockerfile", "agent/Dockerfile"):
+        images = re.findall(r"^FROM (\S+[:/]\S+)", (JENKINS / file).read_text(), re.M)
+        assert images
+        assert all(re.search(r":\d", image) for image in images), images
+
+
+def test_whoever_may_answer_is_a_group_of_the_matrix_and_every_job_has_its_file():
+    entries = read("common")["jenkins"]["authorizationStrategy"]["projectMatrix"]["entries"]
+    groups = {entry["group"]["name"] for entry in entries if "group" in entry}
+    files = {path.name: path.read_text() for path in JENKINS.glob("*enkinsfile")}
+    submitters = {
+        name for text in files.values() for who in re.findall(r"submitter '(.*)'", text) for name in who.split(",")
+    }
+    assert submitters == {"product-owners", "operators"}
+    seed = (JENKINS / "controller" / "seed.groovy").read_text()
+    teams = set(re.findall(r"'((?:data|product)-\w+|operators)'", seed))
+    assert submitters <= teams <= groups
+    jobs = re.findall(r"^  (\w+): \[$|^  (\w+): \['", seed, re.M)
+    assert {f"{a or b}.Jenkinsfile" for a, b in jobs} | {"Jenkinsfile"} == set(files)
+    (multibranch,) = re.findall(r"multibranchPipelineJob\('(\w+)'\)", seed)
+    assert f"job: '/{multibranch}/main'" in files["request.Jenkinsfile"]

@@ -1,0 +1,111 @@
+"""The Jenkinsfiles with the real `pipeline` and `promote`: what they call exists, and a build comes to what it says.
+
+Made up is only what these two start by Pants: the build graph, training and the model tests.
+"""
+
+import json
+import os
+import sys
+
+import pytest
+
+from registry import Registry
+from tests.jenkins.groovy import Scenarios
+from tests.registries import MODEL, promotable
+
+GRAPH = [
+    {
+        "address": "src:model",
+        "target_type": "python_sources",
+        "tags": ["trigger:train"],
+        "sources": ["model.py"],
+        "dependencies": [],
+    },
+    {"address": "t:test", "target_type": "python_test", "sources": ["test_it.py"], "dependencies": ["src:model"]},
+]
+OWNER = {"user": "ada", "groups": ["product-owners"], "proceed": True}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    scenarios = Scenarios(folder)
+    (scenarios.repository / "model.py").write_text("# a model\n")
+    before = scenarios.commit("a model")
+    (scenarios.repository / "model.py").write_text("# a better model\n")
+    now = scenarios.commit("a better model")
+    real = {
+        "FAKE_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "TRAINYARD_MODEL_NAME": MODEL,
+    }
+
+    def add(name, jenkinsfile="Jenkinsfile", exits=None, **given):
+        answers = {"graph": GRAPH, "result": {"version": 1, "report": "test.html"}, "exit": exits or {}}
+        scenarios.add(name, jenkinsfile, answers=answers, env=real, **given)
+        opened = Registry.open(str(folder / name / "registry"), MODEL)
+        promotable(opened, folder / name)
+        opened.save_report(1, "junit.xml", b"<testsuites/>")
+
+    add("model code", previous=before)
+    add("gate", previous=before, exits={"run src/python/training:train": [3]})
+    add("no change", previous=now)
+    add("demand", previous=now, params={"DEMAND": "test", "WHY": "drift"})
+    add("promotion", "promote.Jenkinsfile", params={"VERSION": "1", "REASON": "better"}, answer=OWNER)
+    add("no rollback", "rollback.Jenkinsfile", params={"TO": "7", "REASON": "worse"}, answer=OWNER)
+    results = scenarios.run()
+    results["folder"] = folder
+    return results
+
+
+def mails(build):
+    """Those that no mail server took, among the artifacts."""
+    return [path.rsplit("/", 1)[-1] for path in build.archived if path.endswith(".eml")]
+
+
+def test_push_of_model_code_is_checked_trained_tested_and_mailed(built):
+    build = built["model code"]
+    assert build.result == "SUCCESS", build.log
+    trained = ["test t:test", "run src/python/training:train", "run src/python/testing:test_model"]
+    assert [step for step in build.steps if step != "peek"] == trained
+    (version,) = [argv for step, argv in build.calls if step == trained[2]]
+    assert version[version.index("--version") + 1] == "1"
+    assert "model.py changed" in build.description
+    assert any("passed-its-tests" in name for name in mails(build))
+    assert build.mails == []
+    archived = [path.rsplit("/", 1)[-1] for path in build.archived if "/model/" in path]
+    assert {"run.json", "train.log", "test.log", "junit.xml"} <= set(archived)
+
+
+def test_missed_gate_fails_the_build_and_the_owner_has_a_mail(built):
+    build = built["gate"]
+    assert build.result == "FAILURE"
+    assert "run src/python/testing:test_model" not in build.steps
+    assert "train: gate not passed" in build.mails[0]["subject"]
+    assert any("gate" in name for name in mails(build))
+
+
+def test_without_a_change_nothing_is_called(built):
+    assert (built["no change"].result, built["no change"].steps) == ("SUCCESS", [])
+
+
+def test_demand_makes_its_pipeline_without_checks(built):
+    build = built["demand"]
+    assert build.result == "SUCCESS", build.log
+    assert [step for step in build.steps if step != "peek"] == ["run src/python/testing:test_model"]
+    assert build.description == "test was asked for: drift"
+
+
+def test_approved_version_is_served_and_the_journal_says_by_whom_and_why(built):
+    assert built["promotion"].result == "SUCCESS", built["promotion"].log
+    opened = Registry.open(str(built["folder"] / "promotion" / "registry"), MODEL)
+    assert opened.serving().stable == 1
+    journal = json.dumps([entry.model_dump(mode="json") for entry in opened.journal.entries()])
+    assert "ada" in journal
+    assert "better" in journal
+    assert len(mails(built["promotion"])) == 1
+
+
+def test_rollback_to_what_is_not_there_fails_and_tells(built):
+    build = built["no rollback"]
+    assert (build.result, len(build.mails)) == ("FAILURE", 1)
