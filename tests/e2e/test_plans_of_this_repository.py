@@ -1,11 +1,17 @@
 """A push decides by the real build graph: a copy of this repository gets commits, and is asked what they ask for."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
+from cli import Exit
+from pipeline import graph
 from tests.repository import Repository
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +21,22 @@ def repository(tmp_path_factory):
     copy.close()
 
 
+def asked(repository, revision, folder=None):
+    return repository.module("pipeline", "plan", "--since", revision, "--json", folder=folder)
+
+
 def planned(repository, revision, folder=None):
-    result = repository.module("pipeline", "plan", "--since", revision, "--json", folder=folder)
+    result = asked(repository, revision, folder)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def tests_by_pants(repository, revision):
+    """The tests that Pants itself finds affected since `revision`."""
+    options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
+    result = graph.run_pants(repository.root, *options, "list")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
 
 
 CASES = {
@@ -29,7 +47,10 @@ CASES = {
     "model test": (["src/python/testing/suites/test_golden.py"], "test"),
     "registry": (["src/python/registry/registry.py"], None),
     "adapter": (["serving/adapter/service.py"], None),
+    "the lock of ml": (["3rdparty/python/ml.lock"], "train"),
     "the adapter's lock": (["3rdparty/python/adapter.lock"], None),
+    "the lock of tools": (["3rdparty/python/tools.lock"], None),
+    "the lock of dockerfile": (["3rdparty/python/dockerfile.lock"], None),
     "protos": (["src/proto/trainyard/v1/classifier.proto"], None),
     "docs": (["README.md"], None),
     "test and dataset": (["src/python/testing/suites/test_golden.py", "datasets/sample.toml"], "retrain"),
@@ -55,6 +76,8 @@ def test_commit_plans_its_pipeline(repository, case):
     if pipeline:
         assert any(path in plan["reason"] for path in paths)
         assert f"trigger:{pipeline}" in plan["reason"]
+    # Where nothing is deleted, our reading of the graph is Pants' own.
+    assert plan["affected"]["test"] == tests_by_pants(repository, base)
 
 
 def test_affected_targets_are_those_that_need_the_change(repository):
@@ -79,6 +102,55 @@ def test_renamed_and_deleted_files_count(repository):
     plan = planned(repository, base)
     assert plan["pipeline"] == "test"
     assert "test_recorded.py" in plan["reason"]
+
+
+def test_first_build_plans_everything(repository):
+    plan = planned(repository, "")
+    assert (plan["pipeline"], plan["base"]) == ("train", None)
+    assert "first build" in plan["reason"]
+
+
+def test_base_that_was_pushed_away_plans_everything(repository):
+    repository.append("src/python/registry/registry.py", "# pushed away\n")
+    base = repository.commit("pushed away")
+    repository.git("reset", "-q", "--hard", "HEAD~1")
+    plan = planned(repository, base)
+    assert (plan["pipeline"], plan["base"]) == ("train", None)
+    assert "not an ancestor" in plan["reason"]
+
+
+def test_merged_branch_counts_from_the_last_green_commit_of_main(repository):
+    base = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "-qb", "topic")
+    repository.append("datasets/sample.toml", "# changed\n")
+    repository.commit("data")
+    repository.git("checkout", "-q", "main")
+    repository.append("serving/adapter/service.py", "# changed\n")
+    repository.commit("adapter")
+    repository.git("merge", "-q", "--no-ff", "-m", "merged", "topic")
+    plan = planned(repository, base)
+    assert plan["pipeline"] == "retrain"
+    assert plan["changed"] == ["datasets/sample.toml", "serving/adapter/service.py"]
+
+
+def test_missing_lock_is_refused_and_named(repository):
+    base = repository.git("rev-parse", "HEAD")
+    repository.git("rm", "-q", "3rdparty/python/adapter.lock")
+    repository.commit("no lock")
+    result = asked(repository, base)
+    repository.git("reset", "-q", "--hard", base)
+    assert result.returncode == Exit.INFRASTRUCTURE
+    assert "3rdparty/python/adapter.lock" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_build_file_uses_what_a_plan_does_not_follow():
+    """Defaults for the folders below, and globs of other signs than `*`: `pipeline.graph` reads neither."""
+    files = [path for path in ROOT.rglob("BUILD*") if path.is_file() and ".pants.d" not in path.parts]
+    assert len(files) > 20
+    assert [path for path in files if "__defaults__" in path.read_text()] == []
+    globs = [glob for path in files for glob in re.findall(r"sources?=\[?(.*?)\]?,?\n", path.read_text())]
+    assert [glob for glob in globs if re.search(r'"[^"]*[?{][^"]*"', glob)] == []
 
 
 def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repository, tmp_path):

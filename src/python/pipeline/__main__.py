@@ -1,6 +1,8 @@
 """The command `pipeline`: what does a change ask for, and do it."""
 
 import hashlib
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ app = command_line(
     [
         "./pants run src/python/pipeline -- plan --since HEAD~1",
         "./pants run src/python/pipeline -- run --since origin/main --executor local",
+        "./pants run src/python/pipeline -- watch --remote origin --branch main",
         "./pants run src/python/pipeline -- run --since HEAD~1 --only unit-tests",
         "./pants run src/python/pipeline -- run --since HEAD --demand retrain --why 'new images'",
     ],
@@ -60,6 +63,9 @@ def run_command(
         bool, typer.Option(help="With `docker`: build the steps' images first, rather than take them as they are.")
     ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
+    runs: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
@@ -98,7 +104,7 @@ def run_command(
         return
     key = _key(root, settings, made.pipeline, executor)
     current = Run(
-        root / ".trainyard" / "runs",
+        Path(runs).resolve() if runs else root / ".trainyard" / "runs",
         key,
         {"plan": made.as_json(), "executor": executor},
         console,
@@ -133,6 +139,46 @@ def run_command(
         failure = TrainyardError(f"Step {last['name']} failed: {said(Path(last['log']))} (log: {last['log']})")
         failure.exit_code = Exit(outcome.exit_code) if outcome.exit_code in set(Exit) else Exit.INFRASTRUCTURE
         raise failure
+
+
+@app.command()
+def watch(
+    remote: Annotated[str, typer.Option(help="A remote of this repository, by its name.")] = "origin",
+    branch: Annotated[str, typer.Option(help="The branch of it to watch.")] = "main",
+    interval: Annotated[float, typer.Option(min=1, help="Seconds between two looks at the remote.")] = 30,
+    executor: Annotated[str, typer.Option(help="Where steps run, as with `run`.")] = "local",
+    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
+    once: Annotated[bool, typer.Option(help="Look once, do at most one run, and end as it ends: for cron.")] = False,
+) -> None:
+    """Do for each new commit of a remote's branch what a build server would, until stopped."""
+    import settings as settings_module
+    from pipeline import changes
+    from pipeline.remote import Branch
+    from pipeline.watch import Watch
+
+    root = changes.repository_root(Path.cwd())
+    settings = settings_module.load(root)
+    # The checkout is thrown away at will: registry, mails and runs belong to the repository around it.
+    os.environ.setdefault("TRAINYARD_MAIL_OUTBOX", settings.mail.outbox)
+    options = ["--executor", executor, "--registry", _absolute(registry) or settings.registry.uri]
+    options += ["--runs", str(root / ".trainyard" / "runs")]
+    if dataset:
+        options += ["--dataset", str(_absolute(dataset))]
+
+    def command(checkout: Path, base: str) -> list[str]:
+        return [str(checkout / "pants"), "run", "src/python/pipeline", "--", "run", f"--since={base}", *options]
+
+    console = progress_console()
+
+    def say(text: str) -> None:
+        console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, soft_wrap=True)
+
+    watching = Watch(root / ".trainyard" / "watch", Branch(root, remote, branch), command, interval, say)
+    if once:
+        raise SystemExit(watching.once())
+    say(f"Watching {branch} of {remote} every {interval:g} seconds; ctrl-C ends it.")
+    watching.run()
 
 
 def _absolute(location: str | None) -> str | None:

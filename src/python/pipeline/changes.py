@@ -50,9 +50,11 @@ def head(root: Path) -> str | None:
 def since(root: Path, revision: str) -> Changes:
     """The changes between `revision` and the working tree, untracked files included.
 
-    A revision that can't be compared with (unknown, not an ancestor, beyond a shallow clone's edge) gives a Changes
-    without base: doing too much is safe, doing too little is not.
+    A revision that can't be compared with (empty, unknown, not an ancestor, beyond a shallow clone's edge) gives a
+    Changes without base: doing too much is safe, doing too little is not.
     """
+    if not revision:
+        return Changes(None, "there is no revision to compare with, as in a first build")
     shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
     edge = "; this clone is shallow, so history may be cut off (`git fetch --unshallow`)" if shallow else ""
     # --end-of-options: a revision is a name from outside and must never be read as a flag.
@@ -63,7 +65,11 @@ def since(root: Path, revision: str) -> Changes:
     if head(root) is None or _git(root, "merge-base", "--is-ancestor", base, "HEAD").returncode:
         return Changes(None, f"revision {revision!r} is not an ancestor of HEAD{edge}")
     # Without rename detection a renamed file counts under both its names.
-    diff = _git(root, "diff", "--name-status", "--no-renames", "-z", base, "--", check=True).stdout.split("\0")
+    compared = _git(root, "diff", "--name-status", "--no-renames", "-z", base, "--")
+    if compared.returncode:
+        # The commit is there and its files are not: a partial clone without its remote, or a damaged one.
+        return Changes(None, f"revision {revision!r} can't be read in full{edge}")
+    diff = compared.stdout.split("\0")
     pairs = list(zip(diff[0::2], diff[1::2], strict=False))
     untracked = _git(root, "ls-files", "--others", "--exclude-standard", "-z", check=True).stdout.split("\0")
     present = {path for status, path in pairs if status != "D"} | {path for path in untracked if path}

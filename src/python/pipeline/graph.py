@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from cli import InfrastructureError
 
-# A change to one of these can change any target.
-GLOBAL_FILES = ("pants.toml", "pants")
+# A change to one of these can change any target: they say which Pants builds, and how.
+GLOBAL_FILES = ("pants.toml", "pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,16 @@ class Graph:
     def owners(self, present: Iterable[str], deleted: Iterable[str]) -> dict[str, str]:
         """Targets that a change of files touches directly, each with one file that touches it.
 
-        A changed BUILD file touches every target it declares. A deleted file touches the targets that looked for it and
-        the other files these list; where the nearest folder with a BUILD file has no such target, all that it declares.
+        A changed BUILD file touches every target it declares; a deleted one all that is declared in its folder, or else
+        in the nearest above. Any other deleted file touches the targets that look for it and the other files they list:
+        had another target owned it, then that one's BUILD file has changed too, or Pants would refuse the tree.
         """
         owned: dict[str, str] = {}
         present = set(present)
+        build_files = {_folder(path): path for path in sorted(present) if _is_build_file(path)}
         for target in self.targets.values():
-            build_file = f"{target.folder}/BUILD".removeprefix("/")
-            for path in sorted(target.sources & present) or ([build_file] if build_file in present else []):
+            declared = build_files.get(target.folder)
+            for path in sorted(target.sources & present) or ([declared] if declared else []):
                 owned.setdefault(target.address, path)
         for path in deleted:
             for address in self._former_owners(path):
@@ -81,18 +83,17 @@ class Graph:
         return owned
 
     def _former_owners(self, path: str) -> list[str]:
+        if _is_build_file(path):
+            return [target.address for target in self._nearest(path)]
         lists = [target for target in self.targets.values() if target.looks_for(path)]
         files = [self.targets[name] for t in lists for name in t.dependencies if name in self.targets]
         former = lists + [file for file in files if file.generated and any(file.folder == t.folder for t in lists)]
-        nearest = self._nearest(path)
-        if not any(target in nearest for target in lists):
-            former += nearest
         return [target.address for target in former]
 
     def _nearest(self, path: str) -> list[Target]:
-        for folder in PurePosixPath(path).parents:
-            name = "" if str(folder) == "." else str(folder)
-            if declared := [target for target in self.targets.values() if target.folder == name]:
+        while path:
+            path = _folder(path)
+            if declared := [target for target in self.targets.values() if target.folder == path]:
                 return declared
         return []
 
@@ -115,7 +116,8 @@ def read(root: Path) -> Graph:
     Raises:
         InfrastructureError: Pants can't be started, or a BUILD file is broken.
     """
-    result = run_pants(root, "peek", "--exclude-defaults", "::")
+    # With the defaults: the globs of most targets are theirs.
+    result = run_pants(root, "peek", "::")
     if result.returncode:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["it said nothing"]
         telling = [line for line in lines if re.match(r"[A-Za-z]*(Error|Exception)\b", line)]
@@ -151,6 +153,16 @@ def _target(peeked: dict) -> Target:
         dependencies=frozenset(peeked.get("dependencies") or ()),
         globs=tuple(peeked.get("sources_raw") or ()),
     )
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _is_build_file(path: str) -> bool:
+    # Pants reads BUILD.anything beside BUILD.
+    name = path.rpartition("/")[2]
+    return name == "BUILD" or name.startswith("BUILD.")
 
 
 def _matches(path: str, glob: str) -> bool:

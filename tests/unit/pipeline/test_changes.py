@@ -63,11 +63,29 @@ def test_several_commits_add_up(repository):
     assert changes.since(repository, "HEAD~2").present == ("a.py", "b.py")
 
 
-@pytest.mark.parametrize("revision", ["no-such-branch", "0" * 40, "--output=x", ""])
+@pytest.mark.parametrize("revision", ["no-such-branch", "0" * 40, "--output=x", "HEAD^{tree}", "null"])
 def test_unknown_base_is_no_base(repository, revision):
     found = changes.since(repository, revision)
     assert found.base is None
     assert "unknown" in found.why
+
+
+def test_first_build_has_no_base(repository):
+    found = changes.since(repository, "")
+    assert found.base is None
+    assert "first build" in found.why
+
+
+def test_base_whose_files_are_missing_is_no_base(repository):
+    base = git(repository, "rev-parse", "HEAD")
+    tree = git(repository, "rev-parse", "HEAD^{tree}")
+    (repository / "kept.py").write_text("kept = 2\n")
+    git(repository, "commit", "-qam", "second")
+    # As in a clone that fetches trees on demand, from a remote that is out of reach.
+    (repository / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    found = changes.since(repository, base)
+    assert found.base is None
+    assert "can't be read" in found.why
 
 
 def test_base_that_is_no_ancestor_is_no_base(repository):

@@ -70,9 +70,12 @@ def test_stronger_pipeline_supersedes(graph):
         ("datasets/gone.toml", "retrain"),
         ("testing/suites/gone.py", "test"),
         ("README.md", None),
-        # No target looks for it: everything declared beside it counts, which may be too much.
-        ("imaging/skip.py", "train"),
-        ("datasets/gone.md", "retrain"),
+        # No target looks for it.
+        ("imaging/skip.py", None),
+        ("datasets/gone.md", None),
+        # It may have declared anything.
+        ("imaging/BUILD", "train"),
+        ("datasets/cards/BUILD", "retrain"),
     ],
 )
 def test_deleted_file_counts_for_what_looked_for_it(graph, path, pipeline):
@@ -112,7 +115,12 @@ def test_changed_build_file_touches_what_it_declares(graph):
     assert plan(graph, "registry/BUILD").pipeline is None
 
 
-@pytest.mark.parametrize("path", ["pants.toml", "pants"])
+def test_pants_reads_a_build_file_with_a_suffix_too(graph):
+    assert plan(graph, "imaging/BUILD.more").pipeline == "train"
+    assert plan(graph, "imaging/BUILDING").pipeline is None
+
+
+@pytest.mark.parametrize("path", ["pants.toml", "pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock"])
 def test_what_can_change_any_target_plans_everything(graph, path):
     made = plan(graph, path)
     assert made.pipeline == "train"
