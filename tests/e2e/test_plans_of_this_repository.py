@@ -31,7 +31,7 @@ def planned(repository, revision, folder=None):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def tests_by_pants(repository, revision):
+def affected_by_pants(repository, revision):
     """The tests that Pants itself finds affected since `revision`."""
     options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
     result = graph.run_pants(repository.root, *options, "list")
@@ -77,7 +77,7 @@ def test_commit_plans_its_pipeline(repository, case):
         assert any(path in plan["reason"] for path in paths)
         assert f"trigger:{pipeline}" in plan["reason"]
     # Where nothing is deleted, our reading of the graph is Pants' own.
-    assert plan["affected"]["test"] == tests_by_pants(repository, base)
+    assert plan["affected"]["test"] == affected_by_pants(repository, base)
 
 
 def test_affected_targets_are_those_that_need_the_change(repository):
