@@ -16,6 +16,7 @@ from typing import Any
 
 from cli import Conflict, Exit, InfrastructureError
 from pipeline.children import end_with_parent
+from pipeline.graph import fresh_environment
 from pipeline.remote import Branch, Unreachable
 
 # Ends after which the same commit is tried again: another try may end otherwise.
@@ -129,7 +130,7 @@ class Watch:
     def _end_of(self, argv: list[str]) -> int:
         """The exit code of `argv`, started in the checkout; a signal to this process ends both."""
         child = subprocess.Popen(
-            argv, cwd=self.checkout, env=_environment(), start_new_session=True, preexec_fn=end_with_parent
+            argv, cwd=self.checkout, env=fresh_environment(), start_new_session=True, preexec_fn=end_with_parent
         )
         deadline = None
         while child.poll() is None:
@@ -186,9 +187,3 @@ class Watch:
         draft = self._memory_file.with_suffix(".new")
         draft.write_text(json.dumps(self._memories() | {self._name: asdict(memory)}, indent=1) + "\n", "utf-8")
         os.replace(draft, self._memory_file)
-
-
-def _environment() -> dict[str, str]:
-    """What a run in the checkout starts with: as in a fresh shell, not inside this program's Pants."""
-    own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
-    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
