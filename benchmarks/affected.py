@@ -127,7 +127,9 @@ def show(rows: list[tuple[str, int, float, float, float]], work: list[float], cl
     typer.echo(f"{'change':12} {'targets':>8} {'plan s':>8} {'lint s':>8} {'tests s':>8} {'sum s':>8}")
     for (name, count, plan, lint, tests), total in zip(rows, work, strict=True):
         typer.echo(f"{name:12} {count:8} {plan:8.1f} {lint:8.1f} {tests:8.1f} {total:8.1f}")
-    typer.echo("targets: tests, packages and images that the plan asks for, ours and the extra ones; tests s: those of the")
+    typer.echo(
+        "targets: tests, packages and images that the plan asks for, ours and the extra ones; tests s: those of the"
+    )
     typer.echo("extra ones alone, so that everything truly costs more than is shown; lint: always of all code.\n")
     for made in claims:
         verdict = "holds" if made["holds"] else "DOES NOT HOLD"

@@ -25,8 +25,8 @@ HERE = Path(__file__).parents[2]
 class Kind:
     """A kind of file. `{}` in its name stands for the part that tells several files of the kind apart.
 
-    `needs` are targets that a change must affect; `never` are some that it must leave alone. `user` is a file that imports
-    those of the kind: who adds, deletes or renames one changes it too.
+    `needs` are targets that a change must affect; `never` are some that it must leave alone. `user` is a file that
+    imports those of the kind: who adds, deletes or renames one changes it too.
     """
 
     file: str

@@ -27,7 +27,9 @@ class Branch:
         # Names come from outside; whatever Git could read as a flag or a pattern is no name.
         if remote.startswith("-") or _git(root, "remote", "get-url", "--", remote).returncode:
             known = ", ".join(_git(root, "remote").stdout.split()) or "none"
-            raise UsageError(f"There is no remote {remote!r} here; `git remote add` it, or name another (now: {known}).")
+            raise UsageError(
+                f"There is no remote {remote!r} here; `git remote add` it, or name another (now: {known})."
+            )
         if branch.startswith("-") or _git(root, "check-ref-format", f"refs/heads/{branch}").returncode:
             raise UsageError(f"{branch!r} can't be the name of a branch; name one of {remote}'s.")
 

@@ -24,12 +24,11 @@ class Run:
     """One run: its folder holds `run.json` and a log per step.
 
     `key` names what is run on (commit, dataset, pipeline). A run of the same key that did not end is continued from
-    its first unfinished step, and so is one that infrastructure ended; with `reopen`, any that failed. What `details` hold is then of the latest try.
+    its first unfinished step, and so is one that infrastructure ended; with `reopen`, any that failed. What `details`
+    hold is then of the latest try.
     """
 
-    def __init__(
-        self, folder: Path, key: str, details: dict[str, Any], console: Console, reopen: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, key: str, details: dict[str, Any], console: Console, reopen: bool = False) -> None:
         self.folder = folder / key
         self.console = console
         self._file = self.folder / "run.json"

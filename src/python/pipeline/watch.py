@@ -64,7 +64,9 @@ def may_pass(exit_code: int) -> bool:
 class Watch:
     """Watches one branch; `home` holds its lock, its memory and its checkout."""
 
-    def __init__(self, home: Path, branch: Branch, command: Command, interval: float, say: Callable[[str], Any]) -> None:
+    def __init__(
+        self, home: Path, branch: Branch, command: Command, interval: float, say: Callable[[str], Any]
+    ) -> None:
         self.branch, self.command, self.interval, self.say = branch, command, interval, say
         self.checkout = home / "checkout"
         self._memory_file = home / "memory.json"

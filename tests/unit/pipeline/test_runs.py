@@ -117,7 +117,12 @@ def test_text_shows_each_step_and_where_its_artifacts_lie(repository: Repository
     _, table, _ = repository.call("runs", "list")
     assert table.splitlines()[1].split()[:4] == [run["key"], "succeeded", "train", "7"]
     _, page, _ = repository.call("runs", "show", run["key"][:15])
-    for expected in ("requested by  Ada", "version 7, parent 3, seed 11", "sample f00d", run["artifacts"]["log of test"]):
+    for expected in (
+        "requested by  Ada",
+        "version 7, parent 3, seed 11",
+        "sample f00d",
+        run["artifacts"]["log of test"],
+    ):
         assert expected in page
     assert [line.split()[0] for line in page.splitlines() if line.startswith(("train ", "test "))] == ["train", "test"]
 

@@ -25,7 +25,9 @@ def git(folder, *arguments):
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
     command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 class Laptop:
@@ -181,7 +183,9 @@ def test_branch_name_is_never_a_command(laptop: Laptop, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("owned"))
 
 
-@pytest.mark.parametrize("options", [("--remote", "nowhere"), ("--remote", "--all"), ("--branch=--force",), ("--branch=a b",)])
+@pytest.mark.parametrize(
+    "options", [("--remote", "nowhere"), ("--remote", "--all"), ("--branch=--force",), ("--branch=a b",)]
+)
 def test_what_is_no_remote_or_no_branch_is_refused(laptop: Laptop, options: tuple[str, ...]) -> None:
     code, said = laptop.once(*options)
     assert code == Exit.USAGE
@@ -229,7 +233,9 @@ def test_signal_ends_the_run_under_way_and_the_watch(laptop: Laptop, tmp_path: P
 def test_killed_watch_takes_its_run_along(laptop: Laptop, tmp_path: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells a child that its parent was killed")
-    laptop.push(f'echo $$ >"{tmp_path}/pid"; trap "touch {tmp_path}/cleaned; exit 143" TERM; sleep 9 2>/dev/null & wait')
+    laptop.push(
+        f'echo $$ >"{tmp_path}/pid"; trap "touch {tmp_path}/cleaned; exit 143" TERM; sleep 9 2>/dev/null & wait'
+    )
     process = laptop.start()
     laptop.wait_for((tmp_path / "pid").exists)
     process.kill()
