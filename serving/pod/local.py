@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,10 +11,8 @@ from typing import Self
 
 from serving.pod import flags, memory
 from serving.pod.guard import Guard
-from serving.pod.pod import START_SECONDS, Pod, PodFailed, cannot_load, end_of, free_port
+from serving.pod.pod import START_SECONDS, Pod, PodFailed, cannot_load, crash_of, end_of, free_port
 
-# A program that ends by one of these has failed by itself; the others come from outside.
-_OWN_SIGNALS = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 _WATCH_SECONDS = 0.2
 _LEAVING_SECONDS = 20
 
@@ -89,9 +86,8 @@ class LocalPod(Pod):
                 raise PodFailed(why, by_model=True)
             if name == "model_server" and self._over_limit:
                 raise PodFailed(f"the model server needed more than its {self._limit:g} MiB of memory", by_model=True)
-            if -code in _OWN_SIGNALS:
-                crash = f"the {program} crashed ({signal.Signals(-code).name})"
-                raise PodFailed(crash, by_model=name == "model_server")
+            if crash := crash_of(name, -code):
+                raise crash
             raise PodFailed(f"The {program} ended with exit code {code}: {end_of(self._log(name))} (log: {log})")
 
     def memory_mib(self) -> tuple[float, float] | None:

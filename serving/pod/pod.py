@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 import time
 import urllib.error
@@ -15,6 +16,8 @@ from cli import InfrastructureError
 START_SECONDS = 90.0
 _QUESTION_SECONDS = 3.0
 _NODE = re.compile(r"\s*\[\[")
+# A program that ends by one of these has failed by itself; the others come from outside.
+_OWN_SIGNALS = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 
 
 class PodFailed(InfrastructureError):
@@ -125,6 +128,14 @@ def end_of(log: str) -> str:
     lines = [line for line in log.strip().splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines or ["it said nothing"])[-1]
+
+
+def crash_of(program: str, number: int) -> PodFailed | None:
+    """What to say of a program that signal `number` ended; None where somebody outside sent it."""
+    if number not in _OWN_SIGNALS:
+        return None
+    name = program.replace("_", " ")
+    return PodFailed(f"the {name} crashed ({signal.Signals(number).name})", by_model=program == "model_server")
 
 
 def cannot_load(log: str) -> str | None:

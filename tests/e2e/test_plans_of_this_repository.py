@@ -1,73 +1,42 @@
 """A push decides by the real build graph: a copy of this repository gets commits, and is asked what they ask for."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cli import Exit
 from pipeline import graph
+from tests.repository import Repository
 
-HERE = Path(__file__).parents[2]
-
-
-class Repository:
-    def __init__(self, root):
-        self.root = root
-        self.git("init", "-q", "-b", "main")
-        self.commit("everything")
-
-    def git(self, *arguments):
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        command = ["git", *identity, *arguments]
-        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(self, message):
-        self.git("add", "-A")
-        self.git("commit", "-qm", message)
-        return self.git("rev-parse", "HEAD")
-
-    def append(self, path, text):
-        file = self.root / path
-        file.write_text(file.read_text() + text)
-
-    def call_plan(self, revision, folder=None):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline", "plan", "--since", revision, "--json"],
-            cwd=folder or self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-
-    def plan(self, revision, folder=None):
-        result = self.call_plan(revision, folder)
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout.splitlines()[-1])
-
-    def tests_by_pants(self, revision):
-        """The tests that Pants itself finds affected since `revision`."""
-        options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
-        result = graph.run_pants(self.root, *options, "list")
-        assert result.returncode == 0, result.stderr
-        return result.stdout.split()
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    root = tmp_path_factory.mktemp("copy") / "repository"
-    shutil.copytree(HERE, root, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "*.pex", "dist"))
-    (root / ".gitignore").write_text(".pants.d/\n.pids/\n__pycache__/\n")
-    (root / "README.md").write_text("A copy.\n")
-    yield Repository(root)
-    # Without its folder of pids the copy's daemon ends by itself.
-    shutil.rmtree(root, ignore_errors=True)
+    copy = Repository(tmp_path_factory.mktemp("copy") / "repository")
+    yield copy
+    copy.close()
+
+
+def asked(repository, revision, folder=None):
+    return repository.module("pipeline", "plan", "--since", revision, "--json", folder=folder)
+
+
+def planned(repository, revision, folder=None):
+    result = asked(repository, revision, folder)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def tests_by_pants(repository, revision):
+    """The tests that Pants itself finds affected since `revision`."""
+    options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
+    result = graph.run_pants(repository.root, *options, "list")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
 
 
 CASES = {
@@ -100,7 +69,7 @@ def test_commit_plans_its_pipeline(repository, case):
         comment = "// changed\n" if path.endswith(".proto") else "# changed\n"
         repository.append(path, comment)
     repository.commit(case)
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert plan["pipeline"] == pipeline, plan["reason"]
     assert plan["base"] == base
     assert plan["changed"] == sorted(paths)
@@ -108,14 +77,14 @@ def test_commit_plans_its_pipeline(repository, case):
         assert any(path in plan["reason"] for path in paths)
         assert f"trigger:{pipeline}" in plan["reason"]
     # Where nothing is deleted, our reading of the graph is Pants' own.
-    assert plan["affected"]["test"] == repository.tests_by_pants(base)
+    assert plan["affected"]["test"] == tests_by_pants(repository, base)
 
 
 def test_affected_targets_are_those_that_need_the_change(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.append("src/python/registry/registry.py", "# changed\n")
     repository.commit("registry")
-    affected = repository.plan(base)["affected"]
+    affected = planned(repository, base)["affected"]
     assert "src/python/promote:promote" in affected["build"]
     assert "serving/adapter:adapter" not in affected["build"]
     assert any("tests/unit/registry" in address for address in affected["test"])
@@ -126,17 +95,17 @@ def test_renamed_and_deleted_files_count(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("mv", "src/python/testing/suites/test_golden.py", "src/python/testing/suites/test_recorded.py")
     repository.commit("renamed")
-    assert repository.plan(base)["pipeline"] == "test"
+    assert planned(repository, base)["pipeline"] == "test"
     base = repository.git("rev-parse", "HEAD")
     (repository.root / "src/python/testing/suites/test_recorded.py").unlink()
     repository.commit("deleted")
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert plan["pipeline"] == "test"
     assert "test_recorded.py" in plan["reason"]
 
 
 def test_first_build_plans_everything(repository):
-    plan = repository.plan("")
+    plan = planned(repository, "")
     assert (plan["pipeline"], plan["base"]) == ("train", None)
     assert "first build" in plan["reason"]
 
@@ -145,7 +114,7 @@ def test_base_that_was_pushed_away_plans_everything(repository):
     repository.append("src/python/registry/registry.py", "# pushed away\n")
     base = repository.commit("pushed away")
     repository.git("reset", "-q", "--hard", "HEAD~1")
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert (plan["pipeline"], plan["base"]) == ("train", None)
     assert "not an ancestor" in plan["reason"]
 
@@ -159,7 +128,7 @@ def test_merged_branch_counts_from_the_last_green_commit_of_main(repository):
     repository.append("serving/adapter/service.py", "# changed\n")
     repository.commit("adapter")
     repository.git("merge", "-q", "--no-ff", "-m", "merged", "topic")
-    plan = repository.plan(base)
+    plan = planned(repository, base)
     assert plan["pipeline"] == "retrain"
     assert plan["changed"] == ["datasets/sample.toml", "serving/adapter/service.py"]
 
@@ -168,7 +137,7 @@ def test_missing_lock_is_refused_and_named(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("rm", "-q", "3rdparty/python/adapter.lock")
     repository.commit("no lock")
-    result = repository.call_plan(base)
+    result = asked(repository, base)
     repository.git("reset", "-q", "--hard", base)
     assert result.returncode == Exit.INFRASTRUCTURE
     assert "3rdparty/python/adapter.lock" in result.stderr
@@ -177,7 +146,7 @@ def test_missing_lock_is_refused_and_named(repository):
 
 def test_no_build_file_uses_what_a_plan_does_not_follow():
     """Defaults for the folders below, and globs of other signs than `*`: `pipeline.graph` reads neither."""
-    files = [path for path in HERE.rglob("BUILD*") if path.is_file() and ".pants.d" not in path.parts]
+    files = [path for path in ROOT.rglob("BUILD*") if path.is_file() and ".pants.d" not in path.parts]
     assert len(files) > 20
     assert [path for path in files if "__defaults__" in path.read_text()] == []
     globs = [glob for path in files for glob in re.findall(r"sources?=\[?(.*?)\]?,?\n", path.read_text())]
@@ -190,7 +159,7 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     repository.commit("docs")
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--depth", "1", repository.root.as_uri(), str(clone))
-    plan = repository.plan(base, clone)
+    plan = planned(repository, base, clone)
     assert plan["pipeline"] == "train"
     assert plan["base"] is None
     assert "shallow" in plan["reason"]

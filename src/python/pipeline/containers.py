@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli import Exit, InfrastructureError
+from engine import docker, require_image
 from pipeline.graph import nested_environment
 from pipeline.steps import Launcher, Step
 from settings import Settings
@@ -73,20 +73,13 @@ class DockerContainer:
         Raises:
             InfrastructureError: no engine answers, or the image is not there.
         """
-        _docker("rm", "--force", "--volumes", self.name)
-        found = _docker("image", "inspect", "--format", "{{.Id}}", self.image)
-        if found.returncode and "no such image" in found.stderr.lower():
-            raise InfrastructureError(
-                f"The image {self.image} is not on this machine; build it (`./pants package infra/docker:`), pull it, "
-                "or name another one in trainyard.toml ([containers] image)."
-            )
-        if found.returncode:
-            raise InfrastructureError(f"Docker can't be used: {_last_line(found.stderr)}; is its engine running?")
+        docker("rm", "--force", "--volumes", self.name)
+        require_image(self.image)
 
     def conclude(self, exit_code: int) -> tuple[int, str]:
-        found = _docker("inspect", "--format", "{{json .State}}", self.name)
+        found = docker("inspect", "--format", "{{json .State}}", self.name)
         state = json.loads(found.stdout) if found.returncode == 0 else {}
-        _docker("rm", "--force", "--volumes", self.name)
+        docker("rm", "--force", "--volumes", self.name)
         if exit_code == _KILLED and state.get("OOMKilled"):
             return Exit.INFRASTRUCTURE, (
                 f"The container was killed: it needed more than its {self.memory} of memory. Give it more in "
@@ -145,16 +138,3 @@ def _hand_over(registry: Path) -> str:
 
 def _own_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in sorted(environment.items()) if k.startswith("TRAINYARD_") and k not in _SECRETS}
-
-
-def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(["docker", *arguments], capture_output=True, text=True)
-    except FileNotFoundError:
-        raise InfrastructureError(
-            "The command `docker` is not installed; install it, or use --executor local."
-        ) from None
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1].rstrip(".")

@@ -174,7 +174,7 @@ def test_held_out_images_without_answers_in_time_leave_no_metrics(verdict_on):
 
 
 def test_what_tests_measured_is_in_the_verdict(verdict_on):
-    suite = "def test_it(load):\n    assert load.requests == 300\ndef test_production(baseline_load):\n    pass\n"
+    suite = "def test_it(load):\n    assert load.requests == 320\ndef test_production(baseline_load):\n    pass\n"
     latency = verdict_on(suite, baseline=True)["latency"]
     assert set(latency) == {"candidate", "production"}
     assert latency["candidate"]["p50_ms"] <= latency["candidate"]["p95_ms"]
