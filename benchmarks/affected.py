@@ -52,7 +52,8 @@ class Bench:
         started = time.monotonic()
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise InfrastructureError(f"{' '.join(command[:4])} failed in the scratch repository: {done.stderr[-600:]}")
+            said = (done.stdout + done.stderr)[-600:]
+            raise InfrastructureError(f"{' '.join(command[:4])} failed in the scratch repository: {said}")
         return done.stdout, time.monotonic() - started
 
 

@@ -52,7 +52,7 @@ class ScratchRepository:
     def change_one_file(self, area: int) -> None:
         """A commit that changes a module which others use, and two of the area's tests need."""
         file = self.root / "extra" / f"area_{area:03}" / "module_2.py"
-        file.write_text(file.read_text() + f"\n# Changed: {uuid.uuid4().hex}\n")
+        file.write_text(file.read_text() + f"\n\n# Changed: {uuid.uuid4().hex}\n")
         self.commit()
 
     def _write_area(self, folder: Path) -> None:

@@ -308,7 +308,10 @@ def options(machine: Machine, tmp_path: Path, *arguments: str, **env: str) -> di
 
 
 def test_two_variables_configure_a_remote_cache(machine: Machine, tmp_path: Path) -> None:
-    given = {"TRAINYARD_REMOTE_CACHE": "grpc://cache:9092", "TRAINYARD_REMOTE_CACHE_TOKEN_FILE": str(tmp_path / "token")}
+    given = {
+        "TRAINYARD_REMOTE_CACHE": "grpc://cache:9092",
+        "TRAINYARD_REMOTE_CACHE_TOKEN_FILE": str(tmp_path / "token"),
+    }
     (tmp_path / "token").write_text("secret")
     assert options(machine, tmp_path, "--version", **given) == {
         "REMOTE_STORE_ADDRESS": "grpc://cache:9092",

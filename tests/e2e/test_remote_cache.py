@@ -36,7 +36,9 @@ def test_pants_asks_the_cache_with_the_token(tmp_path: Path) -> None:
     shutil.copytree(HERE / "3rdparty/python", root / "3rdparty/python", ignore=shutil.ignore_patterns("BUILD"))
     shutil.copy(HERE / "pants", root / "pants")
     (root / "pants.toml").write_text('[GLOBAL]\npants_version = "2.17.1"\n')
-    (root / "BUILD").write_text('files(name="text", sources=["*.txt"])\narchive(name="a", format="tar", files=[":text"])\n')
+    (root / "BUILD").write_text(
+        'files(name="text", sources=["*.txt"])\narchive(name="a", format="tar", files=[":text"])\n'
+    )
     # Not in this machine's own cache: that would answer first.
     (root / "new.txt").write_text(uuid.uuid4().hex)
     (tmp_path / "token").write_text("sesame\n")

@@ -25,8 +25,16 @@ app = command_line(
     ],
 )
 
-runs_app = typer.Typer(help="What ran, how it ended, and going on with it.", rich_markup_mode=None)
-app.add_typer(runs_app, name="runs")
+runs_app = command_line(
+    "runs",
+    "Shows what ran and how it ended, and goes on with it.",
+    [
+        "./pants run src/python/pipeline -- runs list",
+        "./pants run src/python/pipeline -- runs show 1a2b3c",
+        "./pants run src/python/pipeline -- runs resume 1a2b3c",
+    ],
+)
+app.add_typer(runs_app)
 
 Since = Annotated[str, typer.Option("--since", metavar="REV", help="The revision to compare the working tree with.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
