@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,7 +30,7 @@ _TICK = 0.2
 Command = Callable[[Path, str], list[str]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Memory:
     """What is known of a branch: kept in a file, so that the next watch goes on from it."""
 
@@ -47,13 +47,13 @@ class Memory:
             return may_pass(self.exit_code) and time.time() >= self.not_before
         return tip != self.succeeded
 
-    def note(self, tip: str, exit_code: int, interval: float) -> None:
+    def after(self, tip: str, exit_code: int, interval: float) -> "Memory":
+        """What is known once `tip` was carried out and ended with `exit_code`."""
         if exit_code == Exit.OK:
-            self.__init__(succeeded=tip)  # type: ignore[misc]
-            return
-        self.tries = self.tries + 1 if tip == self.failed else 1
-        self.failed, self.exit_code = tip, exit_code
-        self.not_before = time.time() + min(interval * 2**self.tries, _LONGEST_WAIT)
+            return Memory(succeeded=tip)
+        tries = self.tries + 1 if tip == self.failed else 1
+        wait = min(interval * 2**tries, _LONGEST_WAIT)
+        return replace(self, failed=tip, exit_code=exit_code, tries=tries, not_before=time.time() + wait)
 
 
 def may_pass(exit_code: int) -> bool:
@@ -123,7 +123,10 @@ class Watch:
         except InfrastructureError as error:
             self.say(str(error))
             exit_code = int(error.exit_code)
-        memory.note(tip, exit_code, self.interval)
+        except OSError as error:
+            self.say(f"./pants of {tip[:12]} can't be started: {error.strerror}.")
+            exit_code = int(Exit.USAGE)
+        memory = memory.after(tip, exit_code, self.interval)
         self._remember(memory)
         again = f"; it is tried again in {memory.not_before - time.time():.0f} seconds" if may_pass(exit_code) else ""
         self.say(f"{tip[:12]} went well" if exit_code == Exit.OK else f"{tip[:12]} ended with {exit_code}{again}")
