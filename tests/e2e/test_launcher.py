@@ -289,3 +289,58 @@ def test_only_a_folder_to_run_is_filtered(machine: Machine, tmp_path: Path, argu
 def test_arguments_reach_pants_unchanged(machine: Machine) -> None:
     result = machine.launch("run", "a.py", "--", "two words", "", "*")
     assert result.stdout.endswith("<run><a.py><--><two words><><*>")
+
+
+SHOW_OPTIONS = """#!/usr/bin/env bash
+for name in CONCURRENT REMOTE_STORE_ADDRESS REMOTE_CACHE_READ REMOTE_CACHE_WRITE REMOTE_OAUTH_BEARER_TOKEN_PATH; do
+  variable=PANTS_$name
+  echo "$name=${!variable:-}"
+done
+"""
+
+
+def options(machine: Machine, tmp_path: Path, *arguments: str, **env: str) -> dict[str, str]:
+    """What the launcher hands to Pants, where it hands on anything."""
+    own = write_program(tmp_path / "own-pants", SHOW_OPTIONS)
+    result = machine.launch(*arguments, PANTS_BIN=str(own), **env)
+    assert result.returncode == 0, result.stderr
+    return dict(line.split("=") for line in result.stdout.splitlines() if not line.endswith("="))
+
+
+def test_two_variables_configure_a_remote_cache(machine: Machine, tmp_path: Path) -> None:
+    given = {
+        "TRAINYARD_REMOTE_CACHE": "grpc://cache:9092",
+        "TRAINYARD_REMOTE_CACHE_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    (tmp_path / "token").write_text("secret")
+    assert options(machine, tmp_path, "--version", **given) == {
+        "REMOTE_STORE_ADDRESS": "grpc://cache:9092",
+        "REMOTE_CACHE_READ": "True",
+        "REMOTE_CACHE_WRITE": "True",
+        "REMOTE_OAUTH_BEARER_TOKEN_PATH": str(tmp_path / "token"),
+    }
+    reader = options(machine, tmp_path, "--version", PANTS_REMOTE_CACHE_WRITE="False", **given)
+    assert (reader["REMOTE_CACHE_READ"], reader["REMOTE_CACHE_WRITE"]) == ("True", "False")
+    assert options(machine, tmp_path, "--version") == {}
+
+
+def test_token_that_cannot_be_read_is_named(machine: Machine, tmp_path: Path) -> None:
+    given = {"TRAINYARD_REMOTE_CACHE": "grpc://cache:9092", "TRAINYARD_REMOTE_CACHE_TOKEN_FILE": str(tmp_path / "none")}
+    result = machine.launch("--version", PANTS_BIN="/bin/false", **given)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: TRAINYARD_REMOTE_CACHE_TOKEN_FILE names {tmp_path}/none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beside"),
+    [
+        ("run src/python/pipeline -- watch --once", True),
+        ("run serving/adapter -- --backend x", True),
+        ("run src/python/pipeline -- plan --since watch", False),
+        ("run src/python/pipeline -- run --since HEAD", False),
+    ],
+)
+def test_what_runs_for_hours_runs_beside_the_daemon(
+    machine: Machine, tmp_path: Path, arguments: str, beside: bool
+) -> None:
+    assert options(machine, tmp_path, *arguments.split()) == ({"CONCURRENT": "True"} if beside else {})

@@ -72,6 +72,9 @@ def _document(app: typer.Typer) -> None:
         command.epilog = _EPILOG
         if len(app.registered_commands) == 1 and app.registered_callback is None:
             command.help = app.info.help
+    for group in app.registered_groups:
+        if group.typer_instance:
+            _document(group.typer_instance)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -1,6 +1,5 @@
 """The command `pipeline`: what does a change ask for, and do it."""
 
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import Exit, TrainyardError, UsageError, command_line, print_json, progress_console, run
+from cli import command_line, print_json, progress_console, run
 
 if TYPE_CHECKING:
-    from settings import Settings
+    from pipeline.conduct import Ended
 
 app = command_line(
     "pipeline",
@@ -19,15 +18,31 @@ app = command_line(
     [
         "./pants run src/python/pipeline -- plan --since HEAD~1",
         "./pants run src/python/pipeline -- run --since origin/main --executor local",
+        "./pants run src/python/pipeline -- runs resume KEY",
         "./pants run src/python/pipeline -- watch --remote origin --branch main",
         "./pants run src/python/pipeline -- run --since HEAD~1 --only unit-tests",
         "./pants run src/python/pipeline -- run --since HEAD --demand retrain --why 'new images'",
     ],
 )
 
+runs_app = command_line(
+    "runs",
+    "Shows what ran and how it ended, and goes on with it.",
+    [
+        "./pants run src/python/pipeline -- runs list",
+        "./pants run src/python/pipeline -- runs show 1a2b3c",
+        "./pants run src/python/pipeline -- runs resume 1a2b3c",
+    ],
+)
+app.add_typer(runs_app)
+
 Since = Annotated[str, typer.Option("--since", metavar="REV", help="The revision to compare the working tree with.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The run's key, or its beginning: see `runs list`.")]
 Demand = Annotated[str, typer.Option(help="A pipeline to run whatever changed: `train`, `retrain` or `test`.")]
+RunsFolder = Annotated[
+    str | None, typer.Option("--runs", metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
+]
 Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
 
 
@@ -63,9 +78,7 @@ def run_command(
         bool, typer.Option(help="With `docker`: build the steps' images first, rather than take them as they are.")
     ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
-    runs: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
-    ] = None,
+    runs: RunsFolder = None,
     only: Annotated[
         str | None,
         typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
@@ -75,70 +88,12 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Plan, check what is affected, then train, retrain or test, and mail the owner."""
-    import settings as settings_module
-    from pipeline import changes, pipelines, stages
-    from pipeline import plan as planning
-    from pipeline.containers import build_step, docker_launcher
-    from pipeline.demand import demanded
-    from pipeline.runner import Run, said
-    from pipeline.steps import pants_launcher
+    from pipeline import changes
+    from pipeline.conduct import Request, conduct, request_plan
 
-    stages.known(only)
-    if executor not in ("local", "docker"):
-        raise UsageError(f"Executor {executor!r} is not known; use `local` or `docker`.")
     root = changes.repository_root(Path.cwd())
-    settings = settings_module.load(root)
-    settings = settings.model_copy(
-        update={
-            "registry": settings.registry.model_copy(update={"uri": _absolute(registry) or settings.registry.uri}),
-            "dataset": settings.dataset.model_copy(update={"uri": _absolute(dataset) or settings.dataset.uri}),
-        }
-    )
-    made = demanded(planning.make(root, since), demand, why)
-    console = progress_console()
-    console.print(f"[bold]{made.pipeline or 'no model work'}[/bold]: {made.reason}", soft_wrap=True)
-    if only and only not in stages.names(root, made):
-        console.print(f"{only}: the plan does not ask for it")
-        if as_json:
-            print_json(made.as_json() | {"exit_code": Exit.OK, "version": None, "mail": None})
-        return
-    key = _key(root, settings, made.pipeline, executor)
-    current = Run(
-        Path(runs).resolve() if runs else root / ".trainyard" / "runs",
-        key,
-        {"plan": made.as_json(), "executor": executor},
-        console,
-    )
-    outcome = pipelines.Outcome(Exit.OK, None, None)
-    before = [step for step in stages.checks(root, made) if only in (None, step.name)] if check else []
-    launcher = pants_launcher(root)
-    if executor == "docker":
-        launcher = docker_launcher(settings, key, root / "trainyard.toml")
-        if made.pipeline and build and only not in (*stages.CHECKS, "notify"):
-            before.append(build_step(root, made.pipeline))
-    for step in before:
-        if code := current.step(step)["exit_code"]:
-            # A failed check is a failed gate; a machine that lacks something is not.
-            kept = Exit.INFRASTRUCTURE if code == Exit.INFRASTRUCTURE else Exit.GATE
-            outcome = pipelines.Outcome(kept, None, None)
-            console.print(f"[red]{step.name} failed[/red]: {current.folder / (step.name + '.log')}")
-            break
-    if made.pipeline and outcome.exit_code == Exit.OK and only not in stages.CHECKS:
-        outcome = pipelines.carry_out(made.pipeline, current, launcher, settings, made.reason, only=only)
-    if only in (None, "notify"):
-        current.end(outcome.exit_code)
-    else:
-        current.leave()
-    if as_json:
-        print_json(made.as_json() | {"exit_code": outcome.exit_code, "version": outcome.version, "mail": outcome.mail})
-    else:
-        console.print(f"version: {outcome.version or '-'}   mail: {outcome.mail or '-'}", soft_wrap=True)
-    # The call that carried a step out has told how it ended; this one was for the mail, which went out.
-    if outcome.exit_code != Exit.OK and only != "notify":
-        last = current.state["steps"][-1]
-        failure = TrainyardError(f"Step {last['name']} failed: {said(Path(last['log']))} (log: {last['log']})")
-        failure.exit_code = Exit(outcome.exit_code) if outcome.exit_code in set(Exit) else Exit.INFRASTRUCTURE
-        raise failure
+    request = Request(since, executor, _absolute(registry), _absolute(dataset), build, check, only, demand, why)
+    _tell(conduct(root, _runs_folder(root, runs), request, request_plan(root, request)), as_json)
 
 
 @app.command()
@@ -162,7 +117,7 @@ def watch(
     # The checkout is thrown away at will: registry, mails and runs belong to the repository around it.
     os.environ.setdefault("TRAINYARD_MAIL_OUTBOX", settings.mail.outbox)
     options = ["--executor", executor, "--registry", _absolute(registry) or settings.registry.uri]
-    options += ["--runs", str(root / ".trainyard" / "runs")]
+    options += ["--runs", str(_runs_folder(root, None))]
     if dataset:
         options += ["--dataset", str(_absolute(dataset))]
 
@@ -181,25 +136,71 @@ def watch(
     watching.run()
 
 
+@runs_app.command("list")
+def list_runs(runs: RunsFolder = None, as_json: Json = False) -> None:
+    """List all runs, the newest first."""
+    from pipeline import changes, runs_view
+    from pipeline.runs import Runs
+
+    found = Runs(_runs_folder(changes.repository_root(Path.cwd()), runs)).all()
+    if as_json:
+        print_json([kept.as_json() for kept in found])
+    else:
+        typer.echo(runs_view.table(found))
+
+
+@runs_app.command()
+def show(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
+    """Show a run: who asked for what, each step's time, and where its artifacts lie."""
+    from pipeline import changes, runs_view
+    from pipeline.runs import Runs
+
+    kept = Runs(_runs_folder(changes.repository_root(Path.cwd()), runs)).find(key)
+    if as_json:
+        print_json(kept.as_json())
+    else:
+        typer.echo(runs_view.page(kept))
+
+
+@runs_app.command()
+def resume(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
+    """Go on with a run from its first unfinished step."""
+    from pipeline import changes
+    from pipeline.conduct import Request, conduct
+    from pipeline.plan import Plan
+    from pipeline.runs import Runs
+
+    root = changes.repository_root(Path.cwd())
+    kept = Runs(_runs_folder(root, runs)).find(key)
+    kept.must_be_resumable()
+    # By the plan of then: what the revision stood for may have moved.
+    request, made = Request(**kept.state["arguments"]), Plan(**kept.state["plan"])
+    _tell(conduct(root, kept.folder.parent, request, made, resumed=kept.key), as_json)
+
+
 def _absolute(location: str | None) -> str | None:
     if location is None or location == "sample" or "://" in location:
         return location
     return str(Path(location).resolve())
 
 
-def _key(root: Path, settings: "Settings", pipeline: str | None, executor: str) -> str:
-    """Names a run by all that goes into it, so that only a run of the very same is ever continued."""
-    from pipeline import changes
-
-    parts = [settings.model_dump_json(), pipeline, executor, changes.state_of(root), _files_of(settings.dataset.uri)]
-    return f"{(changes.head(root) or 'none')[:12]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
+def _runs_folder(root: Path, runs: str | None) -> Path:
+    return Path(runs).resolve() if runs else root / ".trainyard" / "runs"
 
 
-def _files_of(dataset: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of every file of a dataset's folder: it changes when an image does."""
-    folder = Path(dataset)
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+def _tell(ended: "Ended", as_json: bool) -> None:
+    """Says how a run ended.
+
+    Raises:
+        TrainyardError: it did not end well.
+    """
+    if as_json:
+        print_json(ended.as_json())
+    else:
+        version, mail = ended.outcome.version, ended.outcome.mail
+        progress_console().print(f"version: {version or '-'}   mail: {mail or '-'}", soft_wrap=True)
+    if ended.failure:
+        raise ended.failure
 
 
 if __name__ == "__main__":

@@ -144,6 +144,12 @@ def nested_environment() -> dict[str, str]:
     return environment
 
 
+def fresh_environment() -> dict[str, str]:
+    """An environment in which a Pants of another checkout starts as from a shell, not as inside this program's."""
+    own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
+    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
+
+
 def _target(peeked: dict) -> Target:
     return Target(
         address=peeked["address"],

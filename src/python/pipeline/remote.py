@@ -44,7 +44,7 @@ class Branch:
         wanted = f"+refs/heads/{self.branch}:{mine}"
         try:
             quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--refmap="]
-            done = _git(self.root, "fetch", *quiet, "--", self.remote, wanted)
+            done = _git(self.root, "fetch", *quiet, "--", self.remote, wanted, timeout=_FETCH_SECONDS)
         except subprocess.TimeoutExpired:
             raise Unreachable(f"{self.remote} did not answer within {_FETCH_SECONDS} seconds.") from None
         if done.returncode:
@@ -74,7 +74,7 @@ class Branch:
         return all(_git(folder, *command).returncode == 0 for command in commands)
 
 
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _git(folder: Path, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     # Nobody is there to type a password, and the user's hooks are not meant for this checkout.
     environment = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     return subprocess.run(
@@ -85,5 +85,5 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",
-        timeout=_FETCH_SECONDS,
+        timeout=timeout,
     )

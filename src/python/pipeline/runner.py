@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from cli import Conflict, Exit, InfrastructureError, UsageError
+from pipeline.children import end_with_parent
 from pipeline.steps import Container, Step
 
 # Seconds a step has to leave cleanly when the run is stopped.
@@ -23,10 +24,11 @@ class Run:
     """One run: its folder holds `run.json` and a log per step.
 
     `key` names what is run on (commit, dataset, pipeline). A run of the same key that did not end is continued from
-    its first unfinished step.
+    its first unfinished step, and so is one that infrastructure ended; with `reopen`, any that failed. What `details`
+    hold is then of the latest try.
     """
 
-    def __init__(self, folder: Path, key: str, details: dict[str, Any], console: Console) -> None:
+    def __init__(self, folder: Path, key: str, details: dict[str, Any], console: Console, reopen: bool = False) -> None:
         self.folder = folder / key
         self.console = console
         self._file = self.folder / "run.json"
@@ -36,7 +38,8 @@ class Run:
             # Held as long as this process lives; the kernel frees it on a kill.
             self._lock = os.open(self.folder, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.state: dict[str, Any] = self._unfinished() or fresh
+            earlier = self._earlier(reopen)
+            self.state: dict[str, Any] = earlier | details | {"ended": None, "exit_code": None} if earlier else fresh
             self._save()
         except BlockingIOError:
             raise Conflict(f"The same run is under way in {self.folder}; wait for it to end.") from None
@@ -97,12 +100,16 @@ class Run:
         self._save()
         self.leave()
 
-    def _unfinished(self) -> dict[str, Any] | None:
+    def _earlier(self, reopen: bool) -> dict[str, Any] | None:
         try:
             state = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return state if isinstance(state, dict) and state.get("ended") is None and "steps" in state else None
+        if not isinstance(state, dict) or "steps" not in state:
+            return None
+        # What infrastructure broke is not done twice: an earlier step may have trained for hours.
+        cut_off = state.get("ended") is None or state.get("exit_code") == Exit.INFRASTRUCTURE
+        return state if reopen or cut_off else None
 
     def _save(self) -> None:
         # Renamed into place: a kill leaves the old file or the new one.
@@ -114,7 +121,9 @@ class Run:
 def _run(step: Step, log: Path) -> tuple[int, str]:
     """The exit code of `step` and the last line it wrote to stdout; everything it says goes to `log` as it comes."""
     with log.open("wb") as stderr:
-        process = subprocess.Popen(step.argv, stdout=subprocess.PIPE, stderr=stderr, env=step.environment)
+        process = subprocess.Popen(
+            step.argv, stdout=subprocess.PIPE, stderr=stderr, env=step.environment, preexec_fn=end_with_parent
+        )
         last = b""
         try:
             assert process.stdout

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from cli import Conflict, Exit, InfrastructureError
 from pipeline.children import end_with_parent
+from pipeline.graph import fresh_environment
 from pipeline.remote import Branch, Unreachable
 
 # Ends after which the same commit is tried again: another try may end otherwise.
@@ -29,7 +30,7 @@ _TICK = 0.2
 Command = Callable[[Path, str], list[str]]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Memory:
     """What is known of a branch: kept in a file, so that the next watch goes on from it."""
 
@@ -46,13 +47,13 @@ class Memory:
             return may_pass(self.exit_code) and time.time() >= self.not_before
         return tip != self.succeeded
 
-    def note(self, tip: str, exit_code: int, interval: float) -> None:
+    def after(self, tip: str, exit_code: int, interval: float) -> "Memory":
+        """What is known once `tip` was carried out and ended with `exit_code`."""
         if exit_code == Exit.OK:
-            self.__init__(succeeded=tip)  # type: ignore[misc]
-            return
-        self.tries = self.tries + 1 if tip == self.failed else 1
-        self.failed, self.exit_code = tip, exit_code
-        self.not_before = time.time() + min(interval * 2**self.tries, _LONGEST_WAIT)
+            return Memory(succeeded=tip)
+        tries = self.tries + 1 if tip == self.failed else 1
+        wait = min(interval * 2**tries, _LONGEST_WAIT)
+        return replace(self, failed=tip, exit_code=exit_code, tries=tries, not_before=time.time() + wait)
 
 
 def may_pass(exit_code: int) -> bool:
@@ -122,7 +123,10 @@ class Watch:
         except InfrastructureError as error:
             self.say(str(error))
             exit_code = int(error.exit_code)
-        memory.note(tip, exit_code, self.interval)
+        except OSError as error:
+            self.say(f"./pants of {tip[:12]} can't be started: {error.strerror}.")
+            exit_code = int(Exit.USAGE)
+        memory = memory.after(tip, exit_code, self.interval)
         self._remember(memory)
         again = f"; it is tried again in {memory.not_before - time.time():.0f} seconds" if may_pass(exit_code) else ""
         self.say(f"{tip[:12]} went well" if exit_code == Exit.OK else f"{tip[:12]} ended with {exit_code}{again}")
@@ -131,7 +135,7 @@ class Watch:
     def _end_of(self, argv: list[str]) -> int:
         """The exit code of `argv`, started in the checkout; a signal to this process ends both."""
         child = subprocess.Popen(
-            argv, cwd=self.checkout, env=_environment(), start_new_session=True, preexec_fn=end_with_parent
+            argv, cwd=self.checkout, env=fresh_environment(), start_new_session=True, preexec_fn=end_with_parent
         )
         deadline = None
         while child.poll() is None:
@@ -188,9 +192,3 @@ class Watch:
         draft = self._memory_file.with_suffix(".new")
         draft.write_text(json.dumps(self._memories() | {self._name: asdict(memory)}, indent=1) + "\n", "utf-8")
         os.replace(draft, self._memory_file)
-
-
-def _environment() -> dict[str, str]:
-    """What a run in the checkout starts with: as in a fresh shell, not inside this program's Pants."""
-    own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
-    return {key: value for key, value in os.environ.items() if not key.startswith(own)}

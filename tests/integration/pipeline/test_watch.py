@@ -162,6 +162,15 @@ def test_damaged_checkout_is_made_anew(laptop: Laptop) -> None:
     assert len(laptop.runs()) == 2
 
 
+def test_commit_without_pants_is_a_failure_like_another(laptop: Laptop) -> None:
+    (laptop.colleague / "pants").chmod(0o644)
+    laptop.push("exit 0 # not executable")
+    code, said = laptop.once()
+    assert code == Exit.USAGE
+    assert "can't be started: Permission denied" in said
+    assert laptop.once()[0] == Exit.OK
+
+
 def test_run_gets_the_places_of_the_repository_it_is_for(laptop: Laptop) -> None:
     laptop.once("--executor", "docker", "--dataset", "xrays")
     (call,) = laptop.calls()

@@ -1,0 +1,141 @@
+"""What a change costs: plan and check of a one-file change, of everything, and of no change, measured side by side."""
+
+import json
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.scratch import AREAS, TARGETS, ScratchRepository
+from cli import InfrastructureError, command_line, print_json, progress_console, run
+from pipeline import changes
+from pipeline.graph import fresh_environment
+from pipeline.plan import Plan
+from pipeline.stages import checks
+
+app = command_line(
+    "affected",
+    "Measures plan and check of a one-file change against those of everything, in a scratch repository.",
+    ["./pants run benchmarks:affected", "./pants run benchmarks:affected -- --repeat 5 --json"],
+)
+
+WANTED_RATIO = 20
+WANTED_PLAN_SECONDS = 5
+
+
+class Bench:
+    def __init__(self, repository: ScratchRepository) -> None:
+        self.repository = repository
+        self.root = repository.root
+
+    def plan(self, since: str) -> tuple[Plan, float]:
+        """The plan, by the very command that a build server calls, and how many seconds that took."""
+        command = ["./pants", "run", "src/python/pipeline", "--", "plan", f"--since={since}", "--json"]
+        out, seconds = self._timed(command, fresh_environment())
+        known = {key: value for key, value in json.loads(out.splitlines()[-1]).items() if key in Plan.__annotations__}
+        return Plan(**known), seconds
+
+    def check(self, made: Plan) -> dict[str, float]:
+        """Seconds of each step that checks `made`. Of all the tests only those of the extra targets are run."""
+        extra = [address for address in made.affected["test"] if address.startswith("extra/")]
+        reduced = Plan(None, made.reason, made.base, made.changed, {"build": [], "image": [], "test": extra})
+        return {step.name: self._timed(step.argv, step.environment)[1] for step in checks(self.root, reduced)}
+
+    def _timed(self, command: list[str], environment: Mapping[str, str]) -> tuple[str, float]:
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-600:]
+            raise InfrastructureError(f"{' '.join(command[:4])} failed in the scratch repository: {said}")
+        return done.stdout, time.monotonic() - started
+
+
+def targets(made: Plan) -> int:
+    """How many tests, packages and images a plan asks for."""
+    return sum(len(addresses) for addresses in made.affected.values())
+
+
+@app.command()
+def affected(
+    repeat: Annotated[int, typer.Option(min=1, help="One-file changes to measure; the middle one counts.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+) -> None:
+    """Measure plan and check of a one-file change against those of everything."""
+    console = progress_console()
+    with scratch() as repository:
+        bench = Bench(repository)
+        console.print(f"{TARGETS} targets around ours; warming up (daemons, linters, the test runner)")
+        repository.change_one_file(AREAS - 1)
+        warm, _ = bench.plan("HEAD~1")
+        bench.check(warm)
+        console.print("Everything")
+        everything, plan_all = bench.plan("")
+        check_all = bench.check(everything)
+        ones = []
+        for number in range(repeat):
+            console.print(f"A change of one file ({number + 1} of {repeat})")
+            repository.change_one_file(number)
+            one, seconds = bench.plan("HEAD~1")
+            ones.append((one, seconds, bench.check(one)))
+        console.print("No change")
+        nothing, plan_none = bench.plan("HEAD")
+        check_none = bench.check(nothing)
+    plan_one = statistics.median(seconds for _, seconds, _ in ones)
+    lint_one = statistics.median(steps["lint"] for *_, steps in ones)
+    tests_one = statistics.median(steps["unit-tests"] for *_, steps in ones)
+    rows = [
+        ("everything", targets(everything), plan_all, check_all["lint"], check_all["unit-tests"]),
+        ("one file", targets(ones[0][0]), plan_one, lint_one, tests_one),
+        ("nothing", targets(nothing), plan_none, 0.0, 0.0),
+    ]
+    work = [sum(row[2:]) for row in rows]
+    claims = [
+        claim("targets to check, everything : one file", rows[0][1] / rows[1][1], f">= {WANTED_RATIO}", "times"),
+        claim("seconds of plan and check, everything : one file", work[0] / work[1], f">= {WANTED_RATIO}", "times"),
+        claim("plan of a one-file change, warm", plan_one, f"< {WANTED_PLAN_SECONDS}", "s"),
+        claim("steps after no change", len(check_none) + targets(nothing), "== 0", "steps and targets"),
+    ]
+    if as_json:
+        print_json({"claims": claims})
+        return
+    show(rows, work, claims)
+
+
+@contextmanager
+def scratch() -> Iterator[ScratchRepository]:
+    root = Path(tempfile.mkdtemp(prefix="trainyard-benchmark-"))
+    try:
+        yield ScratchRepository(root, changes.repository_root(Path.cwd()))
+    finally:
+        # Without their folders of pids the scratch repository's daemons end by themselves.
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def claim(name: str, value: float, wanted: str, unit: str) -> dict[str, Any]:
+    operator, limit = wanted.split()
+    holds = {">=": value >= float(limit), "<": value < float(limit), "==": value == float(limit)}[operator]
+    return {"name": name, "value": round(value, 2), "wanted": wanted, "unit": unit, "holds": holds}
+
+
+def show(rows: list[tuple[str, int, float, float, float]], work: list[float], claims: list[dict[str, Any]]) -> None:
+    typer.echo(f"{'change':12} {'targets':>8} {'plan s':>8} {'lint s':>8} {'tests s':>8} {'sum s':>8}")
+    for (name, count, plan, lint, tests), total in zip(rows, work, strict=True):
+        typer.echo(f"{name:12} {count:8} {plan:8.1f} {lint:8.1f} {tests:8.1f} {total:8.1f}")
+    typer.echo(
+        "targets: tests, packages and images that the plan asks for, ours and the extra ones; tests s: those of the"
+    )
+    typer.echo("extra ones alone, so that everything truly costs more than is shown; lint: always of all code.\n")
+    for made in claims:
+        verdict = "holds" if made["holds"] else "DOES NOT HOLD"
+        typer.echo(f"{made['name']}: {made['value']} {made['unit']} (wanted {made['wanted']}): {verdict}")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,90 @@
+"""The runs that are kept, and whether each still works, has ended, or was cut off."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import Conflict, Exit, UsageError
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run as its folder tells it. `status` is running, unfinished, succeeded or failed."""
+
+    folder: Path
+    state: dict[str, Any]
+    status: str
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def seconds(self) -> float:
+        return round(sum(step["seconds"] for step in self.state["steps"]), 2)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.state, "status": self.status, "seconds": self.seconds, "folder": str(self.folder)}
+
+    def must_be_resumable(self) -> None:
+        """Raises Conflict where the run is under way, UsageError where there is nothing to go on with."""
+        if self.status == "running":
+            raise Conflict(f"Run {self.key} is under way (process {self.state.get('pid', '?')}); wait for it to end.")
+        if self.status == "succeeded":
+            raise UsageError(f"Run {self.key} has ended well; there is nothing to go on with.")
+        if "arguments" not in self.state:
+            raise UsageError(f"Run {self.key} was kept by an older Trainyard without its arguments; start it anew.")
+
+
+class Runs:
+    """All runs below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[Kept]:
+        """The newest first. A folder without a readable run.json is no run."""
+        folders = [path.parent for path in self.folder.glob("*/run.json")]
+        found = [kept for kept in map(_kept, folders) if kept]
+        return sorted(found, key=lambda kept: str(kept.state.get("started")), reverse=True)
+
+    def find(self, key: str) -> Kept:
+        """The one run whose key is `key`, or begins with it.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = self.all()
+        matching = [kept for kept in found if kept.key == key] or [kept for kept in found if kept.key.startswith(key)]
+        if len(matching) == 1 and key:
+            return matching[0]
+        if matching and key:
+            raise UsageError(f"{len(matching)} runs begin with {key!r}; give more of the key (see `runs list`).")
+        raise UsageError(f"There is no run {key!r} in {self.folder}; `runs list` shows those there are.")
+
+
+def _kept(folder: Path) -> Kept | None:
+    try:
+        state = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(state, dict) or "steps" not in state:
+        return None
+    return Kept(folder, state, _status(folder, state))
+
+
+def _status(folder: Path, state: dict[str, Any]) -> str:
+    if state.get("ended") is not None:
+        return "succeeded" if state.get("exit_code") == Exit.OK else "failed"
+    # Who carries a run out holds its folder; the kernel lets go of it when that process is dead, however it died.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "running"
+    finally:
+        os.close(handle)
+    return "unfinished"
