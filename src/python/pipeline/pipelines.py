@@ -100,7 +100,7 @@ def _mail(settings: Settings, kind: str, version: int | None, report: str = "") 
 
 def _send(settings: Settings, kind: str, version: int, report: str) -> str:
     import notify
-    from pipeline import history
+    from notify import history
     from registry import Registry
 
     uri = settings.registry.uri

@@ -13,6 +13,7 @@ import inspection
 
 from cli import DataRefused, InfrastructureError
 from dataset import Dataset, open_dataset
+from notify import history
 from registry import Record, Registry, Verdict, utc_now
 from serving.client import Client
 from serving.pod import PodFailed
@@ -92,6 +93,8 @@ def make(
             made = _judge(trial, record, baseline, junit, say) | {"model_server": place.model_server}
         made["dataset"] = {"uri": dataset, "fingerprint": images.fingerprint}
         made["budget"] = dataclasses.asdict(budget)
+        changed = history.changed(record, baseline, Path.cwd())
+        made["changed"] = dataclasses.asdict(changed) if changed else None
         made |= {"executor": os.environ.get(_EXECUTOR_VARIABLE, place.executor), "at": utc_now()}
         if made.get("memory"):
             made["memory"]["limit_mib"] = place.memory_limit_mib

@@ -9,7 +9,7 @@ import pytest
 
 from cli import DataRefused, InfrastructureError, UsageError
 from dataset import Dataset, LabelledImage
-from registry import Registry, ServingState
+from registry import DatasetUsed, Registry, ServingState
 from serving.pod import PodFailed
 from testing import verdict as verdicts
 from testing.__main__ import _newest
@@ -103,6 +103,18 @@ def test_verdict_says_what_it_was_made_on(registry, make, tmp_path):
     page = (tmp_path / f"registry/m/reports/{version}/test.html").read_text()
     for said in ("xrays", "f" * 64, "0.8", "0.7", "0.02"):
         assert f">{said}<" in page
+
+
+def test_verdict_says_what_changed_since_production(registry, make, tmp_path):
+    served, version = add(registry, "production"), add(registry)
+    serve(registry, served)
+    for number, classes in ((served, {"COVID": 5, "Normal": 5}), (version, {"COVID": 7, "Normal": 5})):
+        used = DatasetUsed(uri="xrays", fingerprint=f"{number:064}", images=sum(classes.values()), classes=classes)
+        registry.update(number, dataset=used)
+    made = make(version)
+    assert made["changed"]["images"] == "COVID +2 (now 7)"
+    assert "COVID +2 (now 7)" in (tmp_path / f"registry/m/reports/{version}/test.html").read_text()
+    assert make(served)["changed"] is None
 
 
 def test_confusion_is_kept_as_a_picture(registry, make):

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from pipeline import history
-from pipeline.history import MOST_COMMITS
+from notify import history
+from notify.history import MOST_COMMITS
 from registry import Record
 
 

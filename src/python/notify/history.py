@@ -4,8 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from notify import Changed, Commit
-from notify.changed import SAME_IMAGES, difference
+from notify.changed import SAME_IMAGES, Changed, Commit, difference
 from registry import DatasetUsed, Record
 
 MOST_COMMITS = 10
