@@ -75,7 +75,10 @@ def run_command(
     registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
     build: Annotated[
-        bool, typer.Option(help="With `docker`: build the steps' images first, rather than take them as they are.")
+        bool,
+        typer.Option(
+            help="With `docker`: build the steps' images and those affected first, rather than take them as they are."
+        ),
     ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
     runs: RunsFolder = None,

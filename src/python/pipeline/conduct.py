@@ -93,8 +93,9 @@ def conduct(root: Path, folder: Path, request: Request, made: Plan, resumed: str
     launcher = pants_launcher(root)
     if request.executor == "docker":
         launcher = docker_launcher(settings, key, root / "trainyard.toml")
-        if made.pipeline and request.build and only not in (*stages.CHECKS, "notify"):
-            before.append(build_step(root, made.pipeline))
+        images = build_step(root, made.pipeline, made.affected.get("image", ()))
+        if images and request.build and only not in (*stages.CHECKS, "notify"):
+            before.append(images)
     for step in before:
         if code := current.step(step)["exit_code"]:
             # A failed check is a failed gate; a machine that lacks something is not.

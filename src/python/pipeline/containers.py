@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,15 @@ def image_of(settings: Settings, program: str) -> str:
     return settings.containers.image.format(program=program)
 
 
-def build_step(root: Path, pipeline: str) -> Step:
-    """Builds the images that a pipeline's steps run in; Docker takes what has not changed from its cache."""
-    programs = [PROGRAMS["test"]] if pipeline == "test" else [PROGRAMS[pipeline], PROGRAMS["test"]]
-    targets = [f"infra/docker:{program}" for program in programs]
-    return Step("images", [str(root / "pants"), "package", *targets], nested_environment())
+def build_step(root: Path, pipeline: str | None, affected: Sequence[str] = ()) -> Step | None:
+    """Builds the images that a pipeline's steps run in, and those that a change affects; None where there are none.
+
+    Docker takes what has not changed from its cache.
+    """
+    steps = [] if pipeline is None else [*([] if pipeline == "test" else [pipeline]), "test"]
+    needed = [f"infra/docker:{PROGRAMS[step]}" for step in steps]
+    targets = list(dict.fromkeys([*needed, *affected]))
+    return Step("images", [str(root / "pants"), "package", *targets], nested_environment()) if targets else None
 
 
 def docker_launcher(settings: Settings, key: str, settings_file: Path | None) -> Launcher:

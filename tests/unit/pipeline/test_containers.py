@@ -241,9 +241,19 @@ def test_machine_without_docker_is_told_in_one_sentence(settings, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "images"),
-    [("train", ["train", "test_model"]), ("retrain", ["retrain", "test_model"]), ("test", ["test_model"])],
+    ("pipeline", "affected", "images"),
+    [
+        ("train", [], ["train", "test_model"]),
+        ("retrain", [], ["retrain", "test_model"]),
+        ("test", [], ["test_model"]),
+        ("train", ["adapter", "train"], ["train", "test_model", "adapter"]),
+        (None, ["adapter"], ["adapter"]),
+    ],
 )
-def test_images_of_a_pipelines_steps_are_built(pipeline, images, tmp_path):
-    step = build_step(tmp_path, pipeline)
+def test_images_of_a_pipelines_steps_and_those_a_change_affects_are_built(pipeline, affected, images, tmp_path):
+    step = build_step(tmp_path, pipeline, [f"infra/docker:{image}" for image in affected])
     assert step.argv == [str(tmp_path / "pants"), "package", *(f"infra/docker:{image}" for image in images)]
+
+
+def test_no_image_is_built_where_none_is_needed(tmp_path):
+    assert build_step(tmp_path, None) is None
