@@ -157,15 +157,15 @@ class Registry:
             raise Tampered(f"{folder} holds links or special files ({links}); a model is made of plain files.", links)
         key = f"testing/{version}"
         there = self.store.manifest(key)
-        if record.state != "training" or (there and there != files):
+        if record.state != "training" or any(files.get(name) != digest for name, digest in there.items()):
             raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
         # First what the folder will hold, then the folder, then the word that it is complete.
         self.update(version, files=files)
-        if not there:
+        if not self.store.has_folder(key):
             self.store.put_folder(key, folder, files)
-        record = self.change(version, lambda record: self._candidate(record, files))
-        self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
-        return record
+        if not (there and self.journal.tells_of("publish", version)):
+            self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
+        return self.change(version, lambda record: self._candidate(record, files))
 
     def _candidate(self, record: Record, files: Mapping[str, str]) -> dict[str, Any]:
         if record.files != files:
