@@ -72,7 +72,7 @@ def run_command(
     executor: Annotated[
         str, typer.Option(help="Where steps run: `local` (processes) or `docker` (containers).")
     ] = "local",
-    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
     build: Annotated[
         bool,
@@ -105,7 +105,7 @@ def watch(
     branch: Annotated[str, typer.Option(help="The branch of it to watch.")] = "main",
     interval: Annotated[float, typer.Option(min=1, help="Seconds between two looks at the remote.")] = 30,
     executor: Annotated[str, typer.Option(help="Where steps run, as with `run`.")] = "local",
-    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
     once: Annotated[bool, typer.Option(help="Look once, do at most one run, and end as it ends: for cron.")] = False,
 ) -> None:

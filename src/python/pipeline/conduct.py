@@ -86,16 +86,16 @@ def conduct(root: Path, folder: Path, request: Request, made: Plan, resumed: str
             f"Run {resumed} was about other files, data or settings than what is here now; check out its commit "
             f"({resumed.split('-')[0]}) without changes, or start a new run."
         )
+    launcher = pants_launcher(root)
+    if request.executor == "docker":
+        launcher = docker_launcher(settings, key, root / "trainyard.toml")
     details = {"plan": made.as_json(), "executor": request.executor, **metadata.of_call(root, asdict(request))}
     current = Run(folder, key, details, console, reopen=resumed is not None)
     outcome = pipelines.Outcome(Exit.OK, None, None)
     before = [step for step in stages.checks(root, made) if only in (None, step.name)] if request.check else []
-    launcher = pants_launcher(root)
-    if request.executor == "docker":
-        launcher = docker_launcher(settings, key, root / "trainyard.toml")
-        images = build_step(root, made.pipeline, made.affected.get("image", ()))
-        if images and request.build and only not in (*stages.CHECKS, "notify"):
-            before.append(images)
+    images = build_step(root, made.pipeline, made.affected.get("image", ())) if request.executor == "docker" else None
+    if images and request.build and only not in (*stages.CHECKS, "notify"):
+        before.append(images)
     for step in before:
         if code := current.step(step)["exit_code"]:
             # A failed check is a failed gate; a machine that lacks something is not.

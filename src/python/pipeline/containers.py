@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli import Exit, InfrastructureError
+from cli import Exit, InfrastructureError, UsageError
 from engine import docker, require_image
 from pipeline.graph import nested_environment
 from pipeline.steps import Launcher, Step
@@ -44,7 +44,15 @@ def docker_launcher(settings: Settings, key: str, settings_file: Path | None) ->
 
     The registry and the dataset are mounted under the very paths they have here, so that what the program says and
     records of them holds outside. There is no network, the root is read-only, and the user is never root.
+
+    Raises:
+        UsageError: the registry is no folder.
     """
+    if "://" in settings.registry.uri:
+        raise UsageError(
+            f"Steps in containers have no network, so they can't reach the registry {settings.registry.uri}; "
+            "use a folder, or --executor local."
+        )
     registry = Path(settings.registry.uri)
 
     def launch(name: str, arguments: list[str]) -> Step:

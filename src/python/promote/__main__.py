@@ -27,7 +27,7 @@ app = command_line(
     ],
 )
 
-RegistryOption = Annotated[str | None, typer.Option("--registry", help="The registry's folder.")]
+RegistryOption = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
 ModelOption = Annotated[str | None, typer.Option("--model-name", help="The model's name in the registry.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 PodOption = Annotated[
@@ -234,9 +234,13 @@ def _rollover(
         _pods(pods, settings),
         settings.mail,
         timeout or settings.serving.rollover_timeout,
-        place=os.path.abspath(registry) if registry else settings.registry.uri,
+        place=_place(registry) if registry else settings.registry.uri,
         say=_say,
     )
+
+
+def _place(registry: str) -> str:
+    return registry if "://" in registry else os.path.abspath(registry)
 
 
 def _carry_out(

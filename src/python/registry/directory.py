@@ -4,10 +4,11 @@ An object is replaced by a rename and created by a link, both of which happen wh
 holds a lock on that one object between the comparison and the rename (docs/decisions/0002).
 """
 
-import errno
 import fcntl
 import os
+import shutil
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +16,11 @@ from pathlib import Path
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import manifest_of
 from registry.names import check_key
-from registry.staging import make_folder, staged_file, staged_folder, sweep, sync_folder
+from registry.staging import STAGING, appear, make_folder, staged_file, staged_folder, sweep, sync_folder
 
 LOCK_WAIT_SECONDS = 10.0
 _LOCK_POLL_SECONDS = 0.005
 # Names with a leading dot are never keys, nor version numbers.
-_STAGING = ".staging"
 _LOCKS = ".locks"
 
 
@@ -41,7 +41,7 @@ class DirectoryStore:
 
     def write(self, key: str, data: bytes, if_generation: int | None = None) -> int:
         path = self._path(key)
-        with self._disk("written"), staged_file(self.root / _STAGING, data) as staged:
+        with self._disk("written"), staged_file(self.root / STAGING, data) as staged:
             make_folder(path.parent)
             if if_generation == 0:
                 return self._create(key, staged)
@@ -78,6 +78,10 @@ class DirectoryStore:
     def uri(self, key: str) -> str:
         return str(self._path(key).absolute())
 
+    def has_folder(self, prefix: str) -> bool:
+        with self._disk("read"):
+            return self._path(prefix).is_dir()
+
     def manifest(self, prefix: str) -> dict[str, str]:
         with self._disk("read"):
             return manifest_of(self._path(prefix))
@@ -85,20 +89,36 @@ class DirectoryStore:
     def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
         target = self._path(prefix)
         with self._disk("written"):
-            sweep(self.root / _STAGING)
-            self._appear(target, source, manifest, self.root / _STAGING)
+            sweep(self.root / STAGING)
+            self._appear(target, source, manifest, self.root / STAGING)
 
     def copy_folder(self, source: str, prefix: str, manifest: Mapping[str, str]) -> None:
         self.put_folder(prefix, self._path(source), manifest)
 
     def get_folder(self, prefix: str, destination: Path, manifest: Mapping[str, str]) -> None:
         with self._disk("copied from"):
-            area = destination.parent / _STAGING
+            area = destination.parent / STAGING
             try:
                 self._appear(destination, self._path(prefix), manifest, area)
             finally:
                 with suppress(OSError):
                     os.rmdir(area)  # stays when somebody else copies to the same place
+
+    def remove_folder(self, prefix: str) -> None:
+        path = self._path(prefix)
+        # Gone at once and as a whole; taking the files apart may then be left to a later sweep.
+        aside = self.root / STAGING / uuid.uuid4().hex
+        with self._disk("written"):
+            if os.path.lexists(path):
+                make_folder(aside.parent)
+                with suppress(FileNotFoundError):
+                    os.rename(path, aside)
+                    sync_folder(path.parent)
+                shutil.rmtree(aside, ignore_errors=True)
+
+    def sweep(self) -> None:
+        with self._disk("written"):
+            sweep(self.root / STAGING)
 
     def _appear(self, target: Path, source: Path, manifest: Mapping[str, str], area: Path) -> None:
         if os.path.lexists(target):
@@ -106,14 +126,7 @@ class DirectoryStore:
         for name in manifest:
             check_key(name)
         with staged_folder(area, source, manifest) as staged:
-            make_folder(target.parent)
-            try:
-                os.rename(staged, target)
-            except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise Immutable(f"{target} exists; what is there is never overwritten.") from None
-                raise
-            sync_folder(target.parent)
+            appear(staged, target)
 
     def _create(self, key: str, staged: Path) -> int:
         path = self._path(key)

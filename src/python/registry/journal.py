@@ -75,6 +75,10 @@ class Journal:
         """
         return [self._read(self._key(number)) for number in sorted(self._numbers())]
 
+    def tells_of(self, action: str, version: int) -> bool:
+        """Whether there is an entry about it; for those that happen once in a version's life."""
+        return any((entry.action, entry.version) == (action, version) for entry in self.entries())
+
     def _read(self, key: str) -> Entry:
         try:
             return Entry.model_validate_json(self._store.read(key)[0])

@@ -110,3 +110,5 @@ class Record(Part):
     verdicts: list[Verdict] = []
     # Why the run happened.
     reason: str = ""
+    # When the model's files were removed to make room: UTC, ISO 8601.
+    removed: str | None = None

@@ -28,6 +28,7 @@ from registry.staging import LAST_FILE
 from registry.store import Store
 
 Area = Literal["testing", "production"]
+AREAS: tuple[Area, ...] = ("testing", "production")
 _MOST_TRIES = 100
 
 
@@ -41,7 +42,7 @@ class Registry:
 
     @classmethod
     def open(cls, uri: str, model: str) -> "Registry":
-        """The registry at a path; nothing is made before the first write.
+        """The registry at a path, or at gs://BUCKET/FOLDER; nothing is made before the first write.
 
         Raises:
             UsageError: no path, or a kind of place that is not supported.
@@ -49,9 +50,13 @@ class Registry:
         """
         check_model(model)
         if not uri or "\0" in uri:
-            raise UsageError("The registry's place is empty; give a folder with --registry.")
-        if "://" in uri:
-            raise UsageError(f"{uri} is not supported yet; a registry is a folder for now.")
+            raise UsageError("The registry's place is empty; give a folder, or gs://BUCKET/FOLDER, with --registry.")
+        if uri.startswith("gs://"):
+            from registry.bucket import BucketStore  # which takes a second to import
+
+            return cls(BucketStore.open(uri, model), model)
+        if "://" in uri or uri.startswith("gs:"):
+            raise UsageError(f"{uri!r} can't be a registry; give a folder, or gs://BUCKET/FOLDER.")
         root = Path(uri).expanduser().absolute()
         for folder in (root, root / model):
             try:
@@ -152,15 +157,20 @@ class Registry:
             raise Tampered(f"{folder} holds links or special files ({links}); a model is made of plain files.", links)
         key = f"testing/{version}"
         there = self.store.manifest(key)
-        if record.state != "training" or (there and there != files):
+        if record.state != "training" or any(files.get(name) != digest for name, digest in there.items()):
             raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
         # First what the folder will hold, then the folder, then the word that it is complete.
         self.update(version, files=files)
-        if not there:
+        if not self.store.has_folder(key):
             self.store.put_folder(key, folder, files)
-        record = self.update(version, state="candidate")
-        self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
-        return record
+        if not (there and self.journal.tells_of("publish", version)):
+            self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
+        return self.change(version, lambda record: self._candidate(record, files))
+
+    def _candidate(self, record: Record, files: Mapping[str, str]) -> dict[str, Any]:
+        if record.files != files:
+            raise Immutable(f"Version {record.version} was published by another process meanwhile; take a new version.")
+        return {"state": "candidate"}
 
     def fetch(self, version: int, destination: Path) -> Path:
         """Copies a version's files to destination/<version>, or leaves what is there and right; digests are checked.
@@ -198,10 +208,13 @@ class Registry:
         self._check(record, "production" if "production" in self.areas(version) else "testing")
 
     def areas(self, version: int) -> list[Area]:
-        """Where files of a version are."""
+        """Where files of a version are, or have to be because servers are told to load them."""
         version = check_version(version)
-        areas: tuple[Area, ...] = ("testing", "production")
-        return [area for area in areas if f"{area}/{version}/" in self.store.list(area)]
+        return [
+            area
+            for area in AREAS
+            if self.store.has_folder(f"{area}/{version}") or version in self.serving(area).versions
+        ]
 
     def verify(self, version: int, area: Area = "testing") -> Difference:
         """How the files of a version differ from its record, sorted; links and special files count."""
@@ -220,6 +233,11 @@ class Registry:
 
     def _published(self, version: int) -> Record:
         record = self.record(version)
+        if record.removed:
+            raise UnknownVersion(
+                f"The files of version {version} of '{self.model}' were removed on {record.removed[:10]} to make room; "
+                "only its record is left."
+            )
         if not record.files or record.state == "training":
             raise UnknownVersion(
                 f"Version {version} of '{self.model}' has no published files; its training has not ended."
@@ -265,11 +283,23 @@ class Registry:
             raise Conflict(f"{self.store.uri(key)} was changed by somebody else meanwhile; look at it and try again.")
         text = serving_config.render(state, self.model, self.store.uri(area), data, self.store.uri(key))
         written = self.store.write(key, text, if_generation=generation)
+        # Asked only now: whoever removes files marks the record first, and then looks at what is served. So one of
+        # the two always notices the other.
+        earlier = serving_config.parse(data, self.model, self.store.uri(key), generation)
+        for version in set(state.versions) - set(earlier.versions):
+            if self._is_removed(version):
+                raise Conflict(f"The files of version {version} are being removed by somebody else.")
         return ServingState(state.versions, dict(state.labels), written)
 
     def models_config(self, area: Area = "production") -> str:
         """Path or URI of the configuration, for a model server's --model_config_file."""
         return self.store.uri(_config_key(area))
+
+    def _is_removed(self, version: int) -> bool:
+        try:
+            return self.record(version).removed is not None
+        except UnknownVersion:  # a configuration made by hand may name what has no record
+            return False
 
     def _read_config(self, area: Area) -> tuple[bytes, int]:
         try:
@@ -311,7 +341,7 @@ class Registry:
 
     def _last_version(self) -> int:
         # Folders count too: a number whose record was lost is not given to another model.
-        folders = [key.split("/")[1] for area in ("testing", "production") for key in self.store.list(area)]
+        folders = [key.split("/")[1] for area in AREAS for key in self.store.list(area)]
         return max([*self._recorded_versions(), *(int(name) for name in folders if is_version(name))], default=0)
 
 

@@ -4,19 +4,22 @@ Their maker holds a lock on each; the kernel frees it when the process ends, how
 locked belongs to nobody any more, and may be removed.
 """
 
+import errno
 import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from registry.errors import Tampered
+from registry.errors import Immutable, Tampered
 from registry.manifest import Difference, compare, manifest_of
 
 # Copied after everything else, so that no server takes a folder in the making for a model.
 LAST_FILE = "saved_model.pb"
+# With a leading dot it is neither a key nor a version number.
+STAGING = ".staging"
 
 
 @contextmanager
@@ -38,14 +41,47 @@ def staged_folder(area: Path, source: Path, manifest: Mapping[str, str]) -> Iter
         Tampered: a file is missing, changed, or there are more.
     """
     # First the source alone: it may hold links or pipes, which nobody should open.
-    _refuse(source, compare(manifest_of(source), manifest))
-    with _entry(area, folder=True) as (path, _):
+    refuse(source, compare(manifest_of(source), manifest))
+
+    def copy(folder: Path) -> None:
         for name in sorted(manifest, key=lambda name: (name == LAST_FILE, name)):
-            _copy(source / name, path / name)
+            _copy(source / name, folder / name)
+
+    with filled_folder(area, copy, manifest, source) as path:
+        yield path
+
+
+@contextmanager
+def filled_folder(
+    area: Path, fill: Callable[[Path], None], manifest: Mapping[str, str], source: object
+) -> Iterator[Path]:
+    """A folder of `area` that `fill` brought files to, from `source`; on disk to stay, read back and compared.
+
+    Raises:
+        Tampered: the files are not those of `manifest`.
+    """
+    with _entry(area, folder=True) as (path, _):
+        fill(path)
         for folder, _folders, _files in os.walk(path, topdown=False):
             sync_folder(Path(folder))
-        _refuse(source, compare(manifest_of(path), manifest))
+        refuse(source, compare(manifest_of(path), manifest))
         yield path
+
+
+def appear(staged: Path, target: Path) -> None:
+    """Renames a staged folder to `target`, whole or not at all.
+
+    Raises:
+        Immutable: there is something already.
+    """
+    make_folder(target.parent)
+    try:
+        os.rename(staged, target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise Immutable(f"{target} exists; what is there is never overwritten.") from None
+        raise
+    sync_folder(target.parent)
 
 
 def sweep(area: Path) -> None:
@@ -80,6 +116,11 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def refuse(source: object, difference: Difference) -> None:
+    if difference:
+        raise Tampered(f"The files in {source} are not those that were recorded ({difference}).", difference)
+
+
 @contextmanager
 def _entry(area: Path, folder: bool) -> Iterator[tuple[Path, int]]:
     make_folder(area)
@@ -104,11 +145,6 @@ def _entry(area: Path, folder: bool) -> Iterator[tuple[Path, int]]:
         with suppress(OSError):
             _remove(path)
         os.close(descriptor)
-
-
-def _refuse(source: Path, difference: Difference) -> None:
-    if difference:
-        raise Tampered(f"The files in {source} are not those that were recorded ({difference}).", difference)
 
 
 def _copy(source: Path, target: Path) -> None:

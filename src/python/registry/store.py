@@ -45,13 +45,17 @@ class Store(Protocol):
     def uri(self, key: str) -> str:
         """What a model server, or a person, finds the key by: a path or gs://bucket/…"""
 
+    def has_folder(self, prefix: str) -> bool:
+        """Whether the folder `prefix` has appeared; one that was never finished, or is being removed, has not."""
+
     def manifest(self, prefix: str) -> dict[str, str]:
         """Relative path -> sha256 of every file of a folder, read now; empty when there is no such folder."""
 
     def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
         """Makes the folder `prefix` from the files of `source` that `manifest` names.
 
-        They are copied aside, read back and compared with `manifest`; the folder then appears whole, or not at all.
+        They are copied aside, read back and compared with `manifest`; the folder then appears whole, or not at all. A
+        call that was killed is finished by the same call.
 
         Raises:
             Immutable: the folder exists.
@@ -63,3 +67,9 @@ class Store(Protocol):
 
     def get_folder(self, prefix: str, destination: Path, manifest: Mapping[str, str]) -> None:
         """Makes the folder `destination` on this machine, with the checks of `put_folder`."""
+
+    def remove_folder(self, prefix: str) -> None:
+        """Removes a folder, whole or half-made; at any moment it has appeared, and is whole, or has not."""
+
+    def sweep(self) -> None:
+        """Removes what calls that were killed have put aside and left."""

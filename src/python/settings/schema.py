@@ -25,7 +25,7 @@ class Dataset(Section):
 
 
 class Registry(Section):
-    # A folder, relative to trainyard.toml.
+    # A folder, relative to trainyard.toml, or gs://BUCKET/FOLDER.
     uri: str = ".trainyard/registry"
 
 

@@ -22,7 +22,7 @@ app = command_line(
 
 @app.command()
 def test_model(
-    registry: Annotated[str | None, typer.Option(help="The registry's folder.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
     version: Annotated[int | None, typer.Option(help="Default: the newest candidate, else production's.")] = None,
     executor: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
-RegistryUri = Annotated[str | None, typer.Option("--registry", help="Folder that keeps the models.")]
+RegistryUri = Annotated[str | None, typer.Option("--registry", help="What keeps the models: a folder, or gs://BUCKET/FOLDER.")]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model, if time does not run out.")

@@ -1,0 +1,91 @@
+"""The command `registry`: keeping house in it."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import UsageError, command_line, print_json, progress_console, run
+
+if TYPE_CHECKING:
+    from registry.gc import Plan
+
+app = command_line(
+    "registry",
+    "Keeps house in a registry.",
+    [
+        "./pants run src/python/registry -- gc --dry-run",
+        "./pants run src/python/registry -- gc --keep 3",
+        "./pants run src/python/registry -- gc --registry gs://models/trainyard --keep 3 --yes",
+    ],
+)
+
+
+@app.callback()
+def main() -> None:
+    # With a callback the one verb there is has to be named.
+    pass
+
+
+@app.command()
+def gc(
+    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
+    keep: Annotated[
+        int, typer.Option(min=0, help="How many candidates and tested versions to keep, from the newest down.")
+    ] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
+) -> None:
+    """Remove the files of versions that nobody needs any more.
+
+    What servers are told to load stays, and so do the newest candidates. Of what goes, record, reports and history
+    stay.
+    """
+    import settings
+    from registry import Registry
+    from registry import gc as collector
+
+    loaded = settings.load()
+    opened = Registry.open(registry if registry is not None else loaded.registry.uri, model_name or loaded.model.name)
+    plan = collector.plan(opened, keep)
+    _show(plan)
+    removed: list[int] = []
+    if not dry_run and plan.remove and (yes or _agreed(len(plan.remove))):
+        reason = f"not among the newest {keep}, and not served"
+        for record in plan.remove:
+            if collector.remove(opened, record, reason):
+                removed.append(record.version)
+                progress_console().print(f"version {record.version} removed")
+            else:
+                progress_console().print(f"version {record.version} was changed by somebody else, and left alone")
+    if not dry_run:
+        opened.store.sweep()
+    if as_json:
+        kept = [{"version": version, "why": why} for version, why in plan.keep.items()]
+        to_remove = [record.version for record in plan.remove]
+        print_json({"keep": kept, "remove": to_remove, "removed": removed, "dry_run": dry_run})
+
+
+def _show(plan: "Plan") -> None:
+    console = progress_console()
+    for version, why in plan.keep.items():
+        console.print(f"keep    version {version}: {why}", markup=False, soft_wrap=True)
+    for record in plan.remove:
+        test = record.metrics.test
+        accuracy = f", accuracy {test.accuracy:.3f}" if test else ""
+        begun = ", its removal was begun already" if record.removed else ""
+        console.print(f"remove  version {record.version}: {record.state}{accuracy}{begun}", markup=False, soft_wrap=True)
+    if not plan.remove:
+        console.print("Nothing to remove.")
+
+
+def _agreed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was removed. There is no terminal to ask at; add --yes, or --dry-run to only look.")
+    return typer.confirm(f"Remove the files of {count} version(s) for good?", err=True)
+
+
+if __name__ == "__main__":
+    run(app)

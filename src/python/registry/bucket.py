@@ -1,0 +1,327 @@
+"""A registry in a bucket of Google Cloud Storage, safe against kills and against others at the same time.
+
+An object is replaced by one request that names the generation it replaces. A folder is many objects and can't appear at
+once: it is there as soon as its saved_model.pb is, which comes last and goes first (docs/decisions/0009).
+"""
+
+import hashlib
+import mimetypes
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from google.api_core.exceptions import NotFound, PreconditionFailed
+
+from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
+from cli.errors import TrainyardError
+from registry.errors import Conflict, Immutable, InfrastructureError, Missing
+from registry.manifest import compare, manifest_of
+from registry.names import check_bucket, check_key
+from registry.staging import LAST_FILE, STAGING, appear, filled_folder, refuse
+
+SCHEME = "gs://"
+# What a process has staged and not removed for so long was left by one that ended.
+_ABANDONED_SECONDS = 24 * 3600.0
+# Tells this process's own write from another's of the same bytes.
+_WRITE = "write"
+_OPTIONS: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "retry": None}  # retried as a whole, by Cloud
+_CHECKED: dict[str, Any] = {**_OPTIONS, "checksum": "crc32c"}
+
+
+class BucketStore:
+    """One model's part of a bucket: every key is an object's name after `prefix` and the model's name."""
+
+    def __init__(self, bucket: str, folder: str, patience: float = PATIENCE_SECONDS) -> None:
+        self._cloud = Cloud(bucket, patience)
+        self._root = f"{folder}/"
+
+    @classmethod
+    def open(cls, uri: str, model: str) -> "BucketStore":
+        """The store of `model` at gs://BUCKET or gs://BUCKET/FOLDER; nothing is asked yet.
+
+        Raises:
+            BadName: it is not such an address.
+        """
+        bucket, folder = check_bucket(uri.removeprefix(SCHEME))
+        return cls(bucket, f"{folder}/{model}" if folder else model)
+
+    # Objects
+
+    def read(self, key: str) -> tuple[bytes, int]:
+        def download() -> tuple[bytes, int]:
+            blob = self._blob(key)
+            data = blob.download_as_bytes(**_CHECKED)
+            return data, blob.generation
+
+        try:
+            return self._cloud.call(download)
+        except NotFound:
+            raise Missing(key) from None
+
+    def write(self, key: str, data: bytes, if_generation: int | None = None) -> int:
+        own = uuid.uuid4().hex
+
+        def upload() -> int:
+            blob = self._blob(key)
+            blob.metadata = {_WRITE: own}
+            blob.cache_control = "no-store"  # or a public bucket answers with what was there an hour ago
+            kind = mimetypes.guess_type(key)[0] or "text/plain"
+            blob.upload_from_string(data, content_type=kind, if_generation_match=if_generation, **_CHECKED)
+            return int(blob.generation)
+
+        try:
+            return self._cloud.call(upload)
+        except PreconditionFailed:
+            # Also what a second try is told when the first one succeeded, and only its answer was lost.
+            blob = self._get(key)
+            if blob is not None and (blob.metadata or {}).get(_WRITE) == own:
+                return int(blob.generation)
+            raise Conflict(_changed(key) if if_generation else f"{key} exists already.") from None
+        except NotFound:
+            raise self._no_bucket() from None
+
+    def delete(self, key: str, if_generation: int | None = None) -> None:
+        tries = 0
+
+        def delete() -> None:
+            nonlocal tries
+            tries += 1
+            self._blob(key).delete(if_generation_match=if_generation, **_OPTIONS)
+
+        try:
+            self._cloud.call(delete)
+        except PreconditionFailed:
+            raise Conflict(_changed(key)) from None
+        except NotFound:
+            # The first of several tries may have removed it, with its answer lost.
+            if if_generation is not None and tries == 1:
+                raise Conflict(_changed(key)) from None
+
+    def list(self, prefix: str) -> list[str]:
+        folder = check_key(prefix.rstrip("/"))
+        found = self._names(f"{self._root}{folder}/", delimiter="/")
+        keys = [name.removeprefix(self._root) for name in found]
+        # An object named like the folder itself is what some tools make of an empty folder.
+        return sorted(key for key in keys if key != f"{folder}/" and not _last(key).startswith("."))
+
+    def uri(self, key: str) -> str:
+        return f"{SCHEME}{self._cloud.name}/{self._root}{check_key(key)}"
+
+    # Folders
+
+    def has_folder(self, prefix: str) -> bool:
+        return self._get(f"{prefix}/{LAST_FILE}") is not None
+
+    def manifest(self, prefix: str) -> dict[str, str]:
+        return {name: digest for name, (digest, _) in self._read_back(prefix).items()}
+
+    def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
+        self._refuse_existing(prefix, manifest)
+        refuse(source, compare(manifest_of(source), manifest))
+        with self._stage() as stage:
+            for name in manifest:
+                self._upload(source / name, f"{stage}{name}")
+            self._appear(stage, prefix, manifest, source)
+
+    def copy_folder(self, source: str, prefix: str, manifest: Mapping[str, str]) -> None:
+        self._refuse_existing(prefix, manifest)
+        self._appear(f"{self._root}{check_key(source)}/", prefix, manifest, self.uri(source))
+
+    def get_folder(self, prefix: str, destination: Path, manifest: Mapping[str, str]) -> None:
+        if os.path.lexists(destination):
+            raise Immutable(f"{destination} exists; what is there is never overwritten.")
+        for name in manifest:
+            check_key(name)
+
+        def fill(folder: Path) -> None:
+            for name in manifest:
+                self._download(f"{self._root}{prefix}/{name}", folder / name)
+
+        area = destination.parent / STAGING
+        try:
+            with filled_folder(area, fill, manifest, self.uri(prefix)) as staged:
+                appear(staged, destination)
+        except OSError as error:
+            raise InfrastructureError(
+                f"{self.uri(prefix)} can't be copied to {destination}: {error.strerror or error}. "
+                "Check the permissions and the free space, then run the same command again."
+            ) from error
+        finally:
+            with suppress(OSError):
+                os.rmdir(area)  # stays when somebody else copies to the same place
+
+    def remove_folder(self, prefix: str) -> None:
+        root = f"{self._root}{check_key(prefix)}/"
+        for name in sorted(self._names(root), key=lambda name: (name != root + LAST_FILE, name)):
+            self._remove(name)
+
+    def sweep(self) -> None:
+        """Removes what processes staged and left, a day after they did."""
+        before = time.time() - _ABANDONED_SECONDS
+        for name, blob in self._list(f"{self._root}{STAGING}/").items():
+            if blob.time_created is not None and blob.time_created.timestamp() < before:
+                self._remove(name)
+
+    # Parts of those
+
+    def _refuse_existing(self, prefix: str, manifest: Mapping[str, str]) -> None:
+        """Nothing may be under the name but what a call like this one left when it was killed."""
+        for name in manifest:
+            check_key(name)
+        if self.has_folder(prefix):
+            raise Immutable(f"{self.uri(prefix)} exists; what is there is never overwritten.")
+        if any(manifest.get(name) != digest for name, digest in self.manifest(prefix).items()):
+            raise Immutable(
+                f"{self.uri(prefix)} holds a part of another model, left by a call that was killed; take a new version."
+            )
+
+    def _appear(self, source: str, prefix: str, manifest: Mapping[str, str], where: object) -> None:
+        """Copies the objects below `source`, once they are what `manifest` says, to the folder `prefix`."""
+        target = f"{self._root}{prefix}/"
+        found = self._read_back(source.removeprefix(self._root).rstrip("/"))
+        refuse(where, compare({name: digest for name, (digest, _) in found.items()}, manifest))
+        for name in sorted(manifest, key=lambda name: (name == LAST_FILE, name)):
+            if name == LAST_FILE:
+                there = {key.removeprefix(target): blob.crc32c for key, blob in self._list(target).items()}
+                if there != {key: blob.crc32c for key, (_, blob) in found.items() if key != LAST_FILE}:
+                    raise Conflict(f"{self.uri(prefix)} was changed by somebody else meanwhile; take a new version.")
+            self._copy(found[name][1], target + name)
+
+    def _copy(self, source: Any, name: str) -> None:
+        def rewrite() -> str:
+            blob, token = self._cloud.bucket.blob(name), None
+            while True:
+                # Of just the bytes that were read back, and only where there is nothing.
+                token, _, _ = blob.rewrite(
+                    source,
+                    token=token,
+                    if_generation_match=0,
+                    if_source_generation_match=source.generation,
+                    **_OPTIONS,
+                )
+                if token is None:
+                    return str(blob.crc32c)
+
+        try:
+            crc32c = self._cloud.call(rewrite)
+        except PreconditionFailed:
+            there = self._get(name.removeprefix(self._root))
+            crc32c = there.crc32c if there is not None else ""
+        except NotFound:
+            crc32c = ""
+        if crc32c != source.crc32c:
+            raise Conflict(f"{SCHEME}{self._cloud.name}/{name} was changed by somebody else meanwhile; try again.")
+
+    @contextmanager
+    def _stage(self) -> Iterator[str]:
+        """Where objects may be put aside; they are removed at the end, or else by `sweep`."""
+        stage = f"{self._root}{STAGING}/{uuid.uuid4().hex}/"
+        try:
+            yield stage
+        finally:
+            with suppress(TrainyardError):
+                for name in self._names(stage):
+                    self._remove(name)
+
+    def _upload(self, source: Path, name: str) -> None:
+        def upload() -> None:
+            with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                self._cloud.bucket.blob(name).upload_from_file(file, size=size, **_CHECKED)
+
+        try:
+            self._cloud.call(upload)
+        except NotFound:
+            raise self._no_bucket() from None
+        except OSError as error:
+            raise InfrastructureError(f"{source} can't be read: {error.strerror or error}.") from error
+
+    def _download(self, name: str, path: Path) -> None:
+        def download() -> None:
+            with path.open("wb") as file:
+                self._cloud.bucket.blob(name).download_to_file(file, **_CHECKED)
+                file.flush()
+                os.fsync(file.fileno())
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._cloud.call(download)
+        except NotFound:
+            path.unlink(missing_ok=True)  # the comparison with the manifest names it
+
+    def _read_back(self, prefix: str) -> dict[str, tuple[str, Any]]:
+        """Relative name -> sha256 of what was read now, and the object it was read from."""
+        root = f"{self._root}{prefix}/"
+        found = {}
+        for name, listed in sorted(self._list(root).items()):
+            if name.endswith("/") and not listed.size:
+                continue  # what some tools make of an empty folder
+
+            def digest(blob: Any = listed) -> str:
+                hashed = hashlib.sha256()
+                blob.download_to_file(_Sink(hashed), if_generation_match=blob.generation, **_CHECKED)
+                return hashed.hexdigest()
+
+            try:
+                found[name.removeprefix(root)] = (self._cloud.call(digest), listed)
+            except (NotFound, PreconditionFailed):
+                raise Conflict(f"{SCHEME}{self._cloud.name}/{name} was changed while it was read; try again.") from None
+        return found
+
+    def _get(self, key: str) -> Any:
+        """The object's properties, or None."""
+        return self._cloud.call(lambda: self._cloud.bucket.get_blob(self._root + check_key(key), **_OPTIONS))
+
+    def _remove(self, name: str) -> None:
+        with suppress(NotFound):
+            self._cloud.call(lambda: self._cloud.bucket.blob(name).delete(**_OPTIONS))
+
+    def _list(self, prefix: str) -> dict[str, Any]:
+        """Name -> object of all that is below, at any depth."""
+        try:
+            return self._cloud.call(
+                lambda: {blob.name: blob for blob in self._cloud.bucket.list_blobs(prefix=prefix, **_OPTIONS)}
+            )
+        except NotFound:
+            raise self._no_bucket() from None
+
+    def _names(self, prefix: str, delimiter: str | None = None) -> Sequence[str]:
+        def names() -> Sequence[str]:
+            pages = self._cloud.bucket.list_blobs(prefix=prefix, delimiter=delimiter, **_OPTIONS)
+            return [*(blob.name for blob in pages), *pages.prefixes]
+
+        try:
+            return self._cloud.call(names)
+        except NotFound:
+            raise self._no_bucket() from None
+
+    def _blob(self, key: str) -> Any:
+        return self._cloud.bucket.blob(self._root + check_key(key))
+
+    def _no_bucket(self) -> InfrastructureError:
+        return InfrastructureError(
+            f"The bucket gs://{self._cloud.name} does not exist, or this account may not see it; make it first."
+        )
+
+
+class _Sink:
+    """A file that keeps nothing but the digest of what is written to it."""
+
+    def __init__(self, hashed: Any) -> None:
+        self._hashed = hashed
+
+    def write(self, data: bytes) -> int:
+        self._hashed.update(data)
+        return len(data)
+
+
+def _last(key: str) -> str:
+    return key.rstrip("/").split("/")[-1]
+
+
+def _changed(key: str) -> str:
+    return f"{key} was changed by somebody else meanwhile; try again."

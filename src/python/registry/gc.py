@@ -1,0 +1,102 @@
+"""Which versions' files may go, and their going. Records, reports and the journal stay: they are small, and history.
+
+A version is marked in its record first, then what servers are told to load is looked at once more, and only then its
+files go. A promotion does it the other way round (Registry.write_serving), so one of the two always notices the other.
+A call that was killed is finished by the next one, as the mark says what was to go.
+"""
+
+from dataclasses import dataclass
+
+from registry.clock import utc_now
+from registry.errors import Conflict, Immutable, Missing
+from registry.names import is_version
+from registry.record import Record
+from registry.registry import AREAS, Registry
+
+_WAITING = ("candidate", "tested")
+# promote keeps it from before its first change until after its last.
+_PROMOTION = "promotion.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    # Version -> why its files stay; ascending.
+    keep: dict[int, str]
+    # Ascending; those whose removal was begun already are among them.
+    remove: list[Record]
+
+
+def plan(registry: Registry, newest: int) -> Plan:
+    """What may go when, of the versions that wait for a test or for promotion, only the `newest` are wanted.
+
+    Raises:
+        Conflict: a promotion is under way, or was left behind.
+    """
+    try:
+        registry.store.read(_PROMOTION)
+    except Missing:
+        pass
+    else:
+        raise Conflict(
+            f"A promotion of '{registry.model}' is under way or was left behind; wait until it has ended, "
+            "or call `promote run` or `rollback` to settle it."
+        )
+    records = registry.records()
+    there = {int(key.split("/")[1]) for area in AREAS for key in registry.store.list(area) if _is_version(key)}
+    waiting = [record.version for record in records if record.state in _WAITING and not record.removed]
+    keep, remove = {}, []
+    for record in records:
+        if record.version not in there:
+            continue
+        if why := _named(registry, record.version) or _wanted(record, waiting[max(0, len(waiting) - newest) :]):
+            keep[record.version] = why
+        else:
+            remove.append(record)
+    return Plan(keep, remove)
+
+
+def remove(registry: Registry, record: Record, reason: str) -> bool:
+    """Removes a version's files for good; False if its record has changed since the plan was made."""
+    version = record.version
+
+    def mark(now: Record) -> dict[str, str]:
+        if (now.state, now.removed) != (record.state, record.removed):
+            raise Immutable(f"The record of version {version} was changed by somebody else.")
+        return {"removed": now.removed or utc_now()}
+
+    try:
+        registry.change(version, mark)
+    except Immutable:
+        return False
+    if _named(registry, version):
+        registry.update(version, removed=None)
+        return False
+    if not (record.removed and registry.journal.tells_of("gc", version)):
+        registry.journal.append("gc", version, before=record.state, reason=reason)
+    for area in AREAS:
+        registry.store.remove_folder(f"{area}/{version}")
+    return True
+
+
+def _named(registry: Registry, version: int) -> str:
+    """How a configuration of servers names the version, or nothing."""
+    for area in reversed(AREAS):
+        serving = registry.serving(area)
+        if version in serving.versions:
+            labels = sorted(label for label, labelled in serving.labels.items() if labelled == version)
+            return f"{' and '.join(labels) or 'loaded'} in {area}"
+    return ""
+
+
+def _wanted(record: Record, waiting: list[int]) -> str:
+    if record.removed:
+        return ""
+    if record.state == "training":
+        return "in training"
+    if record.state == "production":
+        return "in production"
+    return "among the newest" if record.version in waiting else ""
+
+
+def _is_version(key: str) -> bool:
+    return key.endswith("/") and is_version(key.split("/")[1])
