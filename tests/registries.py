@@ -1,24 +1,29 @@
-"""Registries for tests: models are a few bytes, since a registry never looks inside."""
+"""Registries for tests: models are a few bytes, a graph that may be loaded and values that nobody looks at."""
 
 from pathlib import Path
 from typing import Any
 
-from registry import Record, Registry
+from registry import Keys, Record, Registry
+from tests.unit.inspection import graphs
 
 MODEL = "chest-xray"
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
+IMAGE_SIZE = 64
+
+
+def keys_in(folder: Path) -> Keys:
+    """Where a command that is called in `folder` has them."""
+    return Keys(folder / ".trainyard" / "keys" / "signing.pem", make=True)
 
 
 def open_registry(folder: Path) -> Registry:
-    return Registry.open(str(folder / "registry"), MODEL)
+    return Registry.open(str(folder / "registry"), MODEL, keys_in(folder))
 
 
 def model_folder(folder: Path, content: bytes = b"weights") -> Path:
-    """Looks like a SavedModel from outside."""
-    (folder / "variables").mkdir(parents=True)
+    """A SavedModel that the inspection lets pass and TensorFlow would not load."""
+    graphs.write(folder, graphs.meta_graph(len(LABELS), IMAGE_SIZE))
     (folder / "assets.extra").mkdir()
-    (folder / "saved_model.pb").write_bytes(b"graph of " + content)
-    (folder / "variables" / "variables.index").write_bytes(b"index")
     (folder / "variables" / "variables.data-00000-of-00001").write_bytes(content)
     (folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"warm-up")
     return folder
@@ -38,7 +43,7 @@ def published(registry: Registry, folder: Path, **fields: Any) -> Record:
     """A new version in state "candidate", with files of its own."""
     defaults: dict[str, Any] = {
         "labels": LABELS,
-        "image_size": 64,
+        "image_size": IMAGE_SIZE,
         "metrics": {"test": metrics(0.85)},
         "dataset": {
             "uri": "sample",

@@ -22,6 +22,8 @@ class Figures:
 def figures(record: Record, production: Record | None, verdict: Verdict | None = None) -> Figures:
     """Those of the verdict where it holds them: report and picture show the same then. Else those of the record."""
     metrics, baseline = record.metrics.test, record.metrics.baseline
+    if production and record.parent != production.version:
+        baseline = None  # at the training another version was in production
     details = verdict.details if verdict and isinstance(verdict.details, dict) else {}
     if details.get("metrics"):
         metrics = Metrics.model_validate(details["metrics"])

@@ -121,8 +121,13 @@ def promoted(
     pods: int = 0,
     rollback: bool = False,
     registry: str = "",
+    picture: bytes | None = None,
 ) -> Message:
-    """`record` is served now instead of `previous`, on so many `pods`."""
+    """`record` is served now instead of `previous`, on so many `pods`.
+
+    The figures are those of its last test; `picture` is its confusion matrix, as for `candidate_passed`.
+    """
+    tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
     where = f"on {pods} serving pod{'s' if pods != 1 else ''}" if pods else "to servers once they start"
     back = [_promote("Go back", "rollback", record, registry, version=False)] if previous else []
@@ -134,6 +139,8 @@ def promoted(
         color=_BLUE,
         record=record,
         production=previous,
+        verdict=tests[-1] if tests else None,
+        picture=picture,
         reasons=[reason] if reason else [],
         report="",
         commands=[*back, _promote("See what is served", "status", record, registry, version=False)],

@@ -19,7 +19,7 @@ _SETTINGS_FOLDER = "/etc/trainyard"
 _IMAGE_USER = 10001
 # What `docker run` ends with when the engine, not the program, is at fault (docker-run(1)).
 _ENGINE_FAILED = (125, 126, 127)
-_SECRETS = ("TRAINYARD_SMTP_PASSWORD",)
+_NOT_HANDED_ON = ("TRAINYARD_SMTP_PASSWORD", "TRAINYARD_SIGNING_KEY", "TRAINYARD_SIGNING_PUBLIC_KEYS")
 _NEVER = "0001-"  # how Docker writes a time that has not come
 _KILLED = 137  # 128 + SIGKILL
 
@@ -66,6 +66,7 @@ def docker_launcher(settings: Settings, key: str, settings_file: Path | None) ->
             argv += [*_mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml"), "--workdir", _SETTINGS_FOLDER]
         for variable, value in {**_own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
             argv += ["--env", f"{variable}={value}"]
+        argv += _keys(settings, name)
         return Step(name, [*argv, container.image, *arguments], dict(os.environ), container)
 
     return launch
@@ -148,5 +149,32 @@ def _hand_over(registry: Path) -> str:
     return f"{_IMAGE_USER}:{_IMAGE_USER}"
 
 
+def _keys(settings: Settings, step: str) -> list[str]:
+    """Whoever publishes gets the private key. Tests, which run models nobody knows yet, see public keys alone.
+
+    Raises:
+        UsageError: there is no key of that kind.
+        InfrastructureError: the key can't be made, or given away.
+    """
+    from registry import Keys
+
+    told = settings.signing
+    keys = Keys.of(told.key, told.public_keys, settings.registry.uri)
+    argv: list[str] = []
+    if step != "test":
+        keys.require()
+        if not os.getuid():
+            os.chown(keys.private, _IMAGE_USER, _IMAGE_USER)
+        argv += [*_mount(keys.private), "--env", f"TRAINYARD_SIGNING_KEY={keys.private.resolve()}"]
+    trusted = keys.trusted or ((keys.public,) if keys.public.exists() else ())
+    if step == "test" and not trusted:
+        raise UsageError(f"{keys.public} is missing; name the key to check signatures with in [signing] public_keys.")
+    for path in trusted:
+        argv += _mount(path)
+    if trusted:
+        argv += ["--env", f"TRAINYARD_SIGNING_PUBLIC_KEYS={','.join(str(path.resolve()) for path in trusted)}"]
+    return argv
+
+
 def _own_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in sorted(environment.items()) if k.startswith("TRAINYARD_") and k not in _SECRETS}
+    return {k: v for k, v in sorted(environment.items()) if k.startswith("TRAINYARD_") and k not in _NOT_HANDED_ON}

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,12 +26,19 @@ app = command_line(
         "./pants run src/python/promote -- run --version 4 --yes --approver ada --reason 'better on COVID'",
         "./pants run src/python/promote -- rollback",
         "./pants run src/python/promote -- verify 4",
+        "./pants run src/python/promote -- history --at 2026-11-25T14:30Z",
     ],
 )
+
+_LOG_SECONDS = 2.0
 
 RegistryOption = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
 ModelOption = Annotated[str | None, typer.Option("--model-name", help="The model's name in the registry.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option("--public-key", metavar="FILE", help="A key in PEM whose signatures count; repeat it."),
+]
 PodOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -99,28 +108,30 @@ def promote(
     reason: ReasonOption = "",
     pod: PodOption = None,
     timeout: TimeoutOption = None,
+    public_key: KeyOption = None,
     registry: RegistryOption = None,
     model_name: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a tested version into production."""
-    from promote import choice, views
+    from promote import admission, choice, views
 
-    opened, settings = _open(registry, model_name)
+    opened, settings = _open(registry, model_name, public_key)
+    where = _where(registry, model_name)
     rollover = _rollover(opened, settings, pod, timeout, registry)
     if not dry_run:
         rollover.settle()
     named = version is not None
-    record = opened.record(version) if version is not None else choice.newest_tested(opened)
+    record = opened.record(version) if version is not None else choice.newest_tested(opened, where)
     serving = opened.serving()
     if serving.stable == record.version:
         _already(record.version, serving.previous, "promote", as_json)
         return
-    choice.check(record, "promote")
+    choice.check(record, "promote", where)
     production = _record_or_none(opened, serving.stable)
     progress_console().print(views.comparison(record, production))
     if dry_run:
-        opened.check_files(record.version)
+        admission.check(opened, record)
         _say(f"Version {record.version} can be promoted; nothing was changed.")
         if as_json:
             addresses = rollover.pods.addresses()
@@ -141,6 +152,7 @@ def rollback(
     reason: ReasonOption = "",
     pod: PodOption = None,
     timeout: TimeoutOption = None,
+    public_key: KeyOption = None,
     registry: RegistryOption = None,
     model_name: ModelOption = None,
     as_json: JsonOption = False,
@@ -148,15 +160,17 @@ def rollback(
     """Go back to a version that was in production before."""
     from promote import choice
 
-    opened, settings = _open(registry, model_name)
+    opened, settings = _open(registry, model_name, public_key)
+    where = _where(registry, model_name)
     rollover = _rollover(opened, settings, pod, timeout, registry)
     rollover.settle()
     serving = opened.serving()
-    target = to if to is not None else choice.before_current(opened.journal.entries(), serving)
+    retired = [record.version for record in opened.records() if record.state == "retired"]
+    target = to if to is not None else choice.before_current(opened.journal.entries(), serving, retired, where)
     if serving.stable == target:
         _already(target, serving.previous, "rollback", as_json)
         return
-    choice.check(opened.record(target), "rollback")
+    choice.check(opened.record(target), "rollback", where)
     # No terminal, no question: going back is what a script does when something is wrong.
     if to is None and not yes and not _agreed(f"Go back from version {serving.stable} to {target}?", must_ask=False):
         _declined(as_json)
@@ -166,42 +180,81 @@ def rollback(
 
 @app.command()
 def verify(
-    version: Annotated[int, typer.Argument(help="The version whose files are compared with its record.")],
+    version: Annotated[int, typer.Argument(help="The version whose files are checked.")],
+    public_key: KeyOption = None,
     registry: RegistryOption = None,
     model_name: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare a version's files with the digests in its record: extra, missing and changed ones."""
+    """Compare a version's files with the digests in its record, and the record with its signature."""
     from cli import DataRefused
+    from promote import views
+    from registry import signing
 
-    opened, _ = _open(registry, model_name)
+    opened, _ = _open(registry, model_name, public_key)
     differences = {area: opened.verify(version, area) for area in opened.areas(version) or ["testing"]}
-    bad = any(differences.values())
-    if not as_json:
-        for area, difference in differences.items():
-            for kind in ("extra", "missing", "changed"):
-                for name in getattr(difference, kind):
-                    sys.stdout.write(f"{kind:8} {area}/{version}/{name}\n")
-        if not bad:
-            sys.stdout.write(f"Version {version}: every file is the one recorded ({', '.join(differences)}).\n")
+    signer, unsigned = "", None
+    try:
+        signer = signing.check(opened.keys, opened.record(version)) if opened.keys else ""
+    except DataRefused as error:
+        unsigned = error
+    changed = any(differences.values())
+    if as_json:
+        print_json(views.verified_json(version, differences, signer, unsigned))
     else:
-        areas = {
-            area: {kind: list(getattr(difference, kind)) for kind in ("extra", "missing", "changed")}
-            for area, difference in differences.items()
-        }
-        print_json({"version": version, "ok": not bad, "areas": areas})
-    if bad:
-        raise DataRefused(f"The files of version {version} are not those of its record; put the original files back.")
+        for line in views.verified_lines(version, differences, signer, unsigned):
+            sys.stdout.write(f"{line}\n")
+    if changed:
+        raise DataRefused(
+            f"The files of version {version} are not those of its record; put the original files back, or train again."
+        )
+    if unsigned:
+        raise unsigned
 
 
 @app.command()
-def history(registry: RegistryOption = None, model_name: ModelOption = None, as_json: JsonOption = False) -> None:
-    """Who did what to which version, when and why; oldest first."""
+def sign(
+    version: Annotated[int, typer.Argument(help="The version that has no signature yet.")],
+    signing_key: Annotated[str | None, typer.Option(metavar="FILE", help="The private key, in PEM.")] = None,
+    registry: RegistryOption = None,
+    model_name: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a version that was published before there were signatures; say so only of files whose origin you know."""
+    from registry import signing
+
+    opened, _ = _open(registry, model_name, signing_key=signing_key)
+    signer = signing.signer_of(opened.sign(version).sigstore)
+    if as_json:
+        print_json({"version": version, "signer": signer})
+    else:
+        sys.stdout.write(f"Version {version} is signed by the key {signing.shown(signer)} now.\n")
+
+
+@app.command()
+def history(
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Just what was in production then, as 2026-11-25T14:30Z.")
+    ] = None,
+    registry: RegistryOption = None,
+    model_name: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Who did what to which version, when, why and from where, oldest first; or what was in production at a time."""
     from promote import views
+    from promote.history import at as in_production_at
+    from promote.history import parse_time
 
     opened, _ = _open(registry, model_name)
+    then = parse_time(at) if at is not None else None
     entries = opened.journal.entries()
-    if as_json:
+    if then is not None:
+        period = in_production_at(entries, then)
+        if as_json:
+            print_json(views.period_json(period, then))
+        else:
+            sys.stdout.write(views.period_text(period, then, opened.model) + "\n")
+    elif as_json:
         print_json({"entries": [entry.model_dump(by_alias=True) for entry in entries]})
     elif entries:
         views.console().print(views.history_table(entries))
@@ -209,13 +262,25 @@ def history(registry: RegistryOption = None, model_name: ModelOption = None, as_
         _say(f"Nothing has happened to '{opened.model}' in {opened.store.uri('journal')} yet.")
 
 
-def _open(registry: str | None, model_name: str | None) -> "tuple[Registry, Settings]":
+def _open(
+    registry: str | None,
+    model_name: str | None,
+    public_keys: list[str] | None = None,
+    signing_key: str | None = None,
+) -> "tuple[Registry, Settings]":
     import settings
-    from registry import Registry
+    from registry import Keys, Registry
 
     loaded = settings.load()
     uri = registry if registry is not None else loaded.registry.uri
-    return Registry.open(uri, model_name or loaded.model.name), loaded
+    keys = Keys.of(signing_key or loaded.signing.key, public_keys or loaded.signing.public_keys, uri)
+    return Registry.open(uri, model_name or loaded.model.name, keys), loaded
+
+
+def _where(registry: str | None, model_name: str | None) -> list[str]:
+    """The flags that name the registry, for the commands that an error tells to call."""
+    place = ["--registry", registry] if registry is not None else []
+    return [*place, *(["--model-name", model_name] if model_name is not None else [])]
 
 
 def _pods(flags: list[str] | None, settings: "Settings") -> "Pods":
@@ -254,6 +319,7 @@ def _carry_out(
     console = progress_console()
     rollover.say = lambda line: console.print(line, markup=False, soft_wrap=True)
     if not console.is_terminal:
+        rollover.waiting = _now_and_then(rollover.say)
         outcome = rollover.run(action, version, approver or user(), reason)
     else:
         with console.status(f"version {version}") as spinner:
@@ -263,6 +329,19 @@ def _carry_out(
         print_json(views.outcome_json(outcome))
     else:
         _tell(outcome)
+
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
+    """For a log: what is waited for, but not four times a second."""
+    told = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _LOG_SECONDS:
+            say(f"waiting: {line}")
+            told = time.monotonic()
+
+    return tell
 
 
 def _tell(outcome: "Outcome") -> None:

@@ -1,23 +1,33 @@
 """Which version may go where."""
 
+import shlex
+from collections.abc import Sequence
+
 from cli.errors import GateNotPassed, UsageError
 from promote.intent import Action
 from registry import Entry, Record, Registry, ServingState
 
-TEST_COMMAND = "./pants run src/python/testing:test_model -- --version"
-PROMOTE_COMMAND = "./pants run src/python/promote --"
+# Flags that the caller gave to say which registry is meant; what we tell him to call needs them too.
+Where = Sequence[str]
 
 
-def newest_tested(registry: Registry) -> Record:
+def newest_tested(registry: Registry, where: Where = ()) -> Record:
     """The newest tested version, which must be newer than production's.
 
     Raises:
         GateNotPassed: there is none.
     """
     stable = registry.serving().stable or 0
-    tested = [record for record in registry.records() if record.state == "tested"]
+    records = registry.records()
+    tested = [record for record in records if record.state == "tested"]
     if not tested:
-        raise GateNotPassed(f"No version of '{registry.model}' has passed its tests; see `{PROMOTE_COMMAND} list`.")
+        waiting = [record.version for record in records if record.state == "candidate"]
+        next_step = (
+            f"test the newest candidate with `{_test(waiting[-1], where)}`"
+            if waiting
+            else f"see what there is with `{_promote('list', where)}`"
+        )
+        raise GateNotPassed(f"No version of '{registry.model}' has passed its tests; {next_step}.")
     if tested[-1].version < stable:
         raise GateNotPassed(
             f"No tested version of '{registry.model}' is newer than {stable}, which is in production; "
@@ -26,19 +36,19 @@ def newest_tested(registry: Registry) -> Record:
     return tested[-1]
 
 
-def check(record: Record, action: Action) -> None:
+def check(record: Record, action: Action, where: Where = ()) -> None:
     """Whether the state of a version allows what is to be done with it.
 
     Raises:
         GateNotPassed: it does not.
     """
     if action == "promote":
-        check_promotable(record)
+        check_promotable(record, where)
     else:
-        check_rollback(record)
+        check_rollback(record, where)
 
 
-def check_promotable(record: Record) -> None:
+def check_promotable(record: Record, where: Where = ()) -> None:
     """
     Raises:
         GateNotPassed: the version has not passed its tests, or was in production before.
@@ -47,22 +57,22 @@ def check_promotable(record: Record) -> None:
     if record.state == "training":
         raise GateNotPassed(f"Version {version} has no model: its training has not ended, or it missed the gate.")
     if record.state == "candidate":
-        raise GateNotPassed(f"Version {version} has not been tested; test it with `{TEST_COMMAND} {version}`.")
+        raise GateNotPassed(f"Version {version} has not been tested; test it with `{_test(version, where)}`.")
     if record.state == "rejected":
         failed = [verdict for verdict in record.verdicts if verdict.kind == "test" and not verdict.passed]
         reasons = f" ({'; '.join(failed[-1].reasons)})" if failed and failed[-1].reasons else ""
         raise GateNotPassed(
             f"Version {version} was rejected by its tests{reasons}; "
-            f"once the reason is gone, test it again with `{TEST_COMMAND} {version}`."
+            f"once the reason is gone, test it again with `{_test(version, where)}`."
         )
     if record.state == "retired":
         raise GateNotPassed(
             f"Version {version} was in production before; go back to it with "
-            f"`{PROMOTE_COMMAND} rollback --to {version}`."
+            f"`{_promote(f'rollback --to {version}', where)}`."
         )
 
 
-def check_rollback(record: Record) -> None:
+def check_rollback(record: Record, where: Where = ()) -> None:
     """
     Raises:
         GateNotPassed: the version was never in production.
@@ -70,21 +80,40 @@ def check_rollback(record: Record) -> None:
     if record.state not in ("production", "retired"):
         raise GateNotPassed(
             f"Version {record.version} is '{record.state}' and was never in production; "
-            f"promote it with `{PROMOTE_COMMAND} run --version {record.version}`."
+            f"promote it with `{_promote(f'run --version {record.version}', where)}`."
         )
 
 
-def before_current(entries: list[Entry], serving: ServingState) -> int:
+def before_current(
+    entries: list[Entry], serving: ServingState, retired: Sequence[int] = (), where: Where = ()
+) -> int:
     """The version that was in production before the present one was promoted.
 
     Promotions pile up and a rollback goes down the pile, so that rolling back twice goes back two steps and never
-    forward to what was rolled back.
+    forward to what was rolled back. `retired` are the versions that could be gone to instead.
 
     Raises:
         UsageError: there is no such version.
     """
     if serving.stable is None:
-        raise UsageError(f"Nothing is in production yet; promote a version with `{PROMOTE_COMMAND} run`.")
+        raise UsageError(f"Nothing is in production yet; promote a version with `{_promote('run', where)}`.")
+    pile = _pile(entries)
+    if serving.stable not in pile:  # the configuration was made by hand
+        if serving.previous is not None:
+            return serving.previous
+    elif place := pile.index(serving.stable):
+        return pile[place - 1]
+    if not retired:
+        raise UsageError(
+            f"Version {serving.stable} is the first that was ever in production, so there is none to go back to."
+        )
+    raise UsageError(
+        f"No version was in production before {serving.stable}; what was there at other times is {_listed(retired)}: "
+        f"name it, as in `{_promote(f'rollback --to {retired[-1]}', where)}`."
+    )
+
+
+def _pile(entries: list[Entry]) -> list[int]:
     pile: list[int] = []
     for entry in entries:
         if entry.action not in ("promote", "rollback"):
@@ -93,9 +122,16 @@ def before_current(entries: list[Entry], serving: ServingState) -> int:
             del pile[pile.index(entry.version) + 1 :]
         else:
             pile.append(entry.version)
-    if serving.stable not in pile:  # the configuration was made by hand
-        if serving.previous is not None:
-            return serving.previous
-    elif place := pile.index(serving.stable):
-        return pile[place - 1]
-    raise UsageError(f"No version was in production before {serving.stable}; name one with --to.")
+    return pile
+
+
+def _listed(versions: Sequence[int]) -> str:
+    return ", ".join(str(version) for version in versions)
+
+
+def _test(version: int, where: Where) -> str:
+    return shlex.join(["./pants", "run", "src/python/testing:test_model", "--", "--version", str(version), *where])
+
+
+def _promote(verb: str, where: Where) -> str:
+    return shlex.join(["./pants", "run", "src/python/promote", "--", *verb.split(), *where])

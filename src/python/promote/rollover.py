@@ -16,11 +16,15 @@ from typing import Any
 
 import notify
 from cli.errors import TrainyardError
-from promote import choice, intent
+from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
 from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion
 from settings.schema import Mail
+
+
+# The picture of the last test, among the reports.
+_CONFUSION = "confusion.png"
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Rollover:
             Conflict: another promotion is under way.
             GateNotPassed: the version may not go into production, or answers otherwise than recorded.
             Tampered: its files are not those that were tested.
+            DataRefused: it is not signed by a trusted key, or holds what no server may load.
             InfrastructureError: a pod did not get ready.
         """
         self.settle()
@@ -100,6 +105,10 @@ class Rollover:
         with self._step(outcome, "check"):
             record = self.registry.record(version)
             choice.check(record, held.intent.action)
+            # A version that servers had before may go back whatever the list of operations says by now: going back
+            # is what helps when something is wrong. Its digests and signature are checked with the copy.
+            if held.intent.action == "promote":
+                admission.check(self.registry, record)
             before = self.registry.serving()
             outcome.previous = before.stable
             held.change(before=intent.Served.of(before))
@@ -118,6 +127,8 @@ class Rollover:
                     self.say(f"The record of version {version} holds no golden requests, so none can be asked.")
                 self.pods.ask_golden(record)
         with self._step(outcome, "switch"):
+            # What servers have loaded by now is still what was signed.
+            self.registry.check_files(version)
             held.change()
             self.registry.write_serving(_switched(state, before, version))
         if self.pods:
@@ -181,6 +192,7 @@ class Rollover:
             pods=pods,
             rollback=held.intent.action == "rollback",
             registry=self.place,
+            picture=self.registry.read_report(record.version, _CONFUSION),
         )
         return notify.send(self.mail, message)
 

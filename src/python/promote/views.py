@@ -1,16 +1,20 @@
 """What the commands show: tables for people, dictionaries for --json."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from notify.figures import Figures, figures
+from promote.history import Period
 from promote.intent import Intent
 from promote.pods import Pod
 from promote.rollover import Outcome
-from registry import STABLE, Entry, Metrics, Record, ServingState
+from registry import STABLE, Difference, Entry, Record, ServingState, signing
 
+KINDS = ("extra", "missing", "changed")
 # Of a table that goes to a file or a pipe.
 _PLAIN_WIDTH = 140
 
@@ -54,22 +58,22 @@ def versions_json(records: list[Record], serving: ServingState) -> list[dict[str
 
 
 def comparison(candidate: Record, production: Record | None) -> Table:
-    """The candidate beside production; on the same images when they were measured so."""
-    new, old = candidate.metrics.test, None
-    if production:
-        old = candidate.metrics.baseline or production.metrics.test
-    table = Table("", f"version {candidate.version}", box=None, header_style="bold")
+    """The candidate beside production, accuracy and every class, and what else differs."""
+    tests = [verdict for verdict in candidate.verdicts if verdict.kind == "test"]
+    found = figures(candidate, production, tests[-1] if tests else None)
+    table = Table(box=None, header_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column(f"version {candidate.version}")
     if production:
         table.add_column(f"version {production.version}")
         table.add_column("change")
-    for name, after, before in _figures(new, old):
+        table.caption = "on the same images" if found.same_images else "each on its own held-out images"
+        table.caption_justify = "left"
+    for name, after, before in _compared(found):
         change = f"{after - before:+.3f}" if after is not None and before is not None else ""
         table.add_row(name, _figure(after), *([_figure(before), change] if production else []))
-    for name, after_text, before_text in (
-        ("dataset", _dataset(candidate), _dataset(production)),
-        ("commit", _commit(candidate), _commit(production)),
-    ):
-        table.add_row(name, after_text, *([before_text, ""] if production else []))
+    for name, describe in (("images", _images), ("dataset", _dataset), ("commit", _commit)):
+        table.add_row(name, describe(candidate), *([describe(production), ""] if production else []))
     return table
 
 
@@ -124,12 +128,70 @@ def pods_table(pods: list[Pod]) -> Table:
     return table
 
 
+def verified_lines(
+    version: int, differences: Mapping[str, Difference], signer: str, unsigned: Exception | None
+) -> list[str]:
+    """One a file that differs, sorted, and the signature's verdict."""
+    lines = [
+        f"{kind:8} {area}/{version}/{name}"
+        for area, difference in differences.items()
+        for kind in KINDS
+        for name in getattr(difference, kind)
+    ]
+    if not lines:
+        lines = [f"Version {version}: every file is the one recorded ({', '.join(differences)})."]
+    return [*lines, f"Signature: {unsigned}" if unsigned else f"Signature: good, by the key {signing.shown(signer)}."]
+
+
+def verified_json(
+    version: int, differences: Mapping[str, Difference], signer: str, unsigned: Exception | None
+) -> dict[str, Any]:
+    areas = {
+        area: {kind: list(getattr(difference, kind)) for kind in KINDS} for area, difference in differences.items()
+    }
+    signature = {"ok": unsigned is None, "signer": signer or None, "error": str(unsigned) if unsigned else None}
+    ok = unsigned is None and not any(differences.values())
+    return {"version": version, "ok": ok, "areas": areas, "signature": signature}
+
+
 def history_table(entries: list[Entry]) -> Table:
-    table = Table("when", "who", "what", "version", "from", "to", "why", "host", box=None, header_style="bold")
+    table = Table("when", "who", "what", "version", "in production", "why", "from", box=None, header_style="bold")
     for entry in entries:
-        before, after = ("" if value is None else str(value) for value in (entry.before, entry.after))
-        table.add_row(entry.at, entry.who, entry.action, str(entry.version), before, after, entry.reason, entry.host)
+        where = f"{entry.caller} on {entry.host}" if entry.caller else entry.host
+        table.add_row(
+            entry.at, entry.who, entry.action, str(entry.version), _production(entry), entry.reason, where
+        )
     return table
+
+
+def _production(entry: Entry) -> str:
+    """What an entry changed there; other entries tell of states."""
+    if entry.action not in ("promote", "rollback", "undo"):
+        return ""
+    return f"{entry.before or 'nothing'} → {entry.after or 'nothing'}"
+
+
+def period_text(period: Period | None, then: datetime, model: str) -> str:
+    time = then.isoformat().replace("+00:00", "Z")
+    if period is None:
+        return f"At {time} no version of '{model}' was in production."
+    entry, verb = period.entry, "promoted" if period.entry.action == "promote" else "gone back to"
+    caller = f" (called by {entry.caller})" if entry.caller else ""
+    until = f"until {period.ended}" if period.ended else "and is still"
+    why = f": {entry.reason}" if entry.reason else ""
+    return (
+        f"At {time} version {period.version} of '{model}' was in production, {until}; "
+        f"{verb} at {entry.at} by {entry.who}{caller} from {entry.host}{why}."
+    )
+
+
+def period_json(period: Period | None, then: datetime) -> dict[str, Any]:
+    time = then.isoformat().replace("+00:00", "Z")
+    if period is None:
+        return {"at": time, "version": None}
+    entry = period.entry.model_dump(by_alias=True)
+    chosen = {name: entry[name] for name in ("action", "who", "caller", "host", "reason")}
+    return {"at": time, "version": period.version, "since": period.entry.at, "until": period.ended, **chosen}
 
 
 def age(created: str) -> str:
@@ -150,15 +212,17 @@ def _served_as(version: int, serving: ServingState) -> list[str]:
     return labels or (["loaded"] if version in serving.versions else [])
 
 
-def _figures(new: Metrics | None, old: Metrics | None) -> list[tuple[str, float | None, float | None]]:
-    labels = list(dict.fromkeys([*(new.per_class if new else ()), *(old.per_class if old else ())]))
+def _compared(found: Figures) -> list[tuple[str, float | None, float | None]]:
+    new, old = found.metrics, found.baseline
     rows: list[tuple[str, float | None, float | None]] = [
         ("accuracy", new.accuracy if new else None, old.accuracy if old else None)
     ]
-    for label in labels:
-        after = new.per_class[label].recall if new and label in new.per_class else None
-        before = old.per_class[label].recall if old and label in old.per_class else None
-        rows.append((f"recall {label}", after, before))
+    for label in dict.fromkeys([*(new.per_class if new else ()), *(old.per_class if old else ())]):
+        after = new.per_class.get(label) if new else None
+        before = old.per_class.get(label) if old else None
+        for name in ("recall", "precision"):
+            values = (getattr(after, name) if after else None, getattr(before, name) if before else None)
+            rows.append((f"{label}: {name}", *values))
     return rows
 
 
@@ -166,10 +230,12 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def _images(record: Record | None) -> str:
+    return str(record.dataset.images) if record and record.dataset else "-"
+
+
 def _dataset(record: Record | None) -> str:
-    if record is None or record.dataset is None:
-        return "-"
-    return f"{record.dataset.images} images, {record.dataset.fingerprint[:12]}"
+    return record.dataset.fingerprint[:12] if record and record.dataset else "-"
 
 
 def _commit(record: Record | None) -> str:

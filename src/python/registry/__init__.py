@@ -1,8 +1,9 @@
 """The versions of a model: records, files, reports, and what is served. Imports no TensorFlow."""
 
 from registry.clock import utc_now
-from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion
+from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion, Unsigned, WrongSignature
 from registry.journal import Entry, Journal
+from registry.keys import Keys
 from registry.manifest import Difference, compare, manifest_of
 from registry.record import (
     ClassMetrics,
@@ -31,6 +32,7 @@ __all__ = [
     "Golden",
     "Immutable",
     "Journal",
+    "Keys",
     "Metrics",
     "MetricsBySplit",
     "Record",
@@ -39,7 +41,9 @@ __all__ = [
     "Step",
     "Tampered",
     "UnknownVersion",
+    "Unsigned",
     "Verdict",
+    "WrongSignature",
     "compare",
     "manifest_of",
     "utc_now",

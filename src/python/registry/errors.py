@@ -6,6 +6,8 @@ TrainyardError
 │   └── UnknownVersion   no record, or no model files, for a version
 ├── DataRefused
 │   ├── Tampered         the files of a model differ from its record
+│   ├── Unsigned         a version without a signature
+│   ├── WrongSignature   one by an unknown key, over something else, or damaged
 │   └── Corrupt          a record, journal entry or models.config that can't be parsed
 ├── Conflict
 │   └── Immutable        a version that exists already, or a state that can't follow
@@ -31,7 +33,9 @@ __all__ = [
     "Missing",
     "Tampered",
     "UnknownVersion",
+    "Unsigned",
     "UsageError",
+    "WrongSignature",
 ]
 
 
@@ -53,6 +57,14 @@ class Tampered(DataRefused):
     def __init__(self, message: str, difference: "Difference") -> None:
         super().__init__(message)
         self.difference = difference
+
+
+class Unsigned(DataRefused):
+    pass
+
+
+class WrongSignature(DataRefused):
+    pass
 
 
 class Corrupt(DataRefused):

@@ -19,6 +19,7 @@ class Entry(BaseModel):
 
     # UTC, ISO 8601.
     at: str
+    # Who decided.
     who: str
     action: str
     version: int
@@ -26,7 +27,9 @@ class Entry(BaseModel):
     before: Annotated[int | str | None, Field(alias="from")] = None
     after: Annotated[int | str | None, Field(alias="to")] = None
     reason: str = ""
+    # Where it was done, and by whom where that is not who decided.
     host: str
+    caller: str | None = None
     # The promotion an entry belongs to, so that finishing one twice tells of it once.
     promotion: str | None = None
 
@@ -47,9 +50,11 @@ class Journal:
         promotion: str | None = None,
     ) -> Entry:
         """Adds an entry under the next free number."""
+        caller = user()
         entry = Entry(
             at=utc_now(),
-            who=who or user(),
+            who=who or caller,
+            caller=caller if who and who != caller else None,
             action=action,
             version=check_version(version),
             before=before,

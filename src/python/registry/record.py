@@ -104,6 +104,8 @@ class Record(Part):
     metrics: MetricsBySplit = MetricsBySplit()
     # Relative path -> sha256 in hex.
     files: dict[str, str] = {}
+    # The signature over `files` (registry.signing), as a Sigstore bundle; empty in records older than signatures.
+    sigstore: dict[str, Any] = {}
     # Names, types and shapes of the model's inputs and outputs.
     signature: dict[str, Any] = {}
     golden: list[Golden] = []

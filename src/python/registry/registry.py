@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from registry import serving_config
+from registry import serving_config, signing
 from registry.clock import utc_now
 from registry.directory import DirectoryStore
 from registry.errors import (
@@ -20,6 +20,7 @@ from registry.errors import (
     UsageError,
 )
 from registry.journal import Journal
+from registry.keys import Keys
 from registry.manifest import NOT_A_FILE, Difference, compare, manifest_of
 from registry.names import check_key, check_model, check_version, is_version
 from registry.record import TRANSITIONS, Record, Verdict
@@ -35,13 +36,15 @@ _MOST_TRIES = 100
 class Registry:
     """One model's versions in a store. Every method is safe against a kill, and against others at the same time."""
 
-    def __init__(self, store: Store, model: str) -> None:
+    def __init__(self, store: Store, model: str, keys: Keys | None = None) -> None:
+        """With `keys`, what is published is signed, and files whose signature is wrong or missing are refused."""
         self.store = store
         self.model = check_model(model)
+        self.keys = keys
         self.journal = Journal(store)
 
     @classmethod
-    def open(cls, uri: str, model: str) -> "Registry":
+    def open(cls, uri: str, model: str, keys: Keys | None = None) -> "Registry":
         """The registry at a path, or at gs://BUCKET/FOLDER; nothing is made before the first write.
 
         Raises:
@@ -65,7 +68,7 @@ class Registry:
                 raise InfrastructureError(f"The registry {folder} can't be opened: {error.strerror}.") from None
             if in_the_way:
                 raise InfrastructureError(f"The registry {folder} is a file, not a folder; name another place.")
-        return cls(DirectoryStore(root / model), model)
+        return cls(DirectoryStore(root / model), model, keys)
 
     # Records
 
@@ -133,6 +136,8 @@ class Registry:
             raise Immutable(f"Version {old.version} is '{old.state}' and can't become '{new.state}'.")
         if old.state != "training" and new.files != old.files:
             raise Immutable(f"Version {old.version} is published; its files never change.")
+        if old.state != "training" and new.sigstore != old.sigstore and old.sigstore:
+            raise Immutable(f"Version {old.version} is signed; its signature never changes.")
 
     # Files of models
 
@@ -159,8 +164,9 @@ class Registry:
         there = self.store.manifest(key)
         if record.state != "training" or any(files.get(name) != digest for name, digest in there.items()):
             raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
+        signature = signing.sign(self.keys, self.model, version, files) if self.keys else {}
         # First what the folder will hold, then the folder, then the word that it is complete.
-        self.update(version, files=files)
+        self.update(version, files=files, sigstore=signature)
         if not self.store.has_folder(key):
             self.store.put_folder(key, folder, files)
         if not (there and self.journal.tells_of("publish", version)):
@@ -172,11 +178,30 @@ class Registry:
             raise Immutable(f"Version {record.version} was published by another process meanwhile; take a new version.")
         return {"state": "candidate"}
 
+    def sign(self, version: int) -> Record:
+        """Signs a version that was published without a signature, as it is now.
+
+        Raises:
+            Immutable: it is signed already.
+            Tampered: its files are not those of its record.
+        """
+        record = self._published(version)
+        if record.sigstore:
+            raise Immutable(f"Version {version} is signed already; look at it with `promote verify {version}`.")
+        if self.keys is None:
+            raise UsageError("There is no key to sign with; name one with TRAINYARD_SIGNING_KEY.")
+        for area in self.areas(version):
+            self._check_digests(record, area)
+        signed = self.update(version, sigstore=signing.sign(self.keys, self.model, record.version, record.files))
+        self.journal.append("sign", version, after=signing.shown(signing.signer_of(signed.sigstore)))
+        return signed
+
     def fetch(self, version: int, destination: Path) -> Path:
-        """Copies a version's files to destination/<version>, or leaves what is there and right; digests are checked.
+        """Copies a version's files to destination/<version>, or leaves what is there and right; all is checked.
 
         Raises:
             Tampered: the files are not those of the record.
+            Unsigned, WrongSignature: nobody that is trusted answers for them.
         """
         record = self._published(version)
         area: Area = "testing" if "testing" in self.areas(version) else "production"
@@ -191,7 +216,7 @@ class Registry:
         """Makes production/<version> from testing/<version> unless it is there; what is served then has been checked.
 
         Raises:
-            Tampered: the files are not what the record says.
+            Tampered, Unsigned, WrongSignature: as `check_files`.
         """
         record = self._published(version)
         self.check_files(version)
@@ -203,6 +228,7 @@ class Registry:
 
         Raises:
             Tampered: they are not what the record says.
+            Unsigned, WrongSignature: nobody that is trusted answers for them.
         """
         record = self._published(version)
         self._check(record, "production" if "production" in self.areas(version) else "testing")
@@ -222,6 +248,11 @@ class Registry:
         return compare(self.store.manifest(f"{area}/{record.version}"), record.files)
 
     def _check(self, record: Record, area: Area) -> None:
+        self._check_digests(record, area)
+        if self.keys:
+            signing.check(self.keys, record)
+
+    def _check_digests(self, record: Record, area: Area) -> None:
         difference = self.verify(record.version, area)
         if difference:
             where = self.store.uri(f"{area}/{record.version}")

@@ -40,6 +40,12 @@ def load(start: Path | None = None, environment: Mapping[str, str] = os.environ)
         update={
             "dataset": settings.dataset.model_copy(update={"uri": _anchor(settings.dataset.uri, base)}),
             "registry": settings.registry.model_copy(update={"uri": _anchor(settings.registry.uri, base)}),
+            "signing": settings.signing.model_copy(
+                update={
+                    "key": _anchor(settings.signing.key, base),
+                    "public_keys": [_anchor(key, base) for key in settings.signing.public_keys],
+                }
+            ),
             "mail": settings.mail.model_copy(update={"outbox": _anchor(settings.mail.outbox, base)}),
         }
     )

@@ -29,6 +29,15 @@ class Registry(Section):
     uri: str = ".trainyard/registry"
 
 
+class Signing(Section):
+    """Elliptic-curve keys in PEM files, relative to trainyard.toml."""
+
+    # Signs what is published. Made on first use for a registry in a folder; keep it out of the registry itself.
+    key: str = ".trainyard/keys/signing.pem"
+    # Keys whose signatures count; without any, it is the public half of `key`.
+    public_keys: list[str] = []
+
+
 class Gates(Section):
     min_accuracy: Fraction = 0.85
     # Of every class.
@@ -90,6 +99,7 @@ class Settings(Section):
     model: Model = Model()
     dataset: Dataset = Dataset()
     registry: Registry = Registry()
+    signing: Signing = Signing()
     gates: Gates = Gates()
     tests: Tests = Tests()
     mail: Mail = Mail()

@@ -33,20 +33,25 @@ def test_model(
         typer.Option(help="With `docker`: TensorFlow Serving's image instead of the embedded server's."),
     ] = None,
     model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    public_key: Annotated[
+        list[str] | None, typer.Option(help="PEM file of a key whose signatures count; repeat it.")
+    ] = None,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
     min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON, last.")] = False,
 ) -> None:
     """Test a version of the registry in a clone of production and save the verdict."""
     import settings as settings_module
-    from registry import Registry
+    from registry import Keys, Registry
     from testing import verdict as verdicts
     from testing.clone import Place
     from testing.subject import Budget
 
     settings = settings_module.load()
-    place = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib)
-    opened = Registry.open(registry or settings.registry.uri, model_name or settings.model.name)
+    clone = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib)
+    place = registry or settings.registry.uri
+    keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
+    opened = Registry.open(place, model_name or settings.model.name, keys)
     record = opened.record(version) if version is not None else _newest(opened)
     budget = Budget(
         min_accuracy=settings.gates.min_accuracy if min_accuracy is None else min_accuracy,
@@ -63,7 +68,7 @@ def test_model(
         uri,
         settings.dataset.max_unreadable,
         budget,
-        place,
+        clone,
         lambda text: console.print(text, markup=False, soft_wrap=True),
     )
     if as_json:

@@ -10,6 +10,9 @@ import typer
 
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
 RegistryUri = Annotated[str | None, typer.Option("--registry", help="What keeps the models: a folder, or gs://BUCKET/FOLDER.")]
+SigningKey = Annotated[
+    str | None, typer.Option(help="PEM file of the key that signs the model; made on first use for a local registry.")
+]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]
 Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model, if time does not run out.")
@@ -32,6 +35,8 @@ class Options:
     min_accuracy: float
     min_recall: float
     tolerance: float
+    signing_key: str
+    public_keys: list[str]
     seed: int = 0
     epochs: int | None = None
     max_minutes: float = 10.0
@@ -46,6 +51,7 @@ def resolve(
     model_name: str | None,
     min_accuracy: float | None,
     min_recall: float | None,
+    signing_key: str | None = None,
     **others: int | float | str | None,
 ) -> Options:
     """Flags before TRAINYARD_* variables before trainyard.toml."""
@@ -61,6 +67,8 @@ def resolve(
         min_accuracy=gates.min_accuracy if min_accuracy is None else min_accuracy,
         min_recall=gates.min_recall if min_recall is None else min_recall,
         tolerance=gates.tolerance,
+        signing_key=signing_key or loaded.signing.key,
+        public_keys=loaded.signing.public_keys,
         arguments=sys.argv[1:],
         **others,  # type: ignore[arg-type]
     )

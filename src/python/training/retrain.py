@@ -37,6 +37,7 @@ def retrain(
     max_trials: flags.MaxTrials = 1,
     min_accuracy: flags.MinAccuracy = None,
     min_recall: flags.MinRecall = None,
+    signing_key: flags.SigningKey = None,
     reason: flags.Reason = "",
     as_json: flags.AsJson = False,
 ) -> None:
@@ -47,6 +48,7 @@ def retrain(
         model_name,
         min_accuracy,
         min_recall,
+        signing_key,
         seed=seed,
         epochs=epochs,
         max_minutes=max_minutes,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dataset import Dataset, locate, scan
 from imaging.array import encode_png
-from registry import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, Registry, Step, Verdict, utc_now
+from registry import DatasetUsed, Golden, Keys, Metrics, MetricsBySplit, Record, Registry, Step, Verdict, utc_now
 from training import export
 from training.gate import Thresholds, shortfalls
 from training.loop import Diverged, Epoch, Weights
@@ -35,7 +35,9 @@ class Run:
     def __init__(self, options: Options, console: Console) -> None:
         self.options = options
         self.console = console
-        self.registry = Registry.open(options.registry, options.model)
+        keys = Keys.of(options.signing_key, options.public_keys, options.registry)
+        keys.require()
+        self.registry = Registry.open(options.registry, options.model, keys)
         self.thresholds = Thresholds(options.min_accuracy, options.min_recall, options.tolerance)
         self.steps: list[Step] = []
 

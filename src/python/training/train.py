@@ -31,6 +31,7 @@ def train(
     max_trials: flags.MaxTrials = 1,
     min_accuracy: flags.MinAccuracy = None,
     min_recall: flags.MinRecall = None,
+    signing_key: flags.SigningKey = None,
     reason: flags.Reason = "",
     as_json: flags.AsJson = False,
 ) -> None:
@@ -41,6 +42,7 @@ def train(
         model_name,
         min_accuracy,
         min_recall,
+        signing_key,
         seed=seed,
         epochs=epochs,
         max_minutes=max_minutes,

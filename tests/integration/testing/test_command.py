@@ -12,6 +12,7 @@ import pytest
 from dataset import write_sample
 from registry import Registry
 from tests.models import write_classifier
+from tests.registries import keys_in
 
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
 
@@ -26,7 +27,7 @@ def sample(tmp_path_factory):
 @pytest.fixture
 def registry(tmp_path):
     """Version 1 is a candidate that answers at random."""
-    opened = Registry.open(str(tmp_path / "registry"), "chest-xray")
+    opened = Registry.open(str(tmp_path / "registry"), "chest-xray", keys_in(tmp_path))
     record = opened.create("train", labels=LABELS, image_size=32, signature={"inputs": {}, "outputs": {}})
     opened.publish(record.version, write_classifier(tmp_path / "model", LABELS, 32, seed=5))
     return opened

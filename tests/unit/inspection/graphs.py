@@ -19,7 +19,7 @@ def function(name, *nodes, arguments=(), **attributes):
     return wire.FunctionDef(signature=signature, node_def=nodes, attr=attributes)
 
 
-def meta_graph():
+def meta_graph(classes=len(LABELS), size=SIZE):
     """pixels -> function `answer` -> both outputs; and a saver as TensorFlow 2 writes it."""
     meta = wire.MetaGraphDef()
     meta.meta_info_def.tags.append("serve")
@@ -46,9 +46,9 @@ def meta_graph():
     meta.saver_def.restore_op_name = "restore"
     signature = meta.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"
-    put(signature.inputs["pixels"], "pixels:0", 4, [-1, SIZE, SIZE, 1])
-    put(signature.outputs["probabilities"], "call:0", 1, [-1, len(LABELS)])
-    put(signature.outputs["labels"], "call:1", 7, [-1, len(LABELS)])
+    put(signature.inputs["pixels"], "pixels:0", 4, [-1, size, size, 1])
+    put(signature.outputs["probabilities"], "call:0", 1, [-1, classes])
+    put(signature.outputs["labels"], "call:1", 7, [-1, classes])
     meta.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "init"
     return meta
 

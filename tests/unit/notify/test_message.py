@@ -22,6 +22,7 @@ def record(version: int = 4, **fields: Any) -> Record:
         "model": MODEL,
         "state": "tested",
         "kind": "retrain",
+        "parent": 3,
         "labels": LABELS,
         "created": "2026-01-01T00:00:00Z",
         "metrics": {"test": metrics(0.853, recall=0.81), "baseline": metrics(0.8, recall=0.79)},
@@ -78,6 +79,20 @@ def test_baseline_measured_elsewhere_is_not_called_the_same_images() -> None:
     mail = notify.candidate_passed(record(metrics={"test": metrics(0.85)}), VERDICT, PRODUCTION)
     assert "version 3 has 70.0 %, change" in mail.text
     assert "its own held-out images" in mail.html
+
+
+def test_baseline_of_a_version_that_was_replaced_meanwhile_is_not_shown_as_production() -> None:
+    """The parent was production at the training; what is in production now was measured otherwise."""
+    mail = notify.candidate_passed(record(parent=2), VERDICT, PRODUCTION)
+    assert "version 3 has 70.0 %, change" in mail.text
+
+
+def test_promotion_shows_the_figures_and_the_picture_of_the_tests() -> None:
+    details = {"metrics": metrics(0.5), "baseline": metrics(0.4), "baseline_version": 3}
+    tested = record(verdicts=[VERDICT | {"passed": True, "details": details}])
+    mail = notify.promoted(tested, PRODUCTION, who="ada", picture=b"\x89PNG")
+    assert "Accuracy 50.0 % on 60 held-out images; version 3 has 40.0 % on the same" in mail.text
+    assert [picture.data for picture in mail.pictures] == [b"\x89PNG"] and "cid:" in mail.html
 
 
 def test_figures_are_those_of_the_verdict_where_it_holds_them() -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from cli import InfrastructureError
+from cli import InfrastructureError, UsageError
 from pipeline.containers import build_step, docker_launcher
 from pipeline.runner import Run
 from settings import Settings
@@ -33,6 +33,7 @@ def settings(tmp_path):
         {
             "registry": {"uri": str(tmp_path / "registry")},
             "dataset": {"uri": str(tmp_path / "images")},
+            "signing": {"key": str(tmp_path / "keys" / "signing.pem")},
             "containers": {"memory": "3g"},
         }
     )
@@ -52,6 +53,10 @@ def carried_out(docker, settings, tmp_path):
 
 def words(settings):
     return docker_launcher(settings, "key", None)("train", ["--epochs", "2"]).argv
+
+
+def mounted(path):
+    return f"type=bind,source={path},target={path},readonly"
 
 
 def options(argv):
@@ -99,6 +104,8 @@ def test_only_the_registry_can_be_written_to_and_every_path_is_the_same_inside(s
         f"type=bind,source={tmp_path}/registry,target={tmp_path}/registry",
         f"type=bind,source={tmp_path}/images,target={tmp_path}/images,readonly",
         f"type=bind,source={file},target=/etc/trainyard/trainyard.toml,readonly",
+        mounted(tmp_path / "keys" / "signing.pem"),
+        mounted(tmp_path / "keys" / "signing.pub"),
     ]
     # Where settings are looked for.
     assert options(argv)["--workdir"] == ["/etc/trainyard"]
@@ -106,7 +113,25 @@ def test_only_the_registry_can_be_written_to_and_every_path_is_the_same_inside(s
 
 def test_sample_is_no_folder_to_mount(settings, tmp_path):
     drawn = settings.model_copy(update={"dataset": settings.dataset.model_copy(update={"uri": "sample"})})
-    assert options(words(drawn))["--mount"] == [f"type=bind,source={tmp_path}/registry,target={tmp_path}/registry"]
+    found = options(words(drawn))["--mount"]
+    assert found[0] == f"type=bind,source={tmp_path}/registry,target={tmp_path}/registry"
+    assert all(mount.endswith(("signing.pem,readonly", "signing.pub,readonly")) for mount in found[1:])
+
+
+def test_test_step_never_sees_the_key_that_signs(settings, tmp_path):
+    launch = docker_launcher(settings, "key", None)
+    with pytest.raises(UsageError, match="public_keys"):
+        launch("test", [])
+    launch("train", [])  # makes the pair
+    found = options(launch("test", []).argv)
+    assert found["--mount"][2:] == [mounted(tmp_path / "keys" / "signing.pub")]
+    assert f"TRAINYARD_SIGNING_PUBLIC_KEYS={tmp_path}/keys/signing.pub" in found["--env"]
+
+
+def test_key_of_this_machine_is_named_by_its_place_inside(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_SIGNING_KEY", "keys/signing.pem")
+    found = options(words(settings))["--env"]
+    assert [text for text in found if "SIGNING_KEY" in text] == [f"TRAINYARD_SIGNING_KEY={tmp_path}/keys/signing.pem"]
 
 
 def test_path_with_a_comma_is_one_field(settings, tmp_path):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from cli.errors import DataRefused, GateNotPassed, TrainyardError, UsageError
 from promote.__main__ import app
 from registry import Registry
-from tests.registries import MODEL, open_registry, promotable, published
+from tests.registries import MODEL, keys_in, open_registry, promotable, published
 from tests.unit.promote.helpers import promote as promote_version
 from tests.unit.promote.helpers import states, two_promoted_one_tested
 
@@ -77,7 +77,9 @@ def test_run_without_a_version_needs_an_answer(registry: Registry) -> None:
 def test_run_shows_the_candidate_beside_production(registry: Registry) -> None:
     result = call("run", "--yes")
     shown = result.stderr
-    assert "version 3" in shown and "version 2" in shown and "recall Viral Pneumonia" in shown
+    assert "version 3" in shown and "version 2" in shown
+    assert "Viral Pneumonia: recall" in shown and "Viral Pneumonia: precision" in shown
+    assert "each on its own held-out images" in shown
 
 
 @pytest.mark.parametrize(("typed", "stable"), [("y\n", 3), ("n\n", 2), ("\n", 2)])
@@ -127,12 +129,15 @@ def test_rollback_goes_back_and_says_so(registry: Registry) -> None:
 
 def test_verify_prints_a_sorted_difference(registry: Registry) -> None:
     assert "every file" in call("verify", "2").stdout
+    assert "Signature: good" in call("verify", "2").stdout
     folder = Path(registry.store.uri("production/2"))
     (folder / "extra").write_bytes(b"")
     (folder / "saved_model.pb").unlink()
     (folder / "variables" / "variables.index").write_bytes(b"changed")
     result = call("verify", "2")
-    assert [line.split() for line in result.stdout.splitlines()] == [
+    *lines, signature = result.stdout.splitlines()
+    assert "good" in signature  # of the record: what differs are the files
+    assert [line.split() for line in lines] == [
         ["extra", "production/2/extra"],
         ["missing", "production/2/saved_model.pb"],
         ["changed", "production/2/variables/variables.index"],
@@ -238,7 +243,7 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_model_name_is_an_option(registry: Registry, tmp_path: Path) -> None:
-    other = Registry.open(str(tmp_path / "registry"), "other")
+    other = Registry.open(str(tmp_path / "registry"), "other", keys_in(tmp_path))
     promotable(other, tmp_path / "other")
     assert answer("run", "--version", "1", "--model-name", "other")["promoted"] == 1
     assert (open_registry(tmp_path).serving().stable, MODEL) == (2, "chest-xray")

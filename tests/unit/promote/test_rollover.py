@@ -71,8 +71,17 @@ def test_rollback_twice_goes_back_twice(tmp_path: Path) -> None:
     for expected in (2, 1):
         assert choice.before_current(registry.journal.entries(), registry.serving()) == expected
         roll_back(registry, expected)
-    with pytest.raises(UsageError, match="before 1"):
+    with pytest.raises(UsageError, match=r"before 1; what was there at other times is 2, 3: .*rollback --to 3`"):
+        choice.before_current(registry.journal.entries(), registry.serving(), [2, 3])
+
+
+def test_rollback_of_the_first_promotion_names_no_way_there_is_none(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    promotable(registry, tmp_path)
+    promote(registry, 1)
+    with pytest.raises(UsageError, match="Version 1 is the first that was ever in production") as error:
         choice.before_current(registry.journal.entries(), registry.serving())
+    assert "--to" not in str(error.value)
 
 
 def test_rollback_forward_and_back_again(tmp_path: Path) -> None:

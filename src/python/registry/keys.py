@@ -1,0 +1,145 @@
+"""The key that signs what is published, and the keys whose signatures count: elliptic-curve keys in PEM files."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.errors import InfrastructureError, UsageError
+from registry.staging import make_folder, sync_folder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+
+_NAME_TRUSTED = "name the public key with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS"
+# Those that model_signing takes.
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """
+    Arguments:
+        private: file of the key that signs.
+        trusted: files of public keys; without any, the public half of `private` is the one that counts.
+        make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone:
+            a bucket is shared, and each machine would make a key of its own.
+    """
+
+    private: Path
+    trusted: tuple[Path, ...] = ()
+    make: bool = False
+
+    @classmethod
+    def of(cls, private: str, trusted: Sequence[str], registry: str) -> "Keys":
+        """As settings name them, for the registry at the URI `registry`."""
+        files = tuple(Path(path).expanduser() for path in trusted)
+        return cls(Path(private).expanduser(), files, make="://" not in registry)
+
+    @property
+    def public(self) -> Path:
+        """Where the public half of `private` is kept, for whoever may check and not sign."""
+        return self.private.with_suffix(".pub")
+
+    def require(self) -> None:
+        """Makes sure, before a long run, that it can sign at its end; a missing pair is made here.
+
+        Raises:
+            UsageError: there is no private key, or one of another kind.
+            InfrastructureError: it can't be read or made.
+        """
+        if self.make and not self.private.exists():
+            _make_pair(self.private, self.public)
+        self._read_private()
+
+    def public_keys(self) -> dict[str, bytes]:
+        """Fingerprint -> PEM of every key whose signatures count.
+
+        Raises:
+            UsageError: there is none, or a file holds something else.
+        """
+        if self.trusted:
+            keys = [_read_public(path) for path in self.trusted]
+        elif self.private.exists():
+            keys = [self._read_private().public_key()]
+        elif self.public.exists():
+            keys = [_read_public(self.public)]
+        else:
+            raise UsageError(f"No key is there to check signatures with ({self.private} is missing); {_NAME_TRUSTED}.")
+        return {fingerprint(pem): pem for pem in map(_pem, keys)}
+
+    def _read_private(self) -> "EllipticCurvePrivateKey":
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        data = _read(self.private, "sign with; name it with --signing-key or TRAINYARD_SIGNING_KEY")
+        key: object = None
+        with suppress(ValueError, TypeError):
+            key = serialization.load_pem_private_key(data, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
+            raise UsageError(
+                f"{self.private} is no private key that can sign: it takes one on the curve P-256, P-384 or P-521 in "
+                "PEM without a password, as `openssl ecparam -name prime256v1 -genkey -noout` makes it."
+            )
+        return key
+
+
+def fingerprint(pem: bytes) -> str:
+    """How a signature names its key: sha256 in hex of the public key's PEM."""
+    return hashlib.sha256(pem).hexdigest()
+
+
+def _read_public(path: Path) -> "EllipticCurvePublicKey":
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    data = _read(path, f"check signatures with; {_NAME_TRUSTED}")
+    key: object = None
+    with suppress(ValueError, TypeError):
+        key = serialization.load_pem_public_key(data)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
+        raise UsageError(f"{path} is no public key on the curve P-256, P-384 or P-521 in PEM; {_NAME_TRUSTED}.")
+    return key
+
+
+def _read(path: Path, purpose: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist, so there is no key to {purpose}.") from None
+    except OSError as error:
+        raise InfrastructureError(f"The key {path} can't be read: {error.strerror}.") from None
+
+
+def _pem(key: "EllipticCurvePublicKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _make_pair(private: Path, public: Path) -> None:
+    """Whole or not at all, and once: of two that make it at the same time, one keeps the other's."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    aside = private.with_name(f".{private.name}.{os.getpid()}")
+    try:
+        make_folder(private.parent)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, private)
+            public.write_bytes(_pem(key.public_key()))
+        sync_folder(private.parent)
+    except OSError as error:
+        raise InfrastructureError(f"The signing key {private} can't be made: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink()
