@@ -12,6 +12,7 @@ from registry.record import (
     Metrics,
     MetricsBySplit,
     Record,
+    SplitRule,
     Step,
     Verdict,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Record",
     "Registry",
     "ServingState",
+    "SplitRule",
     "Step",
     "Tampered",
     "UnknownVersion",
