@@ -34,7 +34,9 @@ class Place:
 
     def open(self, name: str, patience: float = 60.0) -> Registry:
         """A registry of its own connections, as a new process would have them."""
-        return open_registry(self.folder / name) if self.kind == "directory" else open_bucket(self._prefix(name), patience)
+        return (
+            open_registry(self.folder / name) if self.kind == "directory" else open_bucket(self._prefix(name), patience)
+        )
 
     def uri(self, name: str) -> str:
         if self.kind == "directory":
@@ -133,7 +135,9 @@ def check_done(registry: Registry, verb: Verb) -> None:
     entries = [(entry.action, entry.version) for entry in registry.journal.entries()]
     assert entries.count(verb.entry) == 1
     assert [version for version, state in states.items() if state == "production"] == [serving.stable]
-    assert not any(registry.verify(version) for version in states if not registry.record(version).removed and version < 5)
+    assert not any(
+        registry.verify(version) for version in states if not registry.record(version).removed and version < 5
+    )
     removed = [version for version in states if registry.record(version).removed]
     assert removed == ([3] if verb.name == "gc" else [])
     assert all(registry.areas(version) == [] for version in removed)

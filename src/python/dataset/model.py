@@ -1,6 +1,7 @@
 """What a scan of a dataset folder finds."""
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,9 @@ from typing import Any
 import numpy as np
 
 from cli.errors import DataRefused
+from dataset.split import DEFAULT, SPLITS, Split
 from imaging import ImageError
 from imaging.array import canonical
-
-SPLITS = ("train", "validation", "test")
-TEST_SHARE = 0.20
-VALIDATION_SHARE = 0.12
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Dataset:
     fingerprint: str  # sha256 over the sorted (label, sha256) pairs
     statistics: dict[str, Any]
     unreadable: list[Unreadable] = field(default_factory=list)
+    # What the images were split by.
+    rules: tuple[Split, ...] = DEFAULT
     _decoded: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -51,7 +51,18 @@ class Dataset:
 
     def counts(self) -> dict[str, int]:
         """Images per label."""
-        return {label: sum(image.label == label for image in self.images) for label in self.labels}
+        found = Counter(image.label for image in self.images)
+        return {label: found[label] for label in self.labels}
+
+    def lacking(self) -> list[str]:
+        """A sentence for each class that has images, but none on one side of the split."""
+        counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
+        return [
+            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by each "
+            "image's hash; add images (30 or more of every class)."
+            for label, total in self.counts().items()
+            if total and (missing := [split for split in SPLITS if not counts[split][label]])
+        ]
 
     def require_every_split(self) -> None:
         """Refuses a dataset too small to train on and judge by.
@@ -59,13 +70,8 @@ class Dataset:
         Raises:
             DataRefused: some class has no image on one side of the split.
         """
-        for label in self.labels:
-            for split in SPLITS:
-                if not any(image.label == label for image in self.part(split)):
-                    raise DataRefused(
-                        f"Class '{label}' has {self.counts()[label]} images and none of them falls into the {split} "
-                        "split, which goes by each image's hash; add images (30 or more of every class)."
-                    )
+        for sentence in self.lacking():
+            raise DataRefused(sentence)
 
     def arrays(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split; decoded once, then kept.
@@ -89,11 +95,3 @@ class Dataset:
                 pixels[place] = picture
         labels = np.array([self.labels.index(image.label) for image in part], np.int32)
         return self._decoded.setdefault((split, size), (pixels, labels))
-
-
-def split_of(sha256: str) -> str:
-    """The side an image is on: by its bytes alone, so it never moves when the dataset grows."""
-    share = int(sha256[:8], 16) / 2**32
-    if share < TEST_SHARE:
-        return "test"
-    return "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"

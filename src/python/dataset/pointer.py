@@ -4,12 +4,14 @@ import os
 import shutil
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
+from dataset.check import scan
 from dataset.model import Dataset
 from dataset.phantom import write_sample
-from dataset.scan import scan
+from dataset.split import DEFAULT, Split
 
 SAMPLE = "sample"
 # Of the sample where no pointer file says otherwise.
@@ -17,9 +19,9 @@ IMAGES_PER_CLASS, SEED = 80, 7
 MAX_IMAGES_PER_CLASS = 100_000
 
 
-def open_dataset(uri: str, max_unreadable: float) -> Dataset:
+def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAULT) -> Dataset:
     """Scans the dataset that `uri` names; see `locate` and `scan` for what is raised."""
-    return scan(locate(uri), max_unreadable)
+    return scan(locate(uri), max_unreadable, rules=rules)
 
 
 def locate(uri: str) -> Path:

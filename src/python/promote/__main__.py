@@ -32,7 +32,9 @@ app = command_line(
 
 _LOG_SECONDS = 2.0
 
-RegistryOption = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
+RegistryOption = Annotated[
+    str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")
+]
 ModelOption = Annotated[str | None, typer.Option("--model-name", help="The model's name in the registry.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 KeyOption = Annotated[

@@ -84,9 +84,7 @@ def check_rollback(record: Record, where: Where = ()) -> None:
         )
 
 
-def before_current(
-    entries: list[Entry], serving: ServingState, retired: Sequence[int] = (), where: Where = ()
-) -> int:
+def before_current(entries: list[Entry], serving: ServingState, retired: Sequence[int] = (), where: Where = ()) -> int:
     """The version that was in production before the present one was promoted.
 
     Promotions pile up and a rollback goes down the pile, so that rolling back twice goes back two steps and never

@@ -158,9 +158,7 @@ def history_table(entries: list[Entry]) -> Table:
     table = Table("when", "who", "what", "version", "in production", "why", "from", box=None, header_style="bold")
     for entry in entries:
         where = f"{entry.caller} on {entry.host}" if entry.caller else entry.host
-        table.add_row(
-            entry.at, entry.who, entry.action, str(entry.version), _production(entry), entry.reason, where
-        )
+        table.add_row(entry.at, entry.who, entry.action, str(entry.version), _production(entry), entry.reason, where)
     return table
 
 

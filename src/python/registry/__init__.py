@@ -13,6 +13,7 @@ from registry.record import (
     Metrics,
     MetricsBySplit,
     Record,
+    SplitRule,
     Step,
     Verdict,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Record",
     "Registry",
     "ServingState",
+    "SplitRule",
     "Step",
     "Tampered",
     "UnknownVersion",

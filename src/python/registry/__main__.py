@@ -76,7 +76,9 @@ def _show(plan: "Plan") -> None:
         test = record.metrics.test
         accuracy = f", accuracy {test.accuracy:.3f}" if test else ""
         begun = ", its removal was begun already" if record.removed else ""
-        console.print(f"remove  version {record.version}: {record.state}{accuracy}{begun}", markup=False, soft_wrap=True)
+        console.print(
+            f"remove  version {record.version}: {record.state}{accuracy}{begun}", markup=False, soft_wrap=True
+        )
     if not plan.remove:
         console.print("Nothing to remove.")
 

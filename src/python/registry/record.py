@@ -58,12 +58,20 @@ class Step(Part):
     seconds: float
 
 
+class SplitRule(Part):
+    # Shares of the images, 0 to 1; the rest is trained on.
+    test: float
+    validation: float
+
+
 class DatasetUsed(Part):
     uri: str
     fingerprint: str
     images: int
     classes: dict[str, int]
     statistics: dict[str, Any] = {}
+    # What the images were split by: this version's rule, then those of its ancestors that differ.
+    splits: list[SplitRule] = []
 
 
 class Golden(Part):

@@ -57,7 +57,7 @@ class Registry:
         if uri.startswith("gs://"):
             from registry.bucket import BucketStore  # which takes a second to import
 
-            return cls(BucketStore.open(uri, model), model)
+            return cls(BucketStore.open(uri, model), model, keys)
         if "://" in uri or uri.startswith("gs:"):
             raise UsageError(f"{uri!r} can't be a registry; give a folder, or gs://BUCKET/FOLDER.")
         root = Path(uri).expanduser().absolute()

@@ -22,6 +22,18 @@ class Dataset(Section):
     uri: str = "sample"
     # Share of files that may be unreadable before the dataset is refused.
     max_unreadable: Fraction = 0.01
+    # Share of files that may show a picture which stands in another class too; below it all its copies are left out.
+    max_conflicts: Fraction = 0.0
+    # The classes that the dataset must hold; empty: those of production's version may not vanish.
+    classes: tuple[str, ...] = ()
+    # Shares of the images that validate and test. An image that a model's ancestor trained on stays trained on.
+    validation_share: Annotated[float, Field(gt=0, le=0.4)] = 0.12
+    test_share: Annotated[float, Field(gt=0, le=0.4)] = 0.20
+    # What is reported: the largest class is so many times the smallest; a class's share of the images, and its mean
+    # brightness, contrast, file and picture size, moved by so much (a share; deviations of the earlier images).
+    max_imbalance: Annotated[float, Field(ge=1)] = 10
+    max_mix_change: Fraction = 0.1
+    max_shift: Annotated[float, Field(gt=0)] = 0.5
 
 
 class Registry(Section):

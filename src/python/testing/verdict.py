@@ -12,7 +12,7 @@ from typing import Any
 import inspection
 
 from cli import DataRefused, InfrastructureError
-from dataset import Dataset, open_dataset
+from dataset import Dataset, open_dataset, previous
 from notify import history
 from registry import Record, Registry, Verdict, utc_now
 from serving.client import Client
@@ -67,7 +67,9 @@ def make(
     baseline = registry.record(stable) if stable is not None and stable != record.version else None
     if baseline and baseline.labels != record.labels:
         baseline = None  # another set of classes: nothing to compare
-    images = open_dataset(dataset, max_unreadable)
+    # Images that neither of the two, nor an ancestor of theirs, was trained on.
+    rules = (*previous.rules_of(record), *(previous.rules_of(baseline) if baseline else ()))
+    images = open_dataset(dataset, max_unreadable, tuple(dict.fromkeys(rules)))
     held_out = _holdout(images, dataset, record)
     folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
     # The copies of the models are large: a kill must not leave them behind.

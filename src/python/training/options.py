@@ -4,12 +4,17 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from dataset import Limits, Split
+
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
-RegistryUri = Annotated[str | None, typer.Option("--registry", help="What keeps the models: a folder, or gs://BUCKET/FOLDER.")]
+RegistryUri = Annotated[
+    str | None, typer.Option("--registry", help="What keeps the models: a folder, or gs://BUCKET/FOLDER.")
+]
 SigningKey = Annotated[
     str | None, typer.Option(help="PEM file of the key that signs the model; made on first use for a local registry.")
 ]
@@ -31,7 +36,9 @@ class Options:
     dataset: str
     registry: str
     model: str
-    max_unreadable: float
+    # What the dataset is held against, and how it is split.
+    checks: "Limits"
+    split: "Split"
     min_accuracy: float
     min_recall: float
     tolerance: float
@@ -56,6 +63,7 @@ def resolve(
 ) -> Options:
     """Flags before TRAINYARD_* variables before trainyard.toml."""
     import settings
+    from dataset import Limits, Split
 
     loaded = settings.load()
     gates = loaded.gates
@@ -63,7 +71,8 @@ def resolve(
         dataset=dataset or loaded.dataset.uri,
         registry=registry or loaded.registry.uri,
         model=model_name or loaded.model.name,
-        max_unreadable=loaded.dataset.max_unreadable,
+        checks=Limits.of(loaded.dataset),
+        split=Split(loaded.dataset.test_share, loaded.dataset.validation_share),
         min_accuracy=gates.min_accuracy if min_accuracy is None else min_accuracy,
         min_recall=gates.min_recall if min_recall is None else min_recall,
         tolerance=gates.tolerance,

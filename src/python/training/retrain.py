@@ -64,7 +64,7 @@ def retrain(
 
     current = Run(options, progress_console())
     current.say(f"Starting from version {parent.version} ({parent.state})")
-    data = current.scan()
+    data = current.scan(parent)
     if data.labels != parent.labels:
         raise DataRefused(
             f"The dataset has the classes {', '.join(data.labels)}, but version {parent.version} knows "

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from dataset import Dataset, locate, scan
+from dataset import Dataset, check, lineage, locate, previous, report
 from imaging.array import encode_png
-from registry import DatasetUsed, Golden, Keys, Metrics, MetricsBySplit, Record, Registry, Step, Verdict, utc_now
+from registry import DatasetUsed, Golden, Keys, Metrics, MetricsBySplit, Record, Registry, SplitRule, Step, Verdict, utc_now
 from training import export
 from training.gate import Thresholds, shortfalls
 from training.loop import Diverged, Epoch, Weights
@@ -48,16 +48,20 @@ class Run:
         seconds = round(time.monotonic() - clock, 3)
         self.steps.append(Step(name=name, started=started, ended=utc_now(), seconds=seconds))
 
-    def scan(self) -> Dataset:
-        """
+    def scan(self, parent: Record | None = None) -> Dataset:
+        """The dataset, held against that of `parent`, or else of what it would replace.
+
         Raises:
             DataRefused: nothing can be learnt from the dataset as it is.
         """
+        options = self.options
+        before = previous.of_record(parent) if parent else previous.of_registry(self.registry)
+        rules = lineage(options.split, previous.rules_of(parent) if parent else ())
         with self.step("scan"), shown(self.console, "Checking images") as tell:
-            data = scan(locate(self.options.dataset), self.options.max_unreadable, tell)
-        data.require_every_split()
-        for entry in data.unreadable:
-            self.say(f"Left out {entry.path}: {entry.reason}")
+            self.checked = check(locate(options.dataset), options.checks, before, tell, rules)
+        for finding in self.checked.findings:
+            self.say(f"Dataset: {finding.message}")
+        data = self.checked.require()
         self.say(f"{len(data.images)} images: " + ", ".join(f"{n} {label}" for label, n in data.counts().items()))
         return data
 
@@ -88,6 +92,7 @@ class Run:
                 images=len(data.images),
                 classes=data.counts(),
                 statistics=data.statistics,
+                splits=[SplitRule(test=rule.test, validation=rule.validation) for rule in data.rules],
             ),
             seed=options.seed,
             parameters=first.as_dict(),
@@ -96,6 +101,7 @@ class Run:
         version = record.version
         self.say(f"Training version {version} of {options.model}")
         try:
+            report.keep(self.checked, lambda name, content: self.registry.save_report(version, name, content))
             baseline = None
             if start is not None:
                 with self.step("baseline"):

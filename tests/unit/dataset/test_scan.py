@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dataset import DataRefused, scan
-from dataset.model import SPLITS, split_of
+from dataset.split import SPLITS, Split
 from imaging.array import encode_png
 
 
@@ -131,7 +131,7 @@ def test_fingerprint_follows_content_and_label_not_names(root, tmp_path):
 
 
 def test_splits_have_about_the_shares_wanted():
-    splits = [split_of(hashlib.sha256(str(number).encode()).hexdigest()) for number in range(20_000)]
+    splits = [Split().side(hashlib.sha256(str(number).encode()).hexdigest()) for number in range(20_000)]
     shares = [splits.count(split) / len(splits) for split in SPLITS]
     assert shares == pytest.approx([0.68, 0.12, 0.20], abs=0.01)
 

@@ -51,7 +51,9 @@ def test_private_key_is_made_once_for_its_owner_alone_and_outside_the_registry(
     before = keys.private.read_bytes()
     published(registry, tmp_path)
     assert keys.private.read_bytes() == before
-    assert not [path for path in (tmp_path / "registry").rglob("*") if path.is_file() and b"PRIVATE" in path.read_bytes()]
+    assert not [
+        path for path in (tmp_path / "registry").rglob("*") if path.is_file() and b"PRIVATE" in path.read_bytes()
+    ]
     assert sorted(path.name for path in keys.private.parent.iterdir()) == ["signing.pem", "signing.pub"]
 
 

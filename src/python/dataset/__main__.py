@@ -1,0 +1,103 @@
+"""The command `dataset`: what a folder of images is worth before anything is learnt from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import DataRefused, InfrastructureError, command_line, print_json, progress_console, run
+
+if TYPE_CHECKING:
+    from dataset.skew import Previous
+
+app = command_line(
+    "dataset",
+    "Checks a dataset, and fetches the one that a pointer names.",
+    [
+        "./pants run src/python/dataset -- check --dataset ./xrays --report check.html",
+        "./pants run src/python/dataset -- check --dataset datasets/covid-radiography.dvc --previous 3 --json",
+        "./pants run src/python/dataset -- fetch --dataset datasets/covid-radiography.dvc",
+    ],
+)
+
+Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or a pointer to one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+
+
+@app.command()
+def check(
+    dataset: Dataset = None,
+    registry: Annotated[str | None, typer.Option(help="Where the earlier version's record is.")] = None,
+    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold it against the dataset of a version, of an earlier check's JSON file, or of `none`. Default: "
+            "production's version, or else the newest one in testing."
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with pictures of the offenders here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at every image: what breaks the dataset's shape ends with exit code 4, what moved in it is reported."""
+    import settings
+    from dataset import report as reports
+    from dataset.check import Limits
+    from dataset.check import check as look
+    from dataset.pointer import locate
+    from dataset.split import Split
+    from cli.progress import shown
+
+    loaded = settings.load()
+    uri = dataset or loaded.dataset.uri
+    before = _previous(previous, registry or loaded.registry.uri, model_name or loaded.model.name)
+    own = loaded.dataset
+    console = progress_console()
+    root = locate(uri)
+    with shown(console, "Checking images") as tell:
+        checked = look(root, Limits.of(own), before, tell, [Split(own.test_share, own.validation_share)])
+    for finding in checked.findings:
+        console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
+    if report:
+        try:
+            report.write_bytes(reports.render(checked))
+        except OSError as error:
+            raise InfrastructureError(f"{report} can't be written ({error.strerror}); name another file.") from None
+        console.print(f"Report: {report}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json(reports.as_json(checked))
+    data = checked.require()
+    counts = ", ".join(f"{count} {label}" for label, count in data.counts().items())
+    console.print(f"{len(data.images)} images: {counts}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def fetch(dataset: Dataset = None, as_json: AsJson = False) -> None:
+    """Bring the images that a pointer names to this machine, and print the folder they are in."""
+    import settings
+    from dataset.pointer import locate
+
+    folder = locate(dataset or settings.load().dataset.uri)
+    if not folder.is_dir():
+        raise DataRefused(f"Dataset folder {folder} does not exist; name a folder or a pointer.")
+    if as_json:
+        print_json({"folder": str(folder)})
+    else:
+        typer.echo(str(folder))
+
+
+def _previous(wanted: str | None, registry: str, model: str) -> "Previous | None":
+    from dataset import previous
+    from registry import Registry
+
+    if wanted == "none":
+        return None
+    if wanted is None:
+        return previous.of_registry(Registry.open(registry, model))
+    if wanted.isascii() and wanted.isdigit():
+        return previous.of_record(Registry.open(registry, model).record(int(wanted)))
+    return previous.of_file(Path(wanted))
+
+
+if __name__ == "__main__":
+    run(app)

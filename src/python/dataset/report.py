@@ -1,0 +1,131 @@
+"""What a check found, as JSON and as a page with pictures of the offenders."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from dataset.check import Checked, Finding, Offender
+from dataset.statistics import MEASURES
+from imaging import ImageError
+
+_PICTURES = 12  # shown of a finding
+_FILES = 200  # named of a finding
+JSON_NAME, PAGE_NAME = "dataset.json", "dataset.html"
+
+_TITLES = {
+    "layout": "The folder's layout",
+    "unreadable": "Images that can't be read",
+    "empty-class": "Classes without an image",
+    "conflict": "One image in several classes",
+    "vanished-class": "Classes that are gone",
+    "new-class": "New classes",
+    "small-class": "Classes that are too small",
+    "duplicate": "Copies",
+    "blank": "Empty pictures",
+    "outlier": "Unusual brightness",
+    "imbalance": "Balance of the classes",
+    "shortcut": "A file that tells its class",
+    "mix": "The mix of classes moved",
+    "brightness": "Brightness moved",
+    "contrast": "Contrast moved",
+    "bytes": "File sizes moved",
+    "side": "Picture sizes moved",
+}
+
+
+def keep(checked: Checked, save: Callable[[str, bytes], object]) -> None:
+    """Saves both forms; `save` takes a name and the content."""
+    save(PAGE_NAME, render(checked))
+    save(JSON_NAME, json.dumps(as_json(checked), indent=1).encode())
+
+
+def as_json(checked: Checked) -> dict[str, Any]:
+    """`dataset` is what a later check takes with --previous, and a record holds the same."""
+    data = checked.dataset
+    return {
+        "dataset": {
+            "uri": str(checked.root),
+            "fingerprint": data.fingerprint if data else "",
+            "images": len(data.images) if data else 0,
+            "classes": data.counts() if data else {},
+            "statistics": data.statistics if data else {},
+        },
+        "files": checked.files,
+        "passed": not checked.refused,
+        "previous": checked.previous.name if checked.previous else None,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "refused": finding.refused,
+                "message": finding.message,
+                "count": len(finding.offenders),
+                "files": [
+                    {"path": str(one.path), "class": one.label, "note": one.note} for one in finding.offenders[:_FILES]
+                ],
+            }
+            for finding in checked.findings
+        ],
+    }
+
+
+def render(checked: Checked) -> bytes:
+    """The page, as UTF-8."""
+    import pages
+
+    data, previous = checked.dataset, checked.previous
+    counts, before = (data.counts() if data else {}), (previous.classes if previous else {})
+    most = max([*counts.values(), *before.values(), 1])
+    view = {
+        "checked": checked,
+        "data": data,
+        "previous": previous,
+        "findings": [_shown(finding) for finding in checked.findings],
+        "classes": [
+            {
+                "label": label,
+                "count": counts.get(label, 0),
+                "before": before.get(label),
+                "width": 100 * counts.get(label, 0) / most,
+                "width_before": 100 * before.get(label, 0) / most,
+                "splits": {split: own.get(label, 0) for split, own in data.statistics["splits"].items()}
+                if data
+                else {},
+            }
+            for label in sorted({*counts, *before})
+        ],
+        "measures": [_measure(name, checked) for name in MEASURES] if data else [],
+    }
+    return pages.render("dataset", "report.html", view)
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "title": _TITLES.get(finding.kind, finding.kind),
+        "message": finding.message,
+        "refused": finding.refused,
+        "count": len(finding.offenders),
+        "pictures": [
+            {"name": one.path.name, "path": one.path, "label": one.label, "note": one.note, "image": _picture(one)}
+            for one in finding.offenders[:_PICTURES]
+        ],
+    }
+
+
+def _picture(offender: Offender) -> str | None:
+    import pages
+
+    try:
+        return pages.thumbnail(offender.path.read_bytes())
+    except (ImageError, OSError):
+        return None
+
+
+def _measure(name: str, checked: Checked) -> dict[str, Any]:
+    assert checked.dataset is not None
+    before = checked.previous.statistics.get(name, {}) if checked.previous else {}
+    rows = [
+        {"label": label, "now": now, "before": before.get(label)}
+        for label, now in checked.dataset.statistics[name].items()
+    ]
+    words = {"brightness": "brightness", "contrast": "contrast", "bytes": "KiB a file", "side": "side in pixels"}
+    return {"name": words[name], "scale": 1024 if name == "bytes" else 1, "rows": rows}
