@@ -57,6 +57,7 @@ class _Parser(argparse.ArgumentParser):
 # Flags of tensorflow_model_server that tune what this server does not have (another allocator, GPUs, compilers). They
 # are accepted so that one command line starts either server, and they change nothing here.
 _WITHOUT_EFFECT = (
+    "enable_profiler",
     "flush_filesystem_caches",
     "grpc_channel_arguments",
     "num_unload_threads",

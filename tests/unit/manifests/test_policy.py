@@ -1,0 +1,196 @@
+"""What we want of every pod and of the network around it."""
+
+import re
+
+import pytest
+
+from tests.manifests import ALL, JOBS, OVERLAYS, containers, of_kind, pods, render
+
+WITH_PODS = (*OVERLAYS, *JOBS)
+# The only differences between staging and production.
+ONLY_IN_PRODUCTION = {"Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy", "PodMonitoring", "Rules"}
+
+
+def each_container():
+    for folder in WITH_PODS:
+        for pod in pods(folder):
+            for name, container in containers(pod).items():
+                yield f"{folder} {name}", pod, container
+
+
+def test_nobody_is_root_and_nobody_may_become_it():
+    checked = 0
+    for name, pod, container in each_container():
+        inside, around = container["securityContext"], pod["spec"]["securityContext"]
+        assert around["runAsNonRoot"] and inside["runAsNonRoot"], name
+        assert around["runAsUser"] > 0 and "runAsUser" not in inside, name
+        assert inside["allowPrivilegeEscalation"] is False, name
+        assert inside["capabilities"] == {"drop": ["ALL"]}, name
+        assert around["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod["spec"].keys(), name
+        checked += 1
+    assert checked >= 10
+
+
+def test_roots_are_read_only_and_volumes_have_a_limit():
+    for name, pod, container in each_container():
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+        for volume in pod["spec"]["volumes"]:
+            assert "configMap" in volume or volume["emptyDir"]["sizeLimit"], name
+
+
+def test_every_image_is_pinned():
+    for name, _, container in each_container():
+        assert re.search(r":(?!latest$)[\w.-]+$|@sha256:[0-9a-f]{64}$", container["image"]), name
+
+
+def test_requests_and_limits_are_set():
+    for name, _, container in each_container():
+        for kind in ("requests", "limits"):
+            assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"][kind].keys(), name
+
+
+def test_jobs_take_the_memory_they_may_have():
+    # One that takes more than it asked for is killed when its node is short, hours into a training.
+    for folder in JOBS:
+        for pod in pods(folder):
+            for container in containers(pod).values():
+                resources = container["resources"]
+                assert resources["requests"]["memory"] == resources["limits"]["memory"], folder
+
+
+def test_no_pod_is_given_a_token_of_the_cluster():
+    for name, pod, _ in each_container():
+        assert pod["spec"]["automountServiceAccountToken"] is False, name
+    for folder in ALL:
+        for account in of_kind(render(folder), "ServiceAccount"):
+            assert account["automountServiceAccountToken"] is False
+
+
+def test_there_is_no_secret():
+    assert not [found for folder in ALL for found in of_kind(render(folder), "Secret")]
+
+
+@pytest.mark.parametrize("folder", [*OVERLAYS, "jobs/namespace"])
+def test_namespaces_hold_pods_to_the_restricted_standard(folder):
+    (namespace,) = of_kind(render(folder), "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    # Whatever has a namespace is in this one.
+    others = {found["metadata"].get("namespace") for found in render(folder) if found["kind"] != "Namespace"}
+    assert others == {namespace["metadata"]["name"]}
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_model_server_has_no_port_and_is_in_no_service(folder):
+    for pod in pods(folder):
+        server = containers(pod)["model-server"]
+        assert "ports" not in server
+        assert {"--port=0", "--rest_api_port=0"} <= set(server["args"])
+    open_to = {port["targetPort"] for s in of_kind(render(folder), "Service") for port in s["spec"]["ports"]}
+    assert open_to == {"http", "grpc"}  # the adapter's
+    assert {s["spec"].get("type", "ClusterIP") for s in of_kind(render(folder), "Service")} == {"ClusterIP"}
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_nobody_reaches_a_pod_but_the_gateway_promotions_and_prometheus(folder):
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(render(folder), "NetworkPolicy")}
+    assert policies["closed"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    serving = policies["serving"]
+    assert set(policies) == {"closed", "serving"}
+    let_in = {}
+    for rule in serving["ingress"]:
+        for peer in rule["from"]:
+            who = peer.get("ipBlock", {}).get("cidr") or peer["namespaceSelector"]["matchLabels"]
+            let_in[str(who)] = {port["port"] for port in rule["ports"]}
+    name = "{{'kubernetes.io/metadata.name': '{}'}}".format
+    google = dict.fromkeys(("130.211.0.0/22", "35.191.0.0/16"), {8080, 9090})
+    assert let_in == google | {
+        name("trainyard-jobs"): {9090},
+        name("trainyard-ci"): {9090},
+        name("gmp-system"): {8080},
+    }
+
+
+@pytest.mark.parametrize("folder", [*OVERLAYS, "jobs/namespace"])
+def test_no_pod_reaches_the_internet(folder):
+    blocks, anywhere = set(), []
+    for policy in of_kind(render(folder), "NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            if "to" not in rule:
+                anywhere.append((policy["metadata"]["name"], [port["port"] for port in rule["ports"]]))
+            blocks |= {peer["ipBlock"]["cidr"] for peer in rule.get("to", []) if "ipBlock" in peer}
+    # Link-local addresses of the node, and Google's APIs.
+    assert blocks == {"169.254.20.10/32", "169.254.169.252/32", "169.254.169.254/32", "199.36.153.8/30"}
+    # A promotion's mail goes to a server of yours.
+    assert anywhere == ([("promote", [587])] if folder == "jobs/namespace" else [])
+
+
+def test_gateway_shows_no_metrics_and_no_probe():
+    paths = [
+        match["path"]
+        for route in of_kind(render("overlays/production"), "HTTPRoute")
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    ]
+    assert paths
+    for hidden in ("/metrics", "/livez", "/readyz", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"):
+        for path in paths:
+            reached = hidden == path["value"] if path["type"] == "Exact" else hidden.startswith(path["value"])
+            assert not reached, f"{hidden} is reached by {path}"
+
+
+def by_identity(folder):
+    return {(o["kind"], o["metadata"]["name"].split("-")[0]): o for o in render(folder) if o["kind"] != "Namespace"}
+
+
+def without_names(value):
+    """A manifest without what namespaces and a ConfigMap's content do to its names."""
+    if isinstance(value, dict):
+        return {k: without_names(v) for k, v in value.items() if k != "namespace"}
+    if isinstance(value, list):
+        return [without_names(item) for item in value]
+    return re.sub(r"^serving-[a-z0-9]{10}$", "serving", value) if isinstance(value, str) else value
+
+
+def test_staging_differs_from_production_only_where_it_must():
+    staging, production = by_identity("overlays/staging"), by_identity("overlays/production")
+    assert {kind for kind, _ in production.keys() - staging.keys()} <= ONLY_IN_PRODUCTION
+    assert not staging.keys() - production.keys()
+    differing = set()
+    for key, object_ in staging.items():
+        here, there = without_names(object_), without_names(production[key])
+        if key == ("Deployment", "serving"):
+            # Clones are made from it; no pod runs in between.
+            assert here["spec"].pop("replicas") == 0
+            assert "replicas" not in there["spec"]
+        if here != there:
+            differing.add(key)
+    assert differing == {("ConfigMap", "serving")}
+    folders = [of[("ConfigMap", "serving")]["data"] for of in (staging, production)]
+    assert folders == [{"STAGE": "testing"}, {"STAGE": "production"}]
+
+
+def test_embedded_overlay_changes_the_model_servers_program_alone():
+    embedded, production = by_identity("overlays/embedded"), by_identity("overlays/production")
+    differing = {key for key in embedded.keys() | production.keys() if embedded.get(key) != production.get(key)}
+    assert differing == {("Deployment", "serving")}
+    (ours,), (original,) = pods("overlays/embedded"), pods("overlays/production")
+    assert containers(ours)["adapter"] == containers(original)["adapter"]
+    here, there = containers(ours)["model-server"], containers(original)["model-server"]
+    assert {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)} == {"image", "command"}
+
+
+def test_only_promotions_have_the_account_that_writes_to_production():
+    accounts = {(folder, pod["spec"]["serviceAccountName"]) for folder in JOBS for pod in pods(folder)}
+    assert {folder for folder, account in accounts if account == "promote"} == {"jobs/promote"}
+    assert {account for _, account in accounts} == {"promote", "pipeline"}
+
+
+def test_roles_touch_nothing_but_jobs_and_what_belongs_to_them():
+    for role in of_kind(render("jobs/namespace"), "Role"):
+        for rule in role["rules"]:
+            assert set(rule["resources"]) <= {"jobs", "configmaps", "pods", "events", "pods/log"}
+            assert "*" not in rule["verbs"]
+            if "pods" in rule["resources"]:
+                assert set(rule["verbs"]) == {"get", "list", "watch"}
+    assert not of_kind(render("jobs/namespace"), "ClusterRole", "ClusterRoleBinding")
