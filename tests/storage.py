@@ -19,7 +19,7 @@ from registry.directory import DirectoryStore
 from registry.registry import AREAS
 from settings.schema import Mail
 from tests.buckets import BUCKET, open_bucket
-from tests.registries import MODEL, model_folder, open_registry, promotable
+from tests.registries import model_folder, open_registry, promotable
 
 BASE = "base"
 KINDS = ("directory", "bucket")

@@ -41,12 +41,12 @@ def check(
 ) -> None:
     """Look at every image: what breaks the dataset's shape ends with exit code 4, what moved in it is reported."""
     import settings
+    from cli.progress import shown
     from dataset import report as reports
     from dataset.check import Limits
     from dataset.check import check as look
     from dataset.pointer import locate
     from dataset.split import Split
-    from cli.progress import shown
 
     loaded = settings.load()
     uri = dataset or loaded.dataset.uri

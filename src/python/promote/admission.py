@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import inspection
+
 from cli.errors import DataRefused, InfrastructureError
 from registry import Record, Registry
 

@@ -22,7 +22,6 @@ from promote.pods import Pod, Pods, is_available, is_stable
 from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion
 from settings.schema import Mail
 
-
 # The picture of the last test, among the reports.
 _CONFUSION = "confusion.png"
 

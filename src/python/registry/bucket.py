@@ -16,8 +16,8 @@ from typing import Any
 
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
-from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
 from cli.errors import TrainyardError
+from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import compare, manifest_of
 from registry.names import check_bucket, check_key

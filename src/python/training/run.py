@@ -14,7 +14,19 @@ from rich.console import Console
 
 from dataset import Dataset, check, lineage, locate, previous, report
 from imaging.array import encode_png
-from registry import DatasetUsed, Golden, Keys, Metrics, MetricsBySplit, Record, Registry, SplitRule, Step, Verdict, utc_now
+from registry import (
+    DatasetUsed,
+    Golden,
+    Keys,
+    Metrics,
+    MetricsBySplit,
+    Record,
+    Registry,
+    SplitRule,
+    Step,
+    Verdict,
+    utc_now,
+)
 from training import export
 from training.gate import Thresholds, shortfalls
 from training.loop import Diverged, Epoch, Weights
