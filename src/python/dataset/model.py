@@ -1,6 +1,8 @@
 """What a scan of a dataset folder finds."""
 
+import math
 import os
+import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from cli.errors import DataRefused
+from cli.errors import DataRefused, InfrastructureError
 from dataset.split import DEFAULT, SPLITS, Split
 from imaging import ImageError
 from imaging.array import canonical
+
+
+MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
+_PORTION = 256  # images
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ class Dataset:
             raise DataRefused(sentence)
 
     def arrays(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split; decoded once, then kept.
+        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split; decoded once, then kept: in
+        memory or, past a limit, in a file of the temporary folder that goes with the process.
 
         Raises:
             DataRefused: a file changed or vanished since it was scanned.
@@ -89,9 +96,31 @@ class Dataset:
         if (split, size) in self._decoded:
             return self._decoded[split, size]
         part = self.part(split)
-        pixels = np.empty((len(part), size, size, 1), np.uint8)
+        pixels = _room((len(part), size, size, 1))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for place, picture in enumerate(pool.map(decode, part)):
-                pixels[place] = picture
+            # In portions: what is decoded ahead would otherwise be kept a second time.
+            for start in range(0, len(part), _PORTION):
+                for place, picture in enumerate(pool.map(decode, part[start : start + _PORTION]), start):
+                    pixels[place] = picture
         labels = np.array([self.labels.index(image.label) for image in part], np.int32)
         return self._decoded.setdefault((split, size), (pixels, labels))
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """An array uint8 of `shape` for pixels.
+
+    Raises:
+        InfrastructureError: it belongs on disk, which is full.
+    """
+    if math.prod(shape) <= MAX_BYTES_IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    try:
+        with tempfile.TemporaryFile(prefix="trainyard-pixels-") as file:
+            # All of it now: a mapped file on a full disk would end the process at some later write.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+            return np.memmap(file, np.uint8, "r+", shape=shape)
+    except OSError as error:
+        raise InfrastructureError(
+            f"There is no room for {math.prod(shape) >> 20} MiB of decoded images in {tempfile.gettempdir()} "
+            f"({error.strerror}); make some, or set TMPDIR to a folder on another disk."
+        ) from None

@@ -64,6 +64,28 @@ class SplitRule(Part):
     validation: float
 
 
+class EpochMetrics(Part):
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class Trial(Part):
+    """One network that was trained on the way to a version."""
+
+    number: int
+    parameters: dict[str, Any]
+    # Why it was over: epochs, time, patience, faultless, hopeless or diverged.
+    ended: str
+    seconds: float
+    # On the validation images, of the weights that were kept; none if it diverged.
+    validation: Metrics | None = None
+    history: list[EpochMetrics] = []
+    # How long it meant to be, in epochs, at the start of each epoch. A repetition follows that instead of the clock.
+    planned: list[int] = []
+    chosen: bool = False
+
+
 class DatasetUsed(Part):
     uri: str
     fingerprint: str
@@ -109,6 +131,8 @@ class Record(Part):
     dataset: DatasetUsed | None = None
     seed: int = 0
     parameters: dict[str, Any] = {}
+    # All that was tried; the chosen one has the record's parameters.
+    trials: list[Trial] = []
     metrics: MetricsBySplit = MetricsBySplit()
     # Relative path -> sha256 in hex.
     files: dict[str, str] = {}

@@ -8,23 +8,30 @@ import math
 import tensorflow as tf
 
 
-def augment(pixels: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
+def augment(
+    pixels: tf.Tensor, seed: tf.Tensor, strength: float, whole: int | None = None, first: int | tf.Tensor = 0
+) -> tf.Tensor:
     """Turned, moved, stretched, mirrored and re-exposed pixels, float32 [N, H, W, 1] in 0..255.
 
-    `pixels` are [N, H, W, 1] in 0..255 of a square image, `seed` int32 [2]. Strength 0 only mirrors.
+    `pixels` are [N, H, W, 1] in 0..255 of a square image, `seed` int32 [2]. Strength 0 only mirrors. Pixels that are
+    images number `first` and following of a batch of `whole` are changed as they would be within that batch.
     """
     pixels = tf.cast(pixels, tf.float32)
     count, side = tf.shape(pixels)[0], tf.cast(tf.shape(pixels)[1], tf.float32)
     seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 8)))
+    drawn = count if whole is None else whole
+
+    def draw(limit: float) -> tf.Tensor:
+        return tf.random.stateless_uniform([drawn], next(seeds), -limit, limit)[first : first + count]
 
     def spread(limit: float) -> tf.Tensor:
         """One number per image in -limit..limit."""
-        return strength * tf.random.stateless_uniform([count], next(seeds), -limit, limit)
+        return strength * draw(limit)
 
     angle = spread(12 * math.pi / 180)
     height = tf.exp(spread(0.18))
     width = height * tf.exp(spread(0.08))
-    mirrored = width * tf.sign(tf.random.stateless_uniform([count], next(seeds), -1, 1))
+    mirrored = width * tf.sign(draw(1))
     moved = _transformed(pixels, angle, mirrored, height, spread(0.08) * side, spread(0.08) * side)
     gamma, gain = tf.exp(spread(0.35)), tf.exp(spread(0.2))
     exposed = tf.pow(moved / 255, gamma[:, None, None, None]) * gain[:, None, None, None]

@@ -38,6 +38,11 @@ def export(network: keras.Model, labels: list[str], folder: Path, name: str, ima
     served = Served(network, labels)
     tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify})
     _write_warmup(folder, name, images)
+    return signature(network, labels)
+
+
+def signature(network: keras.Model, labels: list[str]) -> dict[str, Any]:
+    """Names, types and shapes of what the SavedModel of `network` takes and gives, for the record."""
     side, classes = network.input_shape[1], len(labels)
     return {
         "name": SIGNATURE,

@@ -36,6 +36,18 @@ def shortfalls(metrics: Metrics, thresholds: Thresholds, baseline: Metrics | Non
     return reasons
 
 
+def parent_is_better(metrics: Metrics, baseline: Metrics, thresholds: Thresholds) -> str | None:
+    """Why the parent, with the metrics `baseline` on the same images, stays; None when it does not."""
+    passes = not shortfalls(baseline, thresholds)
+    # By more than one image, as below.
+    if passes and baseline.accuracy - metrics.accuracy > 1.5 / baseline.images:
+        return (
+            f"its parent is kept: it passes the gate on the same images, and is better (accuracy "
+            f"{baseline.accuracy:.3f}, not {metrics.accuracy:.3f})"
+        )
+    return None
+
+
 def _behind(own: float, other: float, images: int, thresholds: Thresholds) -> bool:
     # One image is the smallest difference a test split can show, so one image alone never decides. The half keeps
     # rounding from turning one image into more than one.

@@ -1,55 +1,34 @@
-"""The training loop: one step under a tf.distribute strategy, on one machine or on many."""
+"""The training loop: one for one machine and for many, that can be left and taken up again between any two steps."""
 
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training.augmentation import augment
-from training.outliers import outliers
-
-Labelled = tuple[np.ndarray, np.ndarray]  # pixels uint8 [N, H, W, 1], label indices int32 [N]
-Weights = list[np.ndarray]
+from training.feed import Feed, Labelled
+from training.pace import learning_rate, plan, progress
+from training.state import Epoch, State, Weights
+from training.step import Schedule, training_step
+from training.team import Team
 
 _PREDICTED_AT_ONCE = 64  # images
-_WARMUP_EPOCHS = 2
 _SETTLED_ON = 256  # images
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
 _FAULTLESS_LOSS = 0.35
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How a network is trained."""
-
-    epochs: int = 60
-    batch: int = 32  # images a step, over all replicas
-    learning_rate: float = 2e-3  # at its peak; a cosine leads down to zero
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    augmentation: float = 0.6  # strength; 0 only mirrors
-    outliers: float = 0.125  # pictures that are no X-rays, for every image of a batch
-    averaging: float = 0.8  # share of the earlier epochs in the running average of the weights
-    patience: int = 25  # epochs without a better validation loss before the run stops
-
-
-@dataclass(frozen=True)
-class Epoch:
-    number: int  # from 1
-    epochs: int
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float  # since the start of the run
-
-
 class Diverged(ArithmeticError):
     """The loss is not a number any more."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and its state is saved."""
 
 
 class Predictor:
@@ -77,98 +56,161 @@ def fit(
     schedule: Schedule,
     *,
     seed: int,
-    strategy: tf.distribute.Strategy | None = None,
+    team: Team | None = None,
     seconds: float = math.inf,
+    state: State | None = None,
+    planned: Sequence[int] = (),
+    save: Callable[[State, bool], None] = lambda state, urgent: None,
+    stop: Callable[[], bool] = lambda: False,
+    hopeless: Callable[[Sequence[Epoch]], bool] = lambda history: False,
     watch: Callable[[Epoch], None] = lambda epoch: None,
-) -> list[Epoch]:
-    """Trains `network` (logits) and leaves it with the weights that were best on `validation`.
+) -> State:
+    """Trains `network` (logits), leaves it with the weights that were best on `validation`, and tells how it went.
 
     What is judged, and kept, is a running average of the weights after each epoch, steadier than any single one, with
     the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
 
-    The run ends after `schedule.epochs`, after `seconds`, when validation stops getting better, or when it has been
-    faultless for a while; a run short of time goes through its learning rates faster. A network made under `strategy`
-    needs it passed. No epochs leave the network as it is.
+    The run ends after `schedule.epochs`, when `seconds` are over, when validation stops getting better or `hopeless`
+    says so, or when it has been faultless for a while. No epochs leave the network as it is. A network made under the
+    strategy of a `team` needs that.
+
+    `save` gets the state after every epoch, and urgently (True) when the run is asked to stop. A run that starts from such a `state` comes to the same weights as one
+    that was never left; so does one that follows the `planned` lengths of an earlier run, whatever the clock says.
 
     Raises:
         Diverged: the loss became infinite or not a number.
+        Stopped: `stop` said so; the state of that moment was saved.
     """
-    strategy = strategy or tf.distribute.get_strategy()
-    weights = _class_weights(train[1], network.output_shape[-1])
-    with strategy.scope():
-        # No decay on biases and normalisation: they do not fit noise.
-        optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        optimizer.build(network.trainable_variables)
-    step = _step(network, optimizer, schedule, weights, strategy)
-    batches, steps = _batches(train, schedule.batch, seed, strategy)
-    settle = _settle(network, train[0], seed, strategy)
-    predict = Predictor(network)
-    average: Weights | None = None
-    best: tuple[float, Weights] = (math.inf, network.get_weights())
-    history: list[Epoch] = []
-    started = time.monotonic()
+    run = _Run(network, train, validation, schedule, seed, team or Team(), seconds, planned, hopeless)
+    state = run.begin(state)
+    while not state.ended:
+        state = run.epoch(state, stop, save)
+        watch(state.history[-1])
+        if run.team.chief:
+            save(state, False)
+    network.set_weights(state.best)
+    return state
 
-    for epoch in range(schedule.epochs):
-        losses = []
-        for number, batch in enumerate(batches, start=epoch * steps):
-            progress = max(number / (steps * schedule.epochs), (time.monotonic() - started) / seconds)
-            optimizer.learning_rate.assign(_learning_rate(schedule, progress, number / steps))
-            losses.append(step(batch, tf.constant([seed, number], tf.int32)))
-        loss = float(np.mean([value.numpy() for value in losses]))
+
+class _Run:
+    """What stays the same from the first to the last step of a run."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        train: Labelled,
+        validation: Labelled,
+        schedule: Schedule,
+        seed: int,
+        team: Team,
+        seconds: float,
+        planned: Sequence[int],
+        hopeless: Callable[[Sequence[Epoch]], bool],
+    ) -> None:
+        self.network, self.validation, self.schedule = network, validation, schedule
+        self.seed, self.team, self.hopeless = seed, team, hopeless
+        self.limit, self.given = seconds, planned
+        self.weights = class_weights(train[1], network.output_shape[-1])
+        self.feed = Feed(train, schedule.batch, seed, team)
+        with team.strategy.scope():
+            # No decay on biases and normalisation: they do not fit noise.
+            self.optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
+            self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+            self.optimizer.build(network.trainable_variables)
+        self.step = training_step(network, self.optimizer, schedule, self.feed.size, self.weights, team)
+        self.settle = _settle(network, train[0], seed, team.strategy)
+        self.predict = Predictor(network)
+
+    def begin(self, state: State | None) -> State:
+        """The chief's state, in every process; the clock and the batches go on from there."""
+        state = state or State.first(self.network, self.optimizer)
+        if not self.team.alone:
+            state = State.from_bytes(self.team.share(state.to_bytes() if self.team.chief else b""))
+        if not state.planned:
+            first = self.given[0] if self.given else self.schedule.epochs
+            state = replace(state, planned=[first], ended="" if first else "epochs")
+        state.restore(self.network, self.optimizer)
+        self.started = time.monotonic() - state.seconds
+        self.batches = self.feed.batches(state.step, self.schedule.epochs * self.feed.steps)
+        return state
+
+    def epoch(self, state: State, stop: Callable[[], bool], save: Callable[[State, bool], None]) -> State:
+        """The state after the epoch that `state` is in."""
+        steps = self.feed.steps
+        losses: list[tf.Tensor | float] = [*state.losses]
+        for number in range(state.step, (state.step // steps + 1) * steps):
+            if stop():
+                self._stop(state, number, losses, save)
+            rate = learning_rate(
+                self.schedule.learning_rate, progress(state.planned, number % steps / steps), number / steps
+            )
+            self.optimizer.learning_rate.assign(rate)
+            losses.append(self.step(next(self.batches), tf.constant([self.seed, number], tf.int32)))
+        loss = float(np.mean([float(value) for value in losses]))
         if not math.isfinite(loss):
-            raise Diverged(f"the loss became {loss} in epoch {epoch + 1}")
-        own = network.get_weights()
-        average = own if average is None else _blend(average, own, schedule.averaging, epoch)
-        network.set_weights(average)
-        settle()
-        probabilities = predict(validation[0])
-        validation_loss = _loss(probabilities, validation[1], weights)
-        if validation_loss < best[0]:
-            best = (validation_loss, network.get_weights())
-        accuracy = float(np.mean(probabilities.argmax(axis=1) == validation[1]))
-        network.set_weights(own)
-        elapsed = time.monotonic() - started
-        history.append(Epoch(epoch + 1, schedule.epochs, loss, validation_loss, accuracy, elapsed))
-        watch(history[-1])
-        if elapsed >= seconds or _may_stop(history, schedule.patience):
-            break
-    network.set_weights(best[1])
-    return history
+            raise Diverged(f"the loss became {loss} in epoch {len(state.history) + 1}")
+        state = replace(state, step=(state.step // steps + 1) * steps, losses=[])
+        state = state.with_weights_of(self.network, self.optimizer)
+        return self._judged(state, loss)
 
+    def _stop(
+        self, state: State, number: int, losses: list[tf.Tensor | float], save: Callable[[State, bool], None]
+    ) -> None:
+        state = state.with_weights_of(self.network, self.optimizer)
+        if self.team.chief:
+            done = [float(value) for value in losses]
+            save(replace(state, step=number, losses=done, seconds=time.monotonic() - self.started), True)
+        raise Stopped(f"after epoch {len(state.history)}")
 
-def _step(
-    network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    schedule: Schedule,
-    class_weights: np.ndarray,
-    strategy: tf.distribute.Strategy,
-) -> Callable[..., tf.Tensor]:
-    classes, side = len(class_weights), network.input_shape[1]
-    strange = round(schedule.outliers * schedule.batch / strategy.num_replicas_in_sync)
+    def _judged(self, state: State, loss: float) -> State:
+        """Looks at the average of the weights, decides how the run goes on, and puts the trained weights back."""
+        average = _blend(state.average, state.own, self.schedule.averaging, len(state.history))
+        self.network.set_weights(average)
+        self.settle()
+        verdict = self.team.share(json.dumps(self._verdict(state, loss)).encode() if self.team.chief else b"")
+        told = json.loads(verdict)
+        epoch = Epoch(**told["epoch"])
+        better = all(epoch.validation_loss < earlier.validation_loss for earlier in state.history)
+        best = self.network.get_weights() if better else state.best
+        self.network.set_weights(state.own)
+        return replace(
+            state,
+            average=average,
+            best=best,
+            history=[*state.history, epoch],
+            # A run that is over was as long as it is, so that one which follows it ends there too.
+            planned=[*state.planned, epoch.number if told["ended"] else epoch.epochs],
+            seconds=epoch.seconds,
+            ended=told["ended"],
+        )
 
-    def replica(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
-        inputs = augment(pixels, seed, schedule.augmentation)
-        targets = tf.one_hot(labels, classes) * (1 - schedule.label_smoothing) + schedule.label_smoothing / classes
-        targets *= class_weights
-        if strange:
-            inputs = tf.concat([inputs, outliers(strange, side, tf.random.experimental.stateless_fold_in(seed, 0))], 0)
-            targets = tf.concat([targets, tf.fill([strange, classes], 1 / classes)], 0)
-        with tf.GradientTape() as tape:
-            log_probabilities = tf.nn.log_softmax(network(inputs, training=True))
-            # A sum over this replica's share of the batch: the optimizer adds the replicas' gradients up.
-            loss = -tf.reduce_sum(targets * log_probabilities) / schedule.batch
-        variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+    def _verdict(self, state: State, loss: float) -> dict[str, object]:
+        pixels, labels = self.validation
+        probabilities = self.predict(pixels)
+        accuracy = float(np.mean(probabilities.argmax(axis=1) == labels))
+        seconds, done = time.monotonic() - self.started, len(state.history) + 1
+        epoch = Epoch(done, 0, loss, _loss(probabilities, labels, self.weights), accuracy, seconds)
+        history = [*state.history, epoch]
+        if self.given:
+            epochs = self.given[done] if done < len(self.given) else done
+        else:
+            epochs = plan(self.schedule.epochs, self.limit, history, seconds)
+        history[-1] = replace(epoch, epochs=epochs)
+        return {"epoch": asdict(history[-1]), "ended": self._ended(history)}
 
-    @tf.function
-    def step(batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica, args=(*batch, seed)), axis=None)
-
-    return step
+    def _ended(self, history: list[Epoch]) -> str:
+        last = history[-1]
+        if last.number >= last.epochs:
+            return "epochs" if last.epochs == self.schedule.epochs else "time"
+        best = min(history, key=lambda epoch: epoch.validation_loss)
+        if last.number - best.number >= self.schedule.patience:
+            return "patience"
+        # Sure and without a mistake for some epochs: there is nothing left to learn from.
+        recent = history[-_FAULTLESS_EPOCHS:]
+        sure = (epoch.validation_accuracy == 1 and epoch.validation_loss < _FAULTLESS_LOSS for epoch in recent)
+        if len(recent) == _FAULTLESS_EPOCHS and all(sure):
+            return "faultless"
+        return "hopeless" if self.hopeless(history) else ""
 
 
 def _settle(
@@ -185,27 +227,15 @@ def _settle(
     return settle
 
 
-def _batches(train: Labelled, batch: int, seed: int, strategy: tf.distribute.Strategy) -> tuple[tf.data.Dataset, int]:
-    """The shuffled batches of an epoch, and how many there are. A last short one is left out, unless it is the only."""
-    images = len(train[1])
-    data = tf.data.Dataset.from_tensor_slices(train)
-    data = data.shuffle(images, seed=seed).batch(batch, drop_remainder=images >= batch).prefetch(2)
-    return strategy.experimental_distribute_dataset(data), max(1, images // batch)
-
-
-def _class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """float32 [C]: each class weighs as much in all as any other; 1 on average over the images."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def _learning_rate(schedule: Schedule, progress: float, epochs_done: float) -> float:
-    """A linear start, then half a cosine; `progress` runs from 0 to 1 over the run."""
-    warmup = min(1.0, (epochs_done + 0.05) / _WARMUP_EPOCHS)
-    return schedule.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
 def _blend(average: Weights, own: Weights, share: float, epoch: int) -> Weights:
+    if not average:
+        return own
     # A young average forgets faster, or the first epochs' weights would spoil it for long.
     kept = min(share, (1 + epoch) / (10 + epoch))
     return [kept * old + (1 - kept) * new for old, new in zip(average, own, strict=True)]
@@ -214,14 +244,3 @@ def _blend(average: Weights, own: Weights, share: float, epoch: int) -> Weights:
 def _loss(probabilities: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> float:
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(np.average(-np.log(chosen + 1e-7), weights=class_weights[labels]))
-
-
-def _may_stop(history: list[Epoch], patience: int) -> bool:
-    best = min(history, key=lambda epoch: epoch.validation_loss)
-    if history[-1].number - best.number >= patience:
-        return True
-    # Sure and without a mistake for some epochs: there is nothing left to learn from.
-    last = history[-_FAULTLESS_EPOCHS:]
-    return len(last) == _FAULTLESS_EPOCHS and all(
-        epoch.validation_accuracy == 1 and epoch.validation_loss < _FAULTLESS_LOSS for epoch in last
-    )

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import keras
+import tensorflow as tf
 from keras import KerasTensor, layers, ops
+
+from training.backbone import features
 
 _NEIGHBOURHOOD = 8  # pixels
 
@@ -16,12 +19,18 @@ class Network:
     width: int = 32  # channels of the first stage; each further stage doubles them
     stages: int = 4
     blocks: int = 1  # residual blocks a stage
-    dropout: float = 0.3
+    backbone: str = ""  # a network of keras.applications in place of the stages
 
 
 def build(parameters: Network, classes: int) -> keras.Model:
-    """Pixels float32 [N, H, W, 1] in 0..255 -> logits float32 [N, classes]."""
+    """Pixels float32 [N, H, W, 1] in 0..255 -> logits float32 [N, classes].
+
+    The last layer takes the features, on which the training step does the dropout: drawn here, it would depend on how
+    many replicas share a batch.
+    """
     pixels = keras.Input((parameters.image_size, parameters.image_size, 1), name="pixels")
+    if parameters.backbone:
+        return keras.Model(pixels, layers.Dense(classes)(features(pixels, parameters.backbone, _shared())))
     whole = _standardised(pixels)
     x = ops.concatenate([whole, _evened(whole)], axis=-1)
     # The first convolution strides by 4: fine detail costs most of the time on a CPU and decides little.
@@ -30,7 +39,6 @@ def build(parameters: Network, classes: int) -> keras.Model:
         for block in range(parameters.blocks):
             x = _residual(x, parameters.width * 2**stage, stride=2 if stage > 0 and block == 0 else 1)
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(parameters.dropout)(x)
     return keras.Model(pixels, layers.Dense(classes)(x))
 
 
@@ -59,8 +67,13 @@ def _convolution(x: KerasTensor, channels: int, kernel: int, stride: int = 1, ac
     x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
     # No moving averages (momentum 0): they would follow the augmented images of training, and lean to one class on
     # plain ones. The loop takes the statistics of plain images instead.
-    x = layers.BatchNormalization(momentum=0.0)(x)
+    x = layers.BatchNormalization(momentum=0.0, synchronized=_shared())(x)
     return ops.relu(x) if activate else x
+
+
+def _shared() -> bool:
+    """Whether several replicas share a batch, and so must normalise by the statistics of all of it."""
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
 def _residual(x: KerasTensor, channels: int, stride: int) -> KerasTensor:

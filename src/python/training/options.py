@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import UsageError
+
 if TYPE_CHECKING:
     from dataset import Limits, Split
+    from training.team import Team
 
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
 RegistryUri = Annotated[
@@ -24,9 +27,30 @@ Seed = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the images, at most.")]
 MaxMinutes = Annotated[float, typer.Option(min=0.05, help="Time limit for the training itself.")]
-MaxTrials = Annotated[int, typer.Option(min=1, help="Further tries while validation misses the gate.")]
+MaxTrials = Annotated[
+    int | None,
+    typer.Option(min=1, help="Networks to try while validation misses the gate; 1, or 12 with --tune."),
+]
 MinAccuracy = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: accuracy on the test images.")]
 MinRecall = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: recall of every class.")]
+Tune = Annotated[
+    bool, typer.Option("--tune", help="Search from the start, not just while validation misses the gate.")
+]
+Work = Annotated[
+    str | None,
+    typer.Option(help="Folder for what runs keep while under way, and their logs; by default beside the models."),
+]
+Backbone = Annotated[
+    str | None, typer.Option(help="Network of keras.applications to put the classifier on, such as MobileNetV3Small.")
+]
+BackboneWeights = Annotated[
+    str,
+    typer.Option("--weights", help="What a backbone begins with: imagenet (downloaded), a .h5 FILE of such, or none."),
+]
+Verify = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="VERSION", help="Train this version again from its record, and compare; saves nothing."),
+]
 Reason = Annotated[str, typer.Option(help="Why this run happens; kept in the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as one line of JSON, last.")]
 
@@ -48,8 +72,13 @@ class Options:
     epochs: int | None = None
     max_minutes: float = 10.0
     max_trials: int = 1
+    tune: bool = False
+    work: str | None = None
     reason: str = ""
     arguments: list[str] = field(default_factory=list)
+
+
+TUNED_TRIALS = 12
 
 
 def resolve(
@@ -59,6 +88,8 @@ def resolve(
     min_accuracy: float | None,
     min_recall: float | None,
     signing_key: str | None = None,
+    max_trials: int | None = None,
+    tune: bool = False,
     **others: int | float | str | None,
 ) -> Options:
     """Flags before TRAINYARD_* variables before trainyard.toml."""
@@ -78,6 +109,8 @@ def resolve(
         tolerance=gates.tolerance,
         signing_key=signing_key or loaded.signing.key,
         public_keys=loaded.signing.public_keys,
+        max_trials=max_trials or (TUNED_TRIALS if tune else 1),
+        tune=tune,
         arguments=sys.argv[1:],
         **others,  # type: ignore[arg-type]
     )
@@ -102,6 +135,8 @@ def prepare_tensorflow() -> None:
             tensorflow.config.list_physical_devices()
             # Every network asked is traced once, which TensorFlow takes for tracing one too often.
             tensorflow.get_logger().setLevel("ERROR")
+            # The same seed gives the same weights, whatever order threads end in.
+            tensorflow.config.experimental.enable_op_determinism()
         except BaseException:
             aside.seek(0)
             os.write(stderr, aside.read())
@@ -109,3 +144,17 @@ def prepare_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def team() -> "Team":
+    """Who trains together, by TF_CONFIG and the processors of this machine.
+
+    Raises:
+        UsageError: TF_CONFIG is there, but names no cluster with this process in it.
+    """
+    from training.team import Team
+
+    try:
+        return Team.of_environment()
+    except ValueError as error:
+        raise UsageError(f"{error}; give it cluster.worker and task, or remove it.") from None

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from training.loop import Schedule
 from training.model import Network
+from training.step import Schedule
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,11 @@ class Parameters:
             ValueError: `values` are not what this version of the code writes.
         """
         try:
-            return cls(Network(**values["network"]), Schedule(**values["schedule"]))
+            network, schedule = dict(values["network"]), dict(values["schedule"])
+            # Records of earlier versions count dropout to the network.
+            if "dropout" in network:
+                schedule["dropout"] = network.pop("dropout")
+            return cls(Network(**network), Schedule(**schedule))
         except (KeyError, TypeError) as error:
             raise ValueError(f"Expected the parameters of a network and a schedule; {error}") from error
 

@@ -16,20 +16,24 @@ COMMIT_VARIABLE = "TRAINYARD_COMMIT"
 EXECUTOR_VARIABLE = "TRAINYARD_EXECUTOR"
 
 
+def components() -> dict[str, str]:
+    """The versions of what trains."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _COMPONENTS}
+
+
 def code() -> Code:
-    """The versions of what trains, and the git commit: the image's, or the working directory's if it is Trainyard's."""
-    components = {"python": platform.python_version()} | {name: metadata.version(name) for name in _COMPONENTS}
+    """What trains, and the git commit: the image's, or the working directory's if it is Trainyard's."""
     if built_from := os.environ.get(COMMIT_VARIABLE):
         return Code(
-            commit=built_from.removesuffix("-dirty"), dirty=built_from.endswith("-dirty"), components=components
+            commit=built_from.removesuffix("-dirty"), dirty=built_from.endswith("-dirty"), components=components()
         )
     top = _git("rev-parse", "--show-toplevel")
     # A PEX may be started inside some other project: its commit would say nothing.
     if top is None or not (Path(top) / "src" / "python" / "training" / "train.py").is_file():
-        return Code(components=components)
+        return Code(components=components())
     changes = _git("status", "--porcelain")
     return Code(
-        commit=_git("rev-parse", "HEAD"), dirty=None if changes is None else bool(changes), components=components
+        commit=_git("rev-parse", "HEAD"), dirty=None if changes is None else bool(changes), components=components()
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli import DataRefused, UsageError, command_line, progress_console, run
 from training import options as flags
-from training.train import finish
+from training.train import finish, repeat
 
 if TYPE_CHECKING:
     import keras
@@ -34,11 +34,14 @@ def retrain(
     seed: flags.Seed = 0,
     epochs: flags.Epochs = None,
     max_minutes: flags.MaxMinutes = 10.0,
-    max_trials: flags.MaxTrials = 1,
+    max_trials: flags.MaxTrials = None,
+    tune: flags.Tune = False,
+    work: flags.Work = None,
     min_accuracy: flags.MinAccuracy = None,
     min_recall: flags.MinRecall = None,
     signing_key: flags.SigningKey = None,
     reason: flags.Reason = "",
+    verify: flags.Verify = None,
     as_json: flags.AsJson = False,
 ) -> None:
     """Train production's model on with the dataset as it is now."""
@@ -53,8 +56,13 @@ def retrain(
         epochs=epochs,
         max_minutes=max_minutes,
         max_trials=max_trials,
+        tune=tune,
+        work=work,
         reason=reason,
     )
+    if verify is not None:
+        repeat(options, verify, as_json)
+        return
     from registry import Registry
 
     parent = choose_parent(Registry.open(options.registry, options.model))
@@ -62,9 +70,14 @@ def retrain(
     from training.parameters import RETRAININGS
     from training.run import Run
 
-    current = Run(options, progress_console())
+    current = Run(options, progress_console(), flags.team())
     current.say(f"Starting from version {parent.version} ({parent.state})")
+    if parent.state != "production":
+        current.warn(f"Nothing is in production: only testing's version {parent.version} is compared with")
     data = current.scan(parent)
+    if not current.team.chief:
+        current.assist(data)
+        return
     if data.labels != parent.labels:
         raise DataRefused(
             f"The dataset has the classes {', '.join(data.labels)}, but version {parent.version} knows "

@@ -28,14 +28,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
     """A registry with one candidate of a small network, made by the command. Not to be changed by tests."""
+    from tests.integration.training.small import SMALL
     from training import parameters
-    from training.loop import Schedule
-    from training.model import Network
     from training.train import train
 
-    small = parameters.Parameters(Network(image_size=64, width=16, stages=3), Schedule(batch=16))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parameters, "TRIALS", (small,))
+        patch.setattr(parameters, "TRIALS", (SMALL,))
         train(dataset=str(sample), registry=str(place), epochs=16, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)

@@ -1,16 +1,13 @@
 import base64
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
-from cli import DataRefused, UsageError
+from cli import DataRefused, GateNotPassed, UsageError
 from dataset import scan
 from imaging.array import canonical
 from registry import Registry
@@ -90,25 +87,18 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
     assert not list(tmp_path.rglob("saved_model.pb"))
 
 
-def test_terminated_run_leaves_a_rejected_record(sample, tmp_path):
-    arguments = ["--dataset", str(sample), "--registry", str(tmp_path / "registry")]
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    running = subprocess.Popen(
-        command("training.train", *arguments), stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)}
-    )
-    try:
-        record = tmp_path / "registry" / MODEL / "records" / "1.json"
-        for _ in range(1200):
-            if record.exists():
-                break
-            time.sleep(0.1)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == 128 + signal.SIGTERM
-    finally:
-        running.kill()
-    assert json.loads(record.read_text())["state"] == "rejected"
-    assert not list(temporary.glob("trainyard-*"))
+def test_every_trial_is_in_the_record(trained):
+    _, record = trained
+    (trial,) = record.trials
+    assert trial.chosen and trial.parameters == record.parameters
+    assert trial.validation == record.metrics.validation
+    assert trial.planned == [16] * len(trial.history) + [len(trial.history)]
+    assert trial.ended in ("epochs", "faultless")
+
+
+def test_run_leaves_only_its_logs_behind(trained, place):
+    assert [path.name for path in (place / MODEL / "runs" / "1").iterdir()] == ["logs"]
+    assert list((place / MODEL / "runs" / "1" / "logs" / "trial-1").glob("events.out.tfevents.*"))
 
 
 def test_rebuilt_parent_answers_like_its_saved_model(trained, sample):
@@ -133,6 +123,67 @@ def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, place
         record.files["variables/variables.data-00000-of-00001"]
         != parent.files["variables/variables.data-00000-of-00001"]
     )
+
+
+def test_parent_that_passes_and_is_better_stays(trained, place, sample, tmp_path, monkeypatch):
+    from training import parameters
+    from training.step import Schedule
+
+    shutil.copytree(place, tmp_path / "copy")
+    # One epoch of much too large steps: worse than what it began with, whatever the seed.
+    monkeypatch.setattr(parameters, "RETRAININGS", (Schedule(epochs=1, learning_rate=0.3),))
+    with pytest.raises(GateNotPassed, match=r"its parent is kept.*Version 1 stays"):
+        retrain(dataset=str(sample), registry=str(tmp_path / "copy"), min_accuracy=0.5, min_recall=0.0)
+    record = Registry.open(str(tmp_path / "copy"), MODEL).record(2)
+    assert record.state == "rejected"
+    assert record.metrics.baseline.accuracy > record.metrics.test.accuracy
+
+
+def test_missing_baseline_is_said_loudly(trained, place, sample, tmp_path, capsys):
+    from tests.integration.training.small import SMALL
+    from training import parameters
+    from training.train import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "TRIALS", (SMALL,))
+        train(dataset=str(sample), registry=str(tmp_path / "new"), epochs=1, min_accuracy=0, min_recall=0)
+    assert "WARNING: There is no model to compare with" in capsys.readouterr().err
+    shutil.copytree(place, tmp_path / "copy")
+    retrain(dataset=str(sample), registry=str(tmp_path / "copy"), epochs=1, min_accuracy=0, min_recall=0)
+    assert "WARNING: Nothing is in production" in capsys.readouterr().err
+
+
+def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, capsys):
+    from training.train import train
+
+    train(dataset=str(sample), registry=str(place), verify=1, as_json=True)
+    said = capsys.readouterr()
+    found = json.loads(said.out.splitlines()[-1])
+    assert (found["same"], found["differing"], found["largest_difference"]) == (True, 0, 0.0)
+    assert found["weights"] > 20
+    assert "bit for bit" in said.err
+
+
+def test_version_that_comes_out_otherwise_is_told(trained, place, sample, tmp_path):
+    from training.train import train
+
+    shutil.copytree(place, tmp_path / "copy")
+    # As if another seed had made it; and a shorter run will do to see that.
+    registry = Registry.open(str(tmp_path / "copy"), MODEL)
+    trial = registry.record(1).trials[0]
+    registry.update(1, seed=1, trials=[trial.model_copy(update={"planned": [2, 2, 2]})])
+    with pytest.raises(GateNotPassed, match=r"Version 1 trained again comes to other weights: \d+ of \d+ arrays differ"):
+        train(dataset=str(sample), registry=str(tmp_path / "copy"), verify=1)
+    assert len(registry.records()) == 1
+
+
+def test_version_is_not_repeated_on_other_images(trained, place, sample, tmp_path):
+    from training.train import train
+
+    shutil.copytree(sample, tmp_path / "data")
+    next((tmp_path / "data" / "COVID" / "images").iterdir()).unlink()
+    with pytest.raises(DataRefused, match="not the images that version 1 was trained on"):
+        train(dataset=str(tmp_path / "data"), registry=str(place), verify=1)
 
 
 def test_retraining_for_other_classes_is_refused(trained, place, sample, tmp_path):

@@ -1,11 +1,16 @@
+import pickle
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
-from training.loop import Diverged, Predictor, Schedule, fit
+from training.feed import Feed
+from training.loop import Diverged, Predictor, Stopped, fit
 from training.model import Network, build
+from training.state import State
+from training.step import Schedule
+from training.team import Team
 
 NETWORK = Network(image_size=32, width=4, stages=2)
 SCHEDULE = Schedule(epochs=2, batch=8)
@@ -19,7 +24,7 @@ def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
 def fitted(schedule: Schedule, seed: int = 0, **options) -> tuple[keras.Model, list]:
     keras.utils.set_random_seed(seed)
     network = build(NETWORK, 3)
-    return network, fit(network, labelled(24), labelled(9), schedule, seed=seed, **options)
+    return network, fit(network, labelled(24), labelled(9), schedule, seed=seed, **options).history
 
 
 def test_same_seed_gives_the_same_weights():
@@ -67,7 +72,88 @@ def test_predictions_do_not_depend_on_their_batch():
 
 def test_normalisation_is_that_of_plain_training_images():
     keras.utils.set_random_seed(0)
-    network = build(replace(NETWORK, dropout=0.0), 3)
+    network = build(NETWORK, 3)
     fit(network, labelled(24), labelled(9), SCHEDULE, seed=0)
     pixels = labelled(24)[0].astype(np.float32)
     assert np.allclose(network(pixels, training=False), network(pixels, training=True), atol=1e-3)
+
+
+def states(schedule: Schedule, **options) -> tuple[keras.Model, list[State]]:
+    saved: list[State] = []
+    keras.utils.set_random_seed(0)
+    network = build(NETWORK, 3)
+    fit(
+        network,
+        labelled(24),
+        labelled(9),
+        schedule,
+        seed=0,
+        save=lambda state, urgent: saved.append(State.from_bytes(state.to_bytes())),
+        **options,
+    )
+    return network, saved
+
+
+def same(one: keras.Model, other: keras.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_run_that_goes_on_from_any_epoch_ends_with_the_same_weights():
+    schedule = replace(SCHEDULE, epochs=4)
+    network, saved = states(schedule)
+    assert [state.step for state in saved] == [3, 6, 9, 12]
+    for state in saved:
+        # Another seed for the initial weights: all that counts must come from the state.
+        keras.utils.set_random_seed(5)
+        again = build(NETWORK, 3)
+        fit(again, labelled(24), labelled(9), schedule, seed=0, state=state)
+        assert same(network, again)
+
+
+def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
+    network, _ = states(SCHEDULE)
+    asked = iter([False] * 4 + [True])
+    saved: list[State] = []
+    keras.utils.set_random_seed(0)
+    with pytest.raises(Stopped):
+        fit(
+            build(NETWORK, 3),
+            labelled(24),
+            labelled(9),
+            SCHEDULE,
+            seed=0,
+            stop=lambda: next(asked),
+            save=lambda state, urgent: saved.append(state),
+        )
+    assert (saved[-1].step, len(saved[-1].losses)) == (4, 1)
+    again = build(NETWORK, 3)
+    history = fit(again, labelled(24), labelled(9), SCHEDULE, seed=0, state=saved[-1]).history
+    assert same(network, again)
+    assert len(history) == 2
+
+
+def test_run_short_of_time_can_be_repeated_without_a_clock():
+    schedule = replace(SCHEDULE, epochs=10_000)
+    keras.utils.set_random_seed(0)
+    network = build(NETWORK, 3)
+    state = fit(network, labelled(24), labelled(9), schedule, seed=0, seconds=2.0)
+    assert state.ended == "time"
+    keras.utils.set_random_seed(0)
+    again = build(NETWORK, 3)
+    fit(again, labelled(24), labelled(9), schedule, seed=0, planned=state.planned)
+    assert same(network, again)
+
+
+def test_state_holds_no_code():
+    with pytest.raises(ValueError, match="bytes of a training state"):
+        State.from_bytes(pickle.dumps({"a": 1}))
+
+
+def test_every_image_is_seen_once_an_epoch_in_another_order_each():
+    feed = Feed(labelled(24), 8, seed=1, team=Team())
+    epochs = [np.concatenate([feed.rows(epoch * 3 + step) for step in range(3)]) for epoch in range(2)]
+    assert all(sorted(rows) == list(range(24)) for rows in epochs)
+    assert list(epochs[0]) != list(epochs[1])
+    pixels, labels = next(feed.batches(4, 6))
+    assert np.array_equal(pixels, labelled(24)[0][feed.rows(4)])
+    assert np.array_equal(labels, labelled(24)[1][feed.rows(4)])

@@ -1,0 +1,66 @@
+"""Which runs are the same one, where they keep what they need to go on, and why one was cut off."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from dataset import Dataset
+from registry import Record
+from training.loop import Stopped
+from training.options import Options
+from training.parameters import Parameters
+from training.provenance import components
+from training.team import Team
+
+_FOLDER = "runs"
+# Model code, but for the export: what decides which weights a run comes to.
+_SOURCES = (
+    *("augmentation", "backbone", "feed", "loop", "model", "outliers"),
+    *("pace", "parameters", "space", "state", "step", "trials"),
+)
+
+
+def run_folder(options: Options) -> Path:
+    """The folder that holds a folder for every run: beside the models if they are on this machine's disks."""
+    if options.work is not None:
+        return Path(options.work).expanduser()
+    if "://" in options.registry:
+        return Path(".trainyard") / _FOLDER / options.model
+    return Path(options.registry).expanduser() / options.model / _FOLDER
+
+
+def identity(
+    options: Options, data: Dataset, trials: Sequence[Parameters], parent: Record | None, weights: str | None
+) -> str:
+    """The same for two runs that come to the same weights, if time lets them. `weights` are those of a backbone."""
+    here = Path(__file__).parent
+    parts = {
+        "parent": parent.version if parent else None,
+        "dataset": data.fingerprint,
+        "split": {image.sha256: image.split for image in data.images},
+        "trials": [trial.as_dict() for trial in trials],
+        "limits": [options.max_trials, options.max_minutes, options.tune],
+        "gates": [options.min_accuracy, options.min_recall, options.tolerance],
+        "seed": options.seed,
+        "weights": weights,
+        "components": components(),
+        "code": [hashlib.sha256((here / f"{name}.py").read_bytes()).hexdigest() for name in _SOURCES],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cut_off(error: Exception, team: Team) -> str:
+    """What kept a run from going on, as the beginning of a sentence."""
+    if isinstance(error, Stopped):
+        return f"Terminated {error}"
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"The disk failed: {error.strerror or error}{where}"
+    if isinstance(error, tf.errors.OpError) and not team.alone:
+        return f"Another process of the training went away, or can't be reached ({type(error).__name__})"
+    if isinstance(error, tf.errors.OpError):
+        return f"TensorFlow failed: {error.message.splitlines()[0]}"
+    return str(error).rstrip(".")

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import pytest
+
+from registry import EpochMetrics, Registry, Trial
+from tests.integration.training.conftest import MODEL
+from tests.integration.training.small import SMALL
+from training.space import Suggestions
+from training.state import Epoch
+from training.trials import hopeless
+
+
+def history(*losses: float, epochs: int = 12) -> list[Epoch]:
+    return [Epoch(number, epochs, 1.0, loss, 0.5, 1.0) for number, loss in enumerate(losses, start=1)]
+
+
+def finished(*losses: float) -> Trial:
+    curve = [EpochMetrics(loss=1.0, validation_loss=loss, validation_accuracy=0.5) for loss in losses]
+    return Trial(number=1, parameters={}, ended="epochs", seconds=1.0, history=curve)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([1.0, 0.95, 0.93, 0.93, 0.92], True),
+        ([1.0, 0.95, 0.93, 0.93, 0.53], False),  # a little worse is no reason
+        ([1.0, 0.95, 0.93, 0.93], False),  # too early to tell
+    ],
+)
+def test_trial_far_behind_the_others_is_hopeless(losses, expected):
+    others = [finished(1.0, 0.8, 0.7, 0.6, 0.5, 0.1), finished(1.0, 0.9, 0.8, 0.6, 0.5)]
+    assert hopeless(history(*losses), others) is expected
+
+
+def test_nothing_is_hopeless_before_another_trial_is_over():
+    assert not hopeless(history(9, 9, 9, 9, 9, 9, 9, 9), [])
+
+
+def test_same_scores_lead_to_the_same_suggestions(tmp_path):
+    def suggested(folder) -> list:
+        suggestions = Suggestions(SMALL, False, 3, folder)
+        found = []
+        for _ in range(6):
+            found.append(suggestions.next())
+            suggestions.tell(1 - abs(found[-1].schedule.learning_rate - 1e-3))
+        return found
+
+    first = suggested(tmp_path / "one")
+    assert first == suggested(tmp_path / "two")
+    assert len(set(first)) == 6
+    assert {one.network.width for one in first} > {first[0].network.width}
+
+
+def test_network_of_a_parent_is_not_searched(tmp_path):
+    suggestions = Suggestions(SMALL, True, 0, tmp_path)
+    assert suggestions.next().network == SMALL.network
+
+
+def test_tuning_tries_more_though_the_first_is_good_enough(sample, tmp_path, monkeypatch):
+    from training import parameters
+    from training.train import train
+
+    monkeypatch.setattr(parameters, "TRIALS", (SMALL, replace(SMALL, schedule=replace(SMALL.schedule, dropout=0.1))))
+    train(
+        dataset=str(sample),
+        registry=str(tmp_path),
+        epochs=1,
+        min_accuracy=0,
+        min_recall=0,
+        tune=True,
+        max_trials=3,
+    )
+    record = Registry.open(str(tmp_path), MODEL).record(1)
+    assert [trial.number for trial in record.trials] == [1, 2, 3]
+    (chosen,) = [trial for trial in record.trials if trial.chosen]
+    assert chosen.parameters == record.parameters
+    assert chosen.validation == record.metrics.validation
+
+    def score(trial: Trial) -> float:
+        return sum(own.recall for own in trial.validation.per_class.values())
+
+    assert score(chosen) == max(score(trial) for trial in record.trials)

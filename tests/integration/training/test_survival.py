@@ -1,0 +1,102 @@
+"""Runs that are cut off for real go on from where they were, and come to the same weights."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import Conflict, GateNotPassed
+from registry import Registry
+from tests.integration.training.conftest import MODEL
+
+WEIGHTS = "variables/variables.data-00000-of-00001"
+
+
+def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.CompletedProcess:
+    """The very call of the fixture `trained`."""
+    gates = ["--min-accuracy", "0.7", "--min-recall", "0.4", "--reason", "a test"]
+    return subprocess.run(
+        [sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample), "--registry", str(place)]
+        + ["--epochs", "16", *gates],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "TRAINYARD_TEST_END": end, "PYTHONPATH": os.pathsep.join(sys.path)},
+        **options,
+    )
+
+
+def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_path):
+    killed = start(tmp_path, sample, "SIGKILL:epoch:2")
+    assert killed.returncode == -signal.SIGKILL
+    registry = Registry.open(str(tmp_path), MODEL)
+    assert registry.record(1).state == "training"
+
+    # Nine batches an epoch; one epoch is saved, so this is in the middle of another.
+    terminated = start(tmp_path, sample, "SIGTERM:step:22")
+    assert terminated.returncode == 6, terminated.stderr
+    assert "Going on with version 1" in terminated.stderr
+    assert "Terminated after epoch 3; version 1 is kept: the same command goes on with it." in terminated.stderr
+    assert "Traceback" not in terminated.stderr
+    assert registry.record(1).state == "training"
+
+    killed = start(tmp_path, sample, "SIGKILL:publish")
+    assert killed.returncode == -signal.SIGKILL
+    assert "Training: 1/" not in killed.stderr
+    assert not list(tmp_path.rglob("testing/*"))
+
+    done = start(tmp_path, sample)
+    assert done.returncode == 0, done.stderr
+    assert "Training: 1" not in done.stderr, "what was finished was done again"
+    (record,) = registry.records()
+    assert record.state == "candidate"
+    assert record.files[WEIGHTS] == trained[1].files[WEIGHTS]
+    assert [trial.history for trial in record.trials] == [trial.history for trial in trained[1].trials]
+    assert len(record.verdicts) == 1
+    assert not registry.verify(1)
+
+
+def test_full_disk_ends_with_a_clear_sentence_and_may_be_tried_again(sample, tmp_path):
+    # Every write past so many bytes fails, as on a disk that is full.
+    done = start(tmp_path, sample, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
+    assert done.returncode == 6, done.stderr
+    assert "error: The disk failed: File too large" in done.stderr
+    assert "the same command goes on with it" in done.stderr
+    assert "Traceback" not in done.stderr
+    (record,) = Registry.open(str(tmp_path), MODEL).records()
+    assert record.state == "training"
+    assert not list(tmp_path.rglob("saved_model.pb"))
+
+
+def test_loss_that_is_no_number_is_a_verdict(sample, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from tests.integration.training.small import SMALL
+    from training import parameters
+    from training.train import train
+
+    wild = replace(SMALL, schedule=replace(SMALL.schedule, learning_rate=1e30))
+    monkeypatch.setattr(parameters, "TRIALS", (wild,))
+    with pytest.raises(GateNotPassed, match="the loss became .* in epoch 1; a lower learning rate"):
+        train(dataset=str(sample), registry=str(tmp_path), epochs=2)
+    (record,) = Registry.open(str(tmp_path), MODEL).records()
+    assert record.state == "rejected"
+    assert not list((tmp_path / MODEL / "runs" / "1").glob("*.*"))
+
+
+def test_the_same_run_twice_at_once_is_a_conflict(tmp_path):
+    from training.kept import Kept
+
+    first = Kept(tmp_path / "3", "key")
+    with pytest.raises(Conflict, match="under way already, as version 3"):
+        Kept.resumed(tmp_path, "key", [4, 3])
+    first.close()
+    second = Kept.resumed(tmp_path, "key", [4, 3])
+    assert second is not None
+    second.clear()
+    second.close()
+    assert Kept.resumed(tmp_path, "key", [4, 3]) is None
