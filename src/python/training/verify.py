@@ -53,6 +53,8 @@ def verify(registry: Registry, record: Record, data: Dataset, console: Console) 
         parameters = Parameters.from_dict(chosen.parameters)
     except ValueError as error:
         raise UsageError(f"Version {version} can't be repeated by this code: {error}.") from None
+    if parameters.network.backbone and record.parent is None:
+        raise UsageError(f"Version {version} began with weights of {parameters.network.backbone} that its record lacks.")
     start = None if record.parent is None else rebuild(registry, registry.record(record.parent))[1].get_weights()
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
         published = read_weights(registry.fetch(version, Path(folder)))
