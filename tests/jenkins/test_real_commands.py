@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from registry import Registry
+from registry import Keys, Registry
 from tests.jenkins.groovy import Scenarios
 from tests.registries import MODEL, promotable
 
@@ -43,7 +43,8 @@ def built(tmp_path_factory):
     def add(name, jenkinsfile="Jenkinsfile", exits=None, **given):
         answers = {"graph": GRAPH, "result": {"version": 1, "report": "test.html"}, "exit": exits or {}}
         scenarios.add(name, jenkinsfile, answers=answers, env=real, **given)
-        opened = Registry.open(str(folder / name / "registry"), MODEL)
+        keys = Keys(folder / name / "keys" / "signing.pem", make=True)
+        opened = Registry.open(str(folder / name / "registry"), MODEL, keys)
         promotable(opened, folder / name)
         opened.save_report(1, "junit.xml", b"<testsuites/>")
 
