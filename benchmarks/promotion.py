@@ -55,7 +55,7 @@ class Bench:
         self, folder: Path, make_model: MakeModel, images: Sequence[bytes], image_size: int, models: int = MODELS
     ) -> None:
         self.folder, self.images, self._size = folder, images, image_size
-        self.registry = Registry.open(str(folder / "registry"), MODEL, Keys(folder / "keys" / "signing.pem", make=True))
+        self.registry = Registry.open(str(folder / "registry"), MODEL, Keys.of("", [], str(folder / "registry")))
         self._models = [folder / f"model-{number}" for number in range(models)]
         for number, place in enumerate(self._models):
             make_model(number, place)

@@ -48,7 +48,7 @@ class Found:
 
 def mutate(folder: Path, mutations: int, seed: int) -> Iterator[Found]:
     """Each on fresh files: of a candidate that is about to be tested, or of a version that is about to be served."""
-    registry = Registry.open(str(folder / "registry"), "m", Keys(folder / "keys" / "signing.pem", make=True))
+    registry = Registry.open(str(folder / "registry"), "m", Keys.of("", [], str(folder / "registry")))
     built = folder / "built"
     for name, content in CONTENT.items():
         (built / name).parent.mkdir(parents=True, exist_ok=True)

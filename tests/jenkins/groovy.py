@@ -81,7 +81,6 @@ class Scenarios:
             "FAKE": str(own / "fake"),
             "ENGINEERS": "engineers@example.com",
             "TRAINYARD_REGISTRY_URI": str(own / "registry"),
-            "TRAINYARD_SIGNING_KEY": str(own / "keys" / "signing.pem"),
             **(env or {}),
         }
         self._all.append(
