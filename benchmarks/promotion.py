@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,6 @@ from cli import InfrastructureError, command_line, print_json, progress_console,
 from promote.pods import Pods
 from promote.rollover import Rollover
 from registry import Golden, Keys, Registry
-from serving.client import Client
 from serving.pod import LocalPod
 from settings.schema import Mail
 
@@ -42,10 +42,12 @@ MOST_SLOWDOWN = 3
 # So many models of different weights take turns as the versions.
 MODELS = 4
 IMAGES = 12
+# Golden requests a record, as training keeps.
+GOLDEN = 6
 TIMEOUT = 120.0  # seconds for the pods to load, and again to switch
 
-# Writes the model number N to a folder.
-MakeModel = Callable[[int, Path], object]
+# Writes the model number N to a folder; returns what it answers: image -> class -> probability.
+MakeModel = Callable[[int, Path], list[dict[str, float]]]
 
 
 class Bench:
@@ -57,57 +59,37 @@ class Bench:
         self.folder, self.images, self._size = folder, images, image_size
         self.registry = Registry.open(str(folder / "registry"), MODEL, Keys.of("", [], str(folder / "registry")))
         self._models = [folder / f"model-{number}" for number in range(models)]
-        for number, place in enumerate(self._models):
-            make_model(number, place)
+        self._answers = [make_model(number, place) for number, place in enumerate(self._models)]
         self.pods: list[LocalPod] = []
         self.switches: list[windows.Switch] = []
-        # Version -> image -> class -> probability, as that version's model answered when it was alone.
+        # Version -> what its model answers when nobody switches anything.
         self.expected: dict[int, list[dict[str, float]]] = {}
-        self._own: dict[int, list[dict[str, float]]] = {}
 
     def publish(self) -> int:
         """The next version, tested: the next model's files, signed like any other."""
         record = self.registry.create("train", labels=LABELS, image_size=self._size)
         number = record.version % len(self._models)
+        self.expected[record.version] = self._answers[number]
         golden = [
             Golden(image=base64.b64encode(image).decode(), probabilities=[scores[label] for label in LABELS])
-            for image, scores in zip(self.images, self._own.get(number, []), strict=False)
+            for image, scores in zip(self.images, self._answers[number], strict=True)
         ]
         self.registry.publish(record.version, self._models[number])
         verdict = {"kind": "test", "passed": True, "at": record.created}
-        self.registry.add_verdict(record.version, verdict, state="tested", golden=golden)
-        if number in self._own:
-            self.expected[record.version] = self._own[number]
+        self.registry.add_verdict(record.version, verdict, state="tested", golden=golden[:GOLDEN])
         return record.version
 
     @contextmanager
     def serving(self, count: int) -> Iterator[None]:
-        """Version 1 in production, on so many pods; every model has been asked by itself before."""
-        self._ask_alone()
+        """Version 1 in production, on so many pods."""
         self._switch("promote", self.publish())
         with ExitStack() as stack:
-            for number in range(count):
-                pod = LocalPod(self.registry.models_config(), MODEL, self.folder / "logs" / str(number))
-                self.pods.append(stack.enter_context(pod))
+            config, logs = self.registry.models_config(), self.folder / "logs"
+            pods = [LocalPod(config, MODEL, logs / str(number)) for number in range(count)]
+            with ThreadPoolExecutor(count) as threads:
+                self.pods = list(threads.map(stack.enter_context, pods))
             self.switches.clear()
             yield
-
-    def _ask_alone(self) -> None:
-        """What each model answers, asked through a pod in which nothing is ever switched."""
-        place = self.folder / "alone"
-        for number, model in enumerate(self._models, 1):
-            shutil.copytree(model, place / str(number))
-        wanted = " ".join(f"versions: {number}" for number in range(1, len(self._models) + 1))
-        config = place / "models.config"
-        config.write_text(
-            f'model_config_list {{ config {{ name: "{MODEL}" base_path: "{place}" model_platform: "tensorflow" '
-            f'version_labels {{ key: "stable" value: 1 }} '
-            f"model_version_policy {{ specific {{ {wanted} }} }} }} }}"
-        )
-        with LocalPod(str(config), MODEL, place / "logs") as pod, Client(pod.address) as client:
-            _wait_for(client, len(self._models))
-            for number in range(len(self._models)):
-                self._own[number] = [client.classify(image, version=number + 1).scores for image in self.images]
 
     def promote(self) -> None:
         self._switch("promote", self.publish())
@@ -131,14 +113,6 @@ class Bench:
         ended = time.monotonic()
         released, announced = steps.get("ask", began), steps.get("confirm", ended)
         self.switches.append(windows.Switch(action, version, began, released, announced, ended))
-
-
-def _wait_for(client: Client, versions: int) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while list(client.model().versions.values()) != ["AVAILABLE"] * versions:
-        if time.monotonic() > deadline:
-            raise InfrastructureError(f"{versions} models were not loaded within {TIMEOUT:g} s.")
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -260,7 +234,7 @@ def our_models() -> tuple[MakeModel, list[bytes], int]:
 
     from dataset import write_sample
     from imaging.array import canonical
-    from training.export import export
+    from training.export import answers, export
     from training.model import Network, build
 
     parameters = Network()
@@ -269,9 +243,10 @@ def our_models() -> tuple[MakeModel, list[bytes], int]:
         images = [path.read_bytes() for path in sorted(Path(folder).rglob("*.png"))]
     pixels = np.stack([canonical(image, parameters.image_size) for image in images])
 
-    def make(number: int, folder: Path) -> None:
+    def make(number: int, folder: Path) -> list[dict[str, float]]:
         keras.utils.set_random_seed(number)
         export(build(parameters, len(LABELS)), LABELS, folder, MODEL, pixels)
+        return [dict(zip(LABELS, map(float, row), strict=True)) for row in answers(folder, pixels)]
 
     return make, images, parameters.image_size
 
