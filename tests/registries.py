@@ -12,8 +12,8 @@ IMAGE_SIZE = 64
 
 
 def keys_in(folder: Path) -> Keys:
-    """Where a command that is called in `folder` has them."""
-    return Keys(folder / ".trainyard" / "keys" / "signing.pem", make=True)
+    """Those of the registry in `folder`, where commands look for them."""
+    return Keys.of("", [], str(folder / "registry"))
 
 
 def open_registry(folder: Path) -> Registry:

@@ -11,7 +11,7 @@ import pytest
 
 from registry import Registry
 from tests.jenkins.groovy import Scenarios
-from tests.registries import MODEL, promotable
+from tests.registries import MODEL, open_registry, promotable
 
 GRAPH = [
     {
@@ -43,7 +43,7 @@ def built(tmp_path_factory):
     def add(name, jenkinsfile="Jenkinsfile", exits=None, **given):
         answers = {"graph": GRAPH, "result": {"version": 1, "report": "test.html"}, "exit": exits or {}}
         scenarios.add(name, jenkinsfile, answers=answers, env=real, **given)
-        opened = Registry.open(str(folder / name / "registry"), MODEL)
+        opened = open_registry(folder / name)
         promotable(opened, folder / name)
         opened.save_report(1, "junit.xml", b"<testsuites/>")
 

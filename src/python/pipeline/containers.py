@@ -162,13 +162,13 @@ def _keys(settings: Settings, step: str) -> list[str]:
     keys = Keys.of(told.key, told.public_keys, settings.registry.uri)
     argv: list[str] = []
     if step != "test":
-        keys.require()
+        private = keys.require()
         if not os.getuid():
-            os.chown(keys.private, _IMAGE_USER, _IMAGE_USER)
-        argv += [*_mount(keys.private), "--env", f"TRAINYARD_SIGNING_KEY={keys.private.resolve()}"]
-    trusted = keys.trusted or ((keys.public,) if keys.public.exists() else ())
+            os.chown(private, _IMAGE_USER, _IMAGE_USER)
+        argv += [*_mount(private), "--env", f"TRAINYARD_SIGNING_KEY={private.resolve()}"]
+    trusted = keys.trusted or ((keys.public,) if keys.public and keys.public.exists() else ())
     if step == "test" and not trusted:
-        raise UsageError(f"{keys.public} is missing; name the key to check signatures with in [signing] public_keys.")
+        raise UsageError("No key is there to check signatures with; name it in [signing] public_keys.")
     for path in trusted:
         argv += _mount(path)
     if trusted:

@@ -13,7 +13,7 @@ from cli import UsageError, command_line, print_json, progress_console, run
 if TYPE_CHECKING:
     from promote.pods import Pods
     from promote.rollover import Outcome, Rollover
-    from registry import Registry
+    from registry import Difference, Registry
     from settings import Settings
 
 app = command_line(
@@ -167,8 +167,7 @@ def rollback(
     rollover = _rollover(opened, settings, pod, timeout, registry)
     rollover.settle()
     serving = opened.serving()
-    retired = [record.version for record in opened.records() if record.state == "retired"]
-    target = to if to is not None else choice.before_current(opened.journal.entries(), serving, retired, where)
+    target = to if to is not None else choice.before_current(opened, where)
     if serving.stable == target:
         _already(target, serving.previous, "rollback", as_json)
         return
@@ -194,7 +193,9 @@ def verify(
     from registry import signing
 
     opened, _ = _open(registry, model_name, public_key)
-    differences = {area: opened.verify(version, area) for area in opened.areas(version) or ["testing"]}
+    differences: dict[str, Difference] = {
+        area: opened.verify(version, area) for area in opened.areas(version) or ["testing"]
+    }
     signer, unsigned = "", None
     try:
         signer = signing.check(opened.keys, opened.record(version)) if opened.keys else ""

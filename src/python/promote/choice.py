@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cli.errors import GateNotPassed, UsageError
 from promote.intent import Action
-from registry import Entry, Record, Registry, ServingState
+from registry import Entry, Record, Registry
 
 # Flags that the caller gave to say which registry is meant; what we tell him to call needs them too.
 Where = Sequence[str]
@@ -84,23 +84,26 @@ def check_rollback(record: Record, where: Where = ()) -> None:
         )
 
 
-def before_current(entries: list[Entry], serving: ServingState, retired: Sequence[int] = (), where: Where = ()) -> int:
+def before_current(registry: Registry, where: Where = ()) -> int:
     """The version that was in production before the present one was promoted.
 
     Promotions pile up and a rollback goes down the pile, so that rolling back twice goes back two steps and never
-    forward to what was rolled back. `retired` are the versions that could be gone to instead.
+    forward to what was rolled back.
 
     Raises:
         UsageError: there is no such version.
     """
+    serving = registry.serving()
     if serving.stable is None:
         raise UsageError(f"Nothing is in production yet; promote a version with `{_promote('run', where)}`.")
-    pile = _pile(entries)
+    pile = _pile(registry.journal.entries())
     if serving.stable not in pile:  # the configuration was made by hand
         if serving.previous is not None:
             return serving.previous
     elif place := pile.index(serving.stable):
         return pile[place - 1]
+    # Not before they are needed: going back must work with a record of another version that can't be read.
+    retired = [record.version for record in registry.records() if record.state == "retired"]
     if not retired:
         raise UsageError(
             f"Version {serving.stable} is the first that was ever in production, so there is none to go back to."

@@ -13,6 +13,7 @@ from promote.intent import Intent
 from promote.pods import Pod
 from promote.rollover import Outcome
 from registry import STABLE, Difference, Entry, Record, ServingState, signing
+from registry.manifest import printable
 
 KINDS = ("extra", "missing", "changed")
 # Of a table that goes to a file or a pipe.
@@ -133,7 +134,7 @@ def verified_lines(
 ) -> list[str]:
     """One a file that differs, sorted, and the signature's verdict."""
     lines = [
-        f"{kind:8} {area}/{version}/{name}"
+        f"{kind:8} {area}/{version}/{printable(name)}"
         for area, difference in differences.items()
         for kind in KINDS
         for name in getattr(difference, kind)

@@ -36,10 +36,8 @@ def quickstart(
     console = progress_console()
     settings = settings_module.load()
     folder = _new_folder()
-    # For the commands this one starts: keys and mails belong to the same folder, their noise nowhere.
+    # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
     os.environ |= {
-        "TRAINYARD_SIGNING_KEY": str(folder / "keys" / "signing.pem"),
-        "TRAINYARD_SIGNING_PUBLIC_KEYS": "",
         "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
         "TRAINYARD_MAIL_SMTP_HOST": "",
         "TRAINYARD_SERVING_PODS": "",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 _NAME_TRUSTED = "name the public key with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS"
+_NAME_PRIVATE = "name one with --signing-key or TRAINYARD_SIGNING_KEY"
 # Those that model_signing takes.
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
@@ -23,37 +24,49 @@ _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 class Keys:
     """
     Arguments:
-        private: file of the key that signs.
+        private: file of the key that signs; None for a registry in a bucket where none is named.
         trusted: files of public keys; without any, the public half of `private` is the one that counts.
         make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone:
             a bucket is shared, and each machine would make a key of its own.
     """
 
-    private: Path
+    private: Path | None
     trusted: tuple[Path, ...] = ()
     make: bool = False
 
     @classmethod
     def of(cls, private: str, trusted: Sequence[str], registry: str) -> "Keys":
-        """As settings name them, for the registry at the URI `registry`."""
+        """As settings name them, for the registry at `registry`; without `private`, a key beside the folder.
+
+        Beside and not inside, as a server, a copy or a container that gets the registry should not get the key; and
+        not in the caller's folder, so that whoever finds the registry finds the key.
+        """
         files = tuple(Path(path).expanduser() for path in trusted)
-        return cls(Path(private).expanduser(), files, make="://" not in registry)
+        in_folder = "://" not in registry
+        place = Path(private).expanduser() if private else None
+        if place is None and in_folder:
+            folder = Path(registry).expanduser().absolute()
+            place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
+        return cls(place, files, make=in_folder)
 
     @property
-    def public(self) -> Path:
+    def public(self) -> Path | None:
         """Where the public half of `private` is kept, for whoever may check and not sign."""
-        return self.private.with_suffix(".pub")
+        return self.private.with_suffix(".pub") if self.private else None
 
-    def require(self) -> None:
-        """Makes sure, before a long run, that it can sign at its end; a missing pair is made here.
+    def require(self) -> Path:
+        """The private key's file; a missing pair is made. Called early in a long run, so that its end can sign.
 
         Raises:
             UsageError: there is no private key, or one of another kind.
             InfrastructureError: it can't be read or made.
         """
+        if self.private is None:
+            raise UsageError(f"A registry in a bucket has no key of its own to sign with; {_NAME_PRIVATE}.")
         if self.make and not self.private.exists():
-            _make_pair(self.private, self.public)
-        self._read_private()
+            _make_pair(self.private, self.private.with_suffix(".pub"))
+        _read_private(self.private)
+        return self.private
 
     def public_keys(self) -> dict[str, bytes]:
         """Fingerprint -> PEM of every key whose signatures count.
@@ -63,33 +76,35 @@ class Keys:
         """
         if self.trusted:
             keys = [_read_public(path) for path in self.trusted]
-        elif self.private.exists():
-            keys = [self._read_private().public_key()]
-        elif self.public.exists():
+        elif self.private and self.private.exists():
+            keys = [_read_private(self.private).public_key()]
+        elif self.public and self.public.exists():
             keys = [_read_public(self.public)]
         else:
-            raise UsageError(f"No key is there to check signatures with ({self.private} is missing); {_NAME_TRUSTED}.")
+            missing = f" ({self.private} is missing)" if self.private else ""
+            raise UsageError(f"No key is there to check signatures with{missing}; {_NAME_TRUSTED}.")
         return {fingerprint(pem): pem for pem in map(_pem, keys)}
-
-    def _read_private(self) -> "EllipticCurvePrivateKey":
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        data = _read(self.private, "sign with; name it with --signing-key or TRAINYARD_SIGNING_KEY")
-        key: object = None
-        with suppress(ValueError, TypeError):
-            key = serialization.load_pem_private_key(data, None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
-            raise UsageError(
-                f"{self.private} is no private key that can sign: it takes one on the curve P-256, P-384 or P-521 in "
-                "PEM without a password, as `openssl ecparam -name prime256v1 -genkey -noout` makes it."
-            )
-        return key
 
 
 def fingerprint(pem: bytes) -> str:
     """How a signature names its key: sha256 in hex of the public key's PEM."""
     return hashlib.sha256(pem).hexdigest()
+
+
+def _read_private(path: Path) -> "EllipticCurvePrivateKey":
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    data = _read(path, f"sign with; {_NAME_PRIVATE}")
+    key: object = None
+    with suppress(ValueError, TypeError):
+        key = serialization.load_pem_private_key(data, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
+        raise UsageError(
+            f"{path} is no private key that can sign: it takes one on the curve P-256, P-384 or P-521 in PEM without a "
+            "password, as `openssl ecparam -name prime256v1 -genkey -noout` makes it."
+        )
+    return key
 
 
 def _read_public(path: Path) -> "EllipticCurvePublicKey":

@@ -24,7 +24,13 @@ class Difference:
 
     def __str__(self) -> str:
         kinds = (("extra", self.extra), ("missing", self.missing), ("changed", self.changed))
-        return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names) or "no difference"
+        listed = (f"{kind}: {', '.join(map(printable, names))}" for kind, names in kinds if names)
+        return "; ".join(listed) or "no difference"
+
+
+def printable(name: str) -> str:
+    """A file's name as a terminal may be shown it: whoever can add a file chooses what it is called."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def compare(found: Mapping[str, str], expected: Mapping[str, str]) -> Difference:

@@ -42,7 +42,7 @@ def load(start: Path | None = None, environment: Mapping[str, str] = os.environ)
             "registry": settings.registry.model_copy(update={"uri": _anchor(settings.registry.uri, base)}),
             "signing": settings.signing.model_copy(
                 update={
-                    "key": _anchor(settings.signing.key, base),
+                    "key": _anchor(settings.signing.key, base) if settings.signing.key else "",
                     "public_keys": [_anchor(key, base) for key in settings.signing.public_keys],
                 }
             ),

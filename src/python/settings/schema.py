@@ -44,8 +44,9 @@ class Registry(Section):
 class Signing(Section):
     """Elliptic-curve keys in PEM files, relative to trainyard.toml."""
 
-    # Signs what is published. Made on first use for a registry in a folder; keep it out of the registry itself.
-    key: str = ".trainyard/keys/signing.pem"
+    # Signs what is published. Empty: <registry>.keys/signing.pem beside the registry's folder, made on first use; for
+    # a registry in a bucket it has to be named.
+    key: str = ""
     # Keys whose signatures count; without any, it is the public half of `key`.
     public_keys: list[str] = []
 

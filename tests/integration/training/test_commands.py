@@ -113,6 +113,7 @@ def test_rebuilt_parent_answers_like_its_saved_model(trained, sample):
 def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, place, sample, tmp_path):
     _, parent = trained
     shutil.copytree(place, tmp_path / "copy")
+    shutil.copytree(f"{place}.keys", tmp_path / "copy.keys")
     retrain(dataset=str(sample), registry=str(tmp_path / "copy"), epochs=1, min_accuracy=0.0, min_recall=0.0)
     record = Registry.open(str(tmp_path / "copy"), MODEL).record(2)
     assert (record.kind, record.parent, record.state) == ("retrain", 1, "candidate")

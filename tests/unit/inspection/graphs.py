@@ -19,7 +19,7 @@ def function(name, *nodes, arguments=(), **attributes):
     return wire.FunctionDef(signature=signature, node_def=nodes, attr=attributes)
 
 
-def meta_graph(classes=len(LABELS), size=SIZE):
+def meta_graph(classes=2, size=SIZE):
     """pixels -> function `answer` -> both outputs; and a saver as TensorFlow 2 writes it."""
     meta = wire.MetaGraphDef()
     meta.meta_info_def.tags.append("serve")

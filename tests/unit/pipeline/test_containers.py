@@ -33,7 +33,6 @@ def settings(tmp_path):
         {
             "registry": {"uri": str(tmp_path / "registry")},
             "dataset": {"uri": str(tmp_path / "images")},
-            "signing": {"key": str(tmp_path / "keys" / "signing.pem")},
             "containers": {"memory": "3g"},
         }
     )
@@ -104,8 +103,8 @@ def test_only_the_registry_can_be_written_to_and_every_path_is_the_same_inside(s
         f"type=bind,source={tmp_path}/registry,target={tmp_path}/registry",
         f"type=bind,source={tmp_path}/images,target={tmp_path}/images,readonly",
         f"type=bind,source={file},target=/etc/trainyard/trainyard.toml,readonly",
-        mounted(tmp_path / "keys" / "signing.pem"),
-        mounted(tmp_path / "keys" / "signing.pub"),
+        mounted(tmp_path / "registry.keys" / "signing.pem"),
+        mounted(tmp_path / "registry.keys" / "signing.pub"),
     ]
     # Where settings are looked for.
     assert options(argv)["--workdir"] == ["/etc/trainyard"]
@@ -124,14 +123,14 @@ def test_test_step_never_sees_the_key_that_signs(settings, tmp_path):
         launch("test", [])
     launch("train", [])  # makes the pair
     found = options(launch("test", []).argv)
-    assert found["--mount"][2:] == [mounted(tmp_path / "keys" / "signing.pub")]
-    assert f"TRAINYARD_SIGNING_PUBLIC_KEYS={tmp_path}/keys/signing.pub" in found["--env"]
+    assert found["--mount"][2:] == [mounted(tmp_path / "registry.keys" / "signing.pub")]
+    assert f"TRAINYARD_SIGNING_PUBLIC_KEYS={tmp_path}/registry.keys/signing.pub" in found["--env"]
 
 
 def test_key_of_this_machine_is_named_by_its_place_inside(settings, tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAINYARD_SIGNING_KEY", "keys/signing.pem")
-    found = options(words(settings))["--env"]
-    assert [text for text in found if "SIGNING_KEY" in text] == [f"TRAINYARD_SIGNING_KEY={tmp_path}/keys/signing.pem"]
+    monkeypatch.setenv("TRAINYARD_SIGNING_KEY", "elsewhere.pem")
+    found = [text for text in options(words(settings))["--env"] if "SIGNING_KEY" in text]
+    assert found == [f"TRAINYARD_SIGNING_KEY={tmp_path}/registry.keys/signing.pem"]
 
 
 def test_path_with_a_comma_is_one_field(settings, tmp_path):

@@ -69,10 +69,10 @@ def test_rollback_twice_goes_back_twice(tmp_path: Path) -> None:
     registry = two_promoted_one_tested(tmp_path)
     promote(registry, 3)
     for expected in (2, 1):
-        assert choice.before_current(registry.journal.entries(), registry.serving()) == expected
+        assert choice.before_current(registry) == expected
         roll_back(registry, expected)
     with pytest.raises(UsageError, match=r"before 1; what was there at other times is 2, 3: .*rollback --to 3`"):
-        choice.before_current(registry.journal.entries(), registry.serving(), [2, 3])
+        choice.before_current(registry)
 
 
 def test_rollback_of_the_first_promotion_names_no_way_there_is_none(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_rollback_of_the_first_promotion_names_no_way_there_is_none(tmp_path: Pa
     promotable(registry, tmp_path)
     promote(registry, 1)
     with pytest.raises(UsageError, match="Version 1 is the first that was ever in production") as error:
-        choice.before_current(registry.journal.entries(), registry.serving())
+        choice.before_current(registry)
     assert "--to" not in str(error.value)
 
 
@@ -89,13 +89,22 @@ def test_rollback_forward_and_back_again(tmp_path: Path) -> None:
     roll_back(registry, 1)
     roll_back(registry, 2)
     promote(registry, 3)
-    assert choice.before_current(registry.journal.entries(), registry.serving()) == 2
+    assert choice.before_current(registry) == 2
 
 
 def test_rollback_with_a_configuration_made_by_hand_uses_its_label(tmp_path: Path) -> None:
-    assert choice.before_current([], ServingState((4, 7), {"stable": 7, "previous": 4})) == 4
+    registry = open_registry(tmp_path)
     with pytest.raises(UsageError, match="Nothing is in production"):
-        choice.before_current([], ServingState())
+        choice.before_current(registry)
+    registry.write_serving(ServingState((4, 7), {"stable": 7, "previous": 4}))
+    assert choice.before_current(registry) == 4
+
+
+def test_rollback_works_though_another_record_is_damaged(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    registry.store.write("records/3.json", b"{")
+    assert choice.before_current(registry) == 1
+    assert roll_back(registry, 1).version == 1
 
 
 def test_version_in_production_is_not_promoted_again(tmp_path: Path) -> None:

@@ -181,10 +181,19 @@ def test_what_is_no_key_is_told_before_anything_is_made(tmp_path: Path, content:
 
 
 def test_key_for_a_bucket_is_never_made(tmp_path: Path) -> None:
-    keys = Keys.of(str(tmp_path / "key"), [], "gs://bucket/registry")
-    with pytest.raises(UsageError, match="TRAINYARD_SIGNING_KEY"):
-        keys.require()
-    assert Keys.of(str(tmp_path / "key"), [], str(tmp_path)).make
+    for named in ("", str(tmp_path / "key")):
+        keys = Keys.of(named, [], "gs://bucket/registry")
+        with pytest.raises(UsageError, match="TRAINYARD_SIGNING_KEY"):
+            keys.require()
+        with pytest.raises(UsageError, match="No key is there to check signatures with"):
+            keys.public_keys()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_key_is_beside_the_registry_whoever_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Keys.of("", [], "registry").private == tmp_path / "registry.keys" / "signing.pem"
+    assert Keys.of("", [], f"{tmp_path}/registry/").private == tmp_path / "registry.keys" / "signing.pem"
 
 
 def test_public_half_is_enough_to_check(registry: Registry, tmp_path: Path) -> None:
