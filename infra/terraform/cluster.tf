@@ -16,6 +16,12 @@ resource "google_container_cluster" "this" {
   }
   # NetworkPolicies are enforced by Dataplane V2.
   datapath_provider = "ADVANCED_DATAPATH"
+  addons_config {
+    # Mounts the bucket of images into Jobs.
+    gcs_fuse_csi_driver_config {
+      enabled = true
+    }
+  }
   gateway_api_config {
     channel = "CHANNEL_STANDARD"
   }

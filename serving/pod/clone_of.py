@@ -34,7 +34,9 @@ def clone_of(
         **{key: adapter[key] for key in ("image", "securityContext")},
         "name": MODELS,
         "command": ["sh", "-c", f"until [ -e '{folder}/{WHOLE}' ]; do sleep 0.2; done"],
-        "resources": {kind: {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": _SCRATCH} for kind in ("requests", "limits")},
+        "resources": {
+            kind: {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": _SCRATCH} for kind in ("requests", "limits")
+        },
         "volumeMounts": [mount, *(m for m in adapter["volumeMounts"] if m["name"] == "tmp")],
     }
     spec["initContainers"] = [waiting, *spec["initContainers"]]

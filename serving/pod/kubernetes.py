@@ -9,8 +9,9 @@ import uuid
 from pathlib import Path
 from typing import Any, Self
 
-from cli import InfrastructureError
 from cluster import Kubectl
+
+from cli import InfrastructureError
 from serving.pod import memory
 from serving.pod.clone_of import MODELS, WHOLE, clone_of
 from serving.pod.guard import Guard
@@ -76,7 +77,9 @@ class KubernetesPod(Pod):
     def start(self, timeout: float = START_SECONDS) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
         # Those that a lost machine has left behind: their deadline has ended them, but not taken them away.
-        self.kubectl.call("delete", "pods", "--selector", _LABEL, "--field-selector", "status.phase=Failed", *_DELETE[1:])
+        self.kubectl.call(
+            "delete", "pods", "--selector", _LABEL, "--field-selector", "status.phase=Failed", *_DELETE[1:]
+        )
         # The same after a restart, as callers hold a connection to them.
         self.http_port, self.grpc_port = free_port(), free_port()
         self._bring_up(timeout)
@@ -104,13 +107,17 @@ class KubernetesPod(Pod):
                 if "terminated" in state and container != MODELS:
                     raise self._ended(container, state["terminated"], pod)
         if pod["status"].get("phase") == "Failed":
-            raise PodFailed(f"The clone {self.name} was ended: {pod['status'].get('message') or pod['status'].get('reason')}.")
+            raise PodFailed(
+                f"The clone {self.name} was ended: {pod['status'].get('message') or pod['status'].get('reason')}."
+            )
         if self._forward and self._forward.poll() is not None:
             raise PodFailed(f"The connection to the clone {self.name} was lost.")
 
     def memory_mib(self) -> tuple[float, float] | None:
         try:
-            told = self.kubectl.call("exec", self.name, "--container", "model-server", "--", "sh", "-c", "cat /proc/[0-9]*/status")
+            told = self.kubectl.call(
+                "exec", self.name, "--container", "model-server", "--", "sh", "-c", "cat /proc/[0-9]*/status"
+            )
         except InfrastructureError:
             return None
         return memory.of_status(told)
@@ -166,7 +173,9 @@ class KubernetesPod(Pod):
     def _copy_models(self) -> None:
         into = ("exec", self.name, "--container", MODELS)
         unpack = self.kubectl.command(*into, "--stdin", "--", "tar", "-x", "-f", "-", "-C", str(self._folder))
-        with subprocess.Popen(unpack, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            unpack, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
             assert process.stdin and process.stderr
             with contextlib.suppress(BrokenPipeError):
                 with tarfile.open(fileobj=process.stdin, mode="w|") as archive:

@@ -9,9 +9,11 @@ import uuid
 
 import pytest
 
-from engine import docker
+from cli import InfrastructureError
+from engine import docker, require_image
 from serving.client import Client
 from serving.pod import free_port
+from tests.docker.conftest import lacks
 from tests.manifests import containers, of_kind, pods, render
 from tests.pods import LABELS, MODEL, picture, write_models
 
@@ -61,8 +63,21 @@ class Kubelet:
             arguments = [argument.replace(f"-port={inside}", f"-port={port}") for argument in arguments]
         memory = limits["memory"][:-2] + UNITS[limits["memory"][-2:]]
         options = ["--network", "host", "--user", f"{around['runAsUser']}:{around['runAsGroup']}", "--read-only"]
-        options += ["--cap-drop", *container["securityContext"]["capabilities"]["drop"], "--security-opt", "no-new-privileges"]
-        options += ["--memory", memory, "--memory-swap", memory, "--cpus", str(min(int(limits["cpu"]), os.cpu_count() or 1)), *self.mounts(container)]
+        options += [
+            "--cap-drop",
+            *container["securityContext"]["capabilities"]["drop"],
+            "--security-opt",
+            "no-new-privileges",
+        ]
+        options += [
+            "--memory",
+            memory,
+            "--memory-swap",
+            memory,
+            "--cpus",
+            str(min(int(limits["cpu"]), os.cpu_count() or 1)),
+            *self.mounts(container),
+        ]
         options += [word for name_, value in variables.items() for word in ("--env", f"{name_}={value}")]
         if name == "model-server":
             options += ["--mount", f"type=bind,source={self.folder / 'registry'},target={REGISTRY},readonly"]
@@ -89,7 +104,12 @@ class Kubelet:
 
 
 @pytest.fixture(scope="module")
-def kubelet(images, tmp_path_factory):
+def kubelet(engine, tmp_path_factory):
+    for program in ("adapter", "model_server"):
+        try:
+            require_image(f"trainyard/{program}:latest")
+        except InfrastructureError as error:
+            lacks(str(error))
     folder = tmp_path_factory.mktemp("pod")
     models = folder / "registry" / MODEL / "production"
     config = write_models(models)

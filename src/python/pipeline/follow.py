@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cli import Exit, InfrastructureError
 from cluster import Kubectl
+
+from cli import Exit, InfrastructureError
 from pipeline.children import end_with_parent
 
 _POLL_SECONDS = 1.0
@@ -44,7 +45,10 @@ class Follower:
         if job is None:
             return Look(running=False, why=f"Somebody has deleted the Job {self.job}; start the run again.")
         pods = self.kubectl.items("pods", f"batch.kubernetes.io/job-name={self.job}")
-        failed = next((c for c in job.get("status", {}).get("conditions", []) if (c["type"], c["status"]) == ("Failed", "True")), {})
+        failed = next(
+            (c for c in job.get("status", {}).get("conditions", []) if (c["type"], c["status"]) == ("Failed", "True")),
+            {},
+        )
         if not pods:
             return _without_pod(failed)
         return _of_pod(max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"]), failed)
@@ -88,7 +92,9 @@ class Follower:
         """All that the pod has said since the last line, until it ends or the connection does."""
         since = ["--since-time", self._last] if self._last else []
         command = self.kubectl.command("logs", pod, "--container", "step", "--follow", "--timestamps", *since)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent
+        ) as process:
             assert process.stdout
             for line in process.stdout:
                 stamp, _, text = line.partition(b" ")
@@ -107,12 +113,24 @@ def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
         code = int(ended["exitCode"])
         if ended.get("reason") == "OOMKilled":
             limit = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
-            return Look(name, True, False, Exit.INFRASTRUCTURE, f"The Job was killed: it needed more than its {limit} of memory. Give it more in infra/k8s/jobs/step/job.yaml, or train on smaller images.")
+            return Look(
+                name,
+                True,
+                False,
+                Exit.INFRASTRUCTURE,
+                f"The Job was killed: it needed more than its {limit} of memory. Give it more in infra/k8s/jobs/step/job.yaml, or train on smaller images.",
+            )
         if failed.get("reason") == "DeadlineExceeded":
             return Look(name, True, False, Exit.INFRASTRUCTURE, "The Job took longer than its activeDeadlineSeconds.")
         if code == _KILLED or status.get("reason"):
             why = status.get("message") or status.get("reason") or "from outside"
-            return Look(name, True, False, Exit.INFRASTRUCTURE, f"The Job's pod was ended ({why}); start the run again to go on.")
+            return Look(
+                name,
+                True,
+                False,
+                Exit.INFRASTRUCTURE,
+                f"The Job's pod was ended ({why}); start the run again to go on.",
+            )
         return Look(name, True, False, code)
     if status.get("phase") == "Failed" or failed:
         why = status.get("message") or status.get("reason") or failed.get("message", "the cluster does not say why")
@@ -120,14 +138,29 @@ def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
     if "running" in state:
         return Look(name, True)
     waiting = state.get("waiting", {})
-    unscheduled = next((c.get("message", "") for c in status.get("conditions", []) if (c["type"], c["status"]) == ("PodScheduled", "False")), "")
-    why = ": ".join(filter(None, (waiting.get("reason"), waiting.get("message")))) or unscheduled or "its pod is being made"
+    unscheduled = next(
+        (
+            c.get("message", "")
+            for c in status.get("conditions", [])
+            if (c["type"], c["status"]) == ("PodScheduled", "False")
+        ),
+        "",
+    )
+    why = (
+        ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
+        or unscheduled
+        or "its pod is being made"
+    )
     return Look(name, why=why)
 
 
 def _without_pod(failed: dict[str, Any]) -> Look:
     if failed:
-        return Look(running=False, exit_code=Exit.INFRASTRUCTURE, why=f"The Job failed: {failed.get('message') or failed.get('reason')}.")
+        return Look(
+            running=False,
+            exit_code=Exit.INFRASTRUCTURE,
+            why=f"The Job failed: {failed.get('message') or failed.get('reason')}.",
+        )
     return Look(why="it has no pod yet")
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import Exit, UsageError
 from cluster import Kubectl
+
+from cli import Exit, UsageError
 from pipeline.containers import PROGRAMS, own_variables
 from pipeline.follow import Follower
 from pipeline.graph import nested_environment
@@ -26,7 +27,9 @@ _ABORTED = 137  # what the runner says of a step that it broke off
 def push_step(root: Path, settings: Settings, pipeline: str, key: str) -> Step:
     """Builds the images that a pipeline's steps run in, and pushes them under the run's key as tag."""
     programs = [PROGRAMS["test"]] if pipeline == "test" else [PROGRAMS[pipeline], PROGRAMS["test"]]
-    return Step("images", [str(root / "scripts/push-images"), settings.kubernetes.images, key, *programs], nested_environment())
+    return Step(
+        "images", [str(root / "scripts/push-images"), settings.kubernetes.images, key, *programs], nested_environment()
+    )
 
 
 def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, pushed: bool) -> Launcher:
@@ -42,7 +45,10 @@ def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, 
         raise UsageError(f"A Job can't reach the folder {settings.registry.uri}; name a registry as gs://BUCKET/….")
     dataset = Path(settings.dataset.uri)
     if "://" not in settings.dataset.uri and dataset.is_dir():
-        raise UsageError(f"A Job can't reach the folder {dataset}; name the dataset as gs://BUCKET/…, or a pointer to it.")
+        raise UsageError(
+            f"A Job can't reach the folder {dataset}; mount a bucket (infra/k8s/components/datasets) and "
+            "name the folder there, or take `sample`."
+        )
     if not pushed and "newTag: unset" in (root / _PINS).read_text("utf-8"):
         raise UsageError(
             f"{_PINS} names no images of yours; call scripts/push-images, or set [kubernetes] images in trainyard.toml."
@@ -57,7 +63,9 @@ def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, 
         image = f"{settings.kubernetes.images}/{program}:{key}" if pushed else None
         content = _kustomization(made, root / _JOBS / program, settings, (key, name), told, files, image)
         (made / "kustomization.yaml").write_text(json.dumps(content, indent=1), "utf-8")
-        job = KubernetesJob(Kubectl(settings.kubernetes.jobs), f"trainyard-{key}-{program.replace('_', '-')}", key, name, made)
+        job = KubernetesJob(
+            Kubectl(settings.kubernetes.jobs), f"trainyard-{key}-{program.replace('_', '-')}", key, name, made
+        )
         command = [sys.executable, "-m", "pipeline.follow", settings.kubernetes.jobs, job.name]
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
         return Step(name, command, {**os.environ, "PYTHONPATH": path}, job)
@@ -109,17 +117,30 @@ def _files(folder: Path, settings_file: Path, dataset: Path) -> list[str]:
 
 
 def _kustomization(
-    made: Path, job: Path, settings: Settings, run: tuple[str, str], arguments: list[str], files: list[str], image: str | None
+    made: Path,
+    job: Path,
+    settings: Settings,
+    run: tuple[str, str],
+    arguments: list[str],
+    files: list[str],
+    image: str | None,
 ) -> dict[str, Any]:
     """What Kustomize has to make of `job`, as JSON, which is YAML as well."""
     key, step = run
     container = "/spec/template/spec/containers/0"
-    variables = own_variables(os.environ) | {"TRAINYARD_EXECUTOR": "kubernetes", "TRAINYARD_MODEL_NAME": settings.model.name}
+    variables = own_variables(os.environ) | {
+        "TRAINYARD_EXECUTOR": "kubernetes",
+        "TRAINYARD_MODEL_NAME": settings.model.name,
+    }
     patch: list[dict[str, Any]] = [
         {"op": "replace", "path": f"{container}/args", "value": arguments},
         {"op": "add", "path": f"{container}/env", "value": [{"name": n, "value": v} for n, v in variables.items()]},
         {"op": "add", "path": f"{container}/workingDir", "value": _MOUNTED},
-        {"op": "add", "path": f"{container}/volumeMounts/-", "value": {"name": "run", "mountPath": _MOUNTED, "readOnly": True}},
+        {
+            "op": "add",
+            "path": f"{container}/volumeMounts/-",
+            "value": {"name": "run", "mountPath": _MOUNTED, "readOnly": True},
+        },
         {"op": "add", "path": "/spec/template/spec/volumes/-", "value": {"name": "run", "configMap": {"name": "run"}}},
     ]
     if image:

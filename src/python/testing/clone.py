@@ -33,7 +33,9 @@ class Place:
         if self.executor not in EXECUTORS:
             raise UsageError(f"Executor {self.executor!r} is not known; use {' or '.join(map(repr, EXECUTORS))}.")
         if self.model_server_image and self.executor == "local":
-            raise UsageError("--model-server-image needs --executor docker or kubernetes: a process of this machine has no image.")
+            raise UsageError(
+                "--model-server-image needs --executor docker or kubernetes: a process of this machine has no image."
+            )
 
     @property
     def model_server(self) -> str:

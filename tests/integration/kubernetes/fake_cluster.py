@@ -165,7 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         return parts.path, parse_qs(parts.query)
 
     def _list(self, namespace: str, kind: str, query: dict[str, list[str]]) -> dict[str, Any]:
-        wanted = dict(term.split("=") for term in query["labelSelector"][0].split(",")) if "labelSelector" in query else {}
+        wanted = (
+            dict(term.split("=") for term in query["labelSelector"][0].split(",")) if "labelSelector" in query else {}
+        )
         found = [
             made
             for (n, k, _), made in list(self.cluster.objects.items())
@@ -220,10 +222,20 @@ def _discovery(path: str) -> dict[str, Any]:
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
         version = {"groupVersion": "batch/v1", "version": "v1"}
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [{"name": "batch", "versions": [version], "preferredVersion": version}]}
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [{"name": "batch", "versions": [version], "preferredVersion": version}],
+        }
     group = "v1" if path == "/api/v1" else "batch/v1"
     resources = [
-        {"name": plural, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": ["create", "delete", "deletecollection", "get", "list", "patch"]}
+        {
+            "name": plural,
+            "singularName": kind.lower(),
+            "namespaced": True,
+            "kind": kind,
+            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch"],
+        }
         for plural, (version, kind) in _KINDS.items()
         if version == group
     ]

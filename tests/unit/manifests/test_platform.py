@@ -83,5 +83,7 @@ def test_googles_apis_are_where_the_network_policies_let_pods_go():
 
 def test_model_has_one_name():
     default = re.search(r'variable "model" \{.*?default\s+= "([\w-]+)"', text("variables"), re.S)
-    (site,) = [m["data"] for m in of_kind(render("overlays/production"), "ConfigMap") if "TRAINYARD_MODEL_NAME" in m["data"]]
+    (site,) = [
+        m["data"] for m in of_kind(render("overlays/production"), "ConfigMap") if "TRAINYARD_MODEL_NAME" in m["data"]
+    ]
     assert default and default[1] == site["TRAINYARD_MODEL_NAME"] == Settings().model.name
