@@ -1,10 +1,9 @@
 """A Deployment of serving pods as processes of this machine, moved about as Kubernetes does, while requests come in.
 
-The pods' programs are started with the manifest's own arguments; times (preStop, probes, grace) are the manifest's too. A
-balancer sends to every pod that is ready, and, as Google's, goes on for a while to one that has begun to leave.
+The pods' programs are started with the manifest's own arguments; times (preStop, grace) are the manifest's too. A
+balancer sends to every pod that is ready and, as Google's, goes on for a while to one that has begun to leave.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -59,10 +58,11 @@ class Pod:
 
     def ready(self) -> bool:
         path = self._adapter_spec["readinessProbe"]["httpGet"]["path"]
-        with contextlib.suppress(urllib.error.URLError, OSError):
+        try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=3) as answer:
                 return bool(answer.status == 200)
-        return False
+        except (urllib.error.URLError, OSError):
+            return False
 
     def leave(self) -> None:
         """preStop, SIGTERM to the adapter, then to its sidecar, and SIGKILL once the time of grace is over."""

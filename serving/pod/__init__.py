@@ -1,4 +1,4 @@
-"""The serving pod, model server and adapter side by side, as production runs it: as processes, as containers, or in a cluster."""
+"""The serving pod, model server and adapter side by side, as processes, containers, or in a cluster."""
 
 from serving.pod.compose import ComposePod
 from serving.pod.kubernetes import KubernetesPod, model_server_image

@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +115,7 @@ def kubelet(engine, tmp_path_factory):
     models = folder / "registry" / MODEL / "production"
     config = write_models(models)
     # As a promotion would have written it: paths as the model server sees them.
-    text = open(config).read().replace(str(models), f"{REGISTRY}/{MODEL}/production")
+    text = Path(config).read_text().replace(str(models), f"{REGISTRY}/{MODEL}/production")
     (models / "models.config").write_text(text)
     for path in (folder, *folder.parents):
         if path.name.startswith("pytest"):

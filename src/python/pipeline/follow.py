@@ -21,7 +21,7 @@ _KILLED = 137  # 128 + SIGKILL
 
 @dataclass(frozen=True)
 class Look:
-    """A Job at one moment. `pod` is empty until it has one; `exit_code` is None while it runs, or where nobody knows."""
+    """A Job at one moment; `pod` is empty until it has one, `exit_code` None while it runs or where nobody knows it."""
 
     pod: str = ""
     started: bool = False
@@ -118,7 +118,8 @@ def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
                 True,
                 False,
                 Exit.INFRASTRUCTURE,
-                f"The Job was killed: it needed more than its {limit} of memory. Give it more in infra/k8s/jobs/step/job.yaml, or train on smaller images.",
+                f"The Job was killed: it needed more than its {limit} of memory. Give it more in "
+                "infra/k8s/jobs/step/job.yaml, or train on smaller images.",
             )
         if failed.get("reason") == "DeadlineExceeded":
             return Look(name, True, False, Exit.INFRASTRUCTURE, "The Job took longer than its activeDeadlineSeconds.")

@@ -1,4 +1,4 @@
-"""A stand-in for a cluster: an API server over real HTTP, for the real kubectl, that runs each Job's container as a process.
+"""A stand-in for a cluster: an API server over real HTTP, for the real kubectl, that runs containers as processes.
 
 It knows Jobs, their pods and logs, and ConfigMaps: what `pipeline run --executor kubernetes` asks for, and no more.
 """

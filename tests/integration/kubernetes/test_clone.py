@@ -98,7 +98,7 @@ def test_a_program_that_ends_is_told_apart(staging, config, tmp_path):
         assert crashed.value.by_model
         (name,) = staging.pods()
         (staging.folder / name / "oom").touch()
-        with pytest.raises(PodFailed, match="^the model server needed more than its 2048Mi of memory$") as large:
+        with pytest.raises(PodFailed, match=r"^the model server needed more than its 2048Mi of memory$") as large:
             pod.check()
         assert large.value.by_model
     assert staging.pods() == []
@@ -116,7 +116,7 @@ def test_model_that_cannot_be_loaded_is_to_blame(staging, tmp_path):
 
 def test_without_a_deployment_the_way_out_is_named(staging, config, tmp_path):
     (staging.folder / "deployment.json").unlink()
-    with pytest.raises(InfrastructureError, match="overlays/staging first"), clone(config, tmp_path):
+    with pytest.raises(InfrastructureError, match=r"overlays/staging first"), clone(config, tmp_path):
         pass
 
 

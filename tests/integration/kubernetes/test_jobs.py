@@ -28,6 +28,12 @@ def settings(**more):
     return Settings.model_validate(sections | {"kubernetes": {"images": IMAGES}} | more)
 
 
+def waiting_for(path):
+    """A program that says something, and ends well once there is a file `path`."""
+    there = f"os.path.exists({str(path)!r})"
+    return f"import os, time; print('halfway', flush=True)\nwhile not {there}: time.sleep(0.02)\n{RESULT}"
+
+
 class Runner:
     def __init__(self, folder):
         self.folder = folder / "runs"
@@ -118,9 +124,7 @@ def test_settings_and_a_datasets_pointer_come_along(cluster, runner, says, tmp_p
 
 def test_log_comes_while_the_job_runs(cluster, runner, says, tmp_path):
     go = tmp_path / "go"
-    says(
-        f"import os, time; print('halfway', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)\n{RESULT}"
-    )
+    says(waiting_for(go))
     thread = threading.Thread(target=runner.train)
     thread.start()
     eventually(lambda: "halfway" in runner.log)
@@ -199,9 +203,7 @@ def alone(runner, says, tmp_path):
 @pytest.mark.parametrize("ended_meanwhile", [False, True], ids=["running", "ended"])
 def test_job_of_a_killed_run_is_found_again(cluster, runner, says, alone, tmp_path, ended_meanwhile):
     go = tmp_path / "go"
-    says(
-        f"import os, time; print('halfway', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)\n{RESULT}"
-    )
+    says(waiting_for(go))
     process = alone()
     eventually(lambda: "halfway" in runner.log)
     process.send_signal(signal.SIGKILL)

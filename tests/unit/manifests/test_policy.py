@@ -103,7 +103,7 @@ def test_nobody_reaches_a_pod_but_the_gateway_promotions_and_prometheus(folder):
             who = peer.get("ipBlock", {}).get("cidr") or peer["namespaceSelector"]["matchLabels"]
             let_in[str(who)] = {port["port"] for port in rule["ports"]}
     name = "{{'kubernetes.io/metadata.name': '{}'}}".format
-    google = dict.fromkeys(("130.211.0.0/22", "35.191.0.0/16"), {8080, 9090})
+    google = {block: {8080, 9090} for block in ("130.211.0.0/22", "35.191.0.0/16")}
     assert let_in == google | {
         name("trainyard-jobs"): {9090},
         name("trainyard-ci"): {9090},
