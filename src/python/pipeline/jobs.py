@@ -128,13 +128,12 @@ def _kustomization(
     """What Kustomize has to make of `job`, as JSON, which is YAML as well."""
     key, step = run
     container = "/spec/template/spec/containers/0"
-    variables = own_variables(os.environ) | {
-        "TRAINYARD_EXECUTOR": "kubernetes",
-        "TRAINYARD_MODEL_NAME": settings.model.name,
-    }
+    # Beside those of the Job itself: how it is run, and its keys.
+    variables = own_variables(os.environ) | {"TRAINYARD_MODEL_NAME": settings.model.name}
+    variables.pop("TRAINYARD_EXECUTOR", None)
     patch: list[dict[str, Any]] = [
         {"op": "replace", "path": f"{container}/args", "value": arguments},
-        {"op": "add", "path": f"{container}/env", "value": [{"name": n, "value": v} for n, v in variables.items()]},
+        *({"op": "add", "path": f"{container}/env/-", "value": {"name": n, "value": v}} for n, v in variables.items()),
         {"op": "add", "path": f"{container}/workingDir", "value": _MOUNTED},
         {
             "op": "add",
