@@ -32,7 +32,7 @@ class Kubectl:
                 capture_output=True,
                 timeout=seconds,
                 check=True,
-                **({"stdin": subprocess.DEVNULL} if data is None else {"input": data}),
+                input=data or b"",
             )
         except FileNotFoundError:
             raise InfrastructureError(

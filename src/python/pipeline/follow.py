@@ -45,7 +45,7 @@ class Follower:
         if job is None:
             return Look(running=False, why=f"Somebody has deleted the Job {self.job}; start the run again.")
         pods = self.kubectl.items("pods", f"batch.kubernetes.io/job-name={self.job}")
-        failed = next(
+        failed: dict[str, Any] = next(
             (c for c in job.get("status", {}).get("conditions", []) if (c["type"], c["status"]) == ("Failed", "True")),
             {},
         )
@@ -108,7 +108,7 @@ class Follower:
 
 def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    state = next((c["state"] for c in status.get("containerStatuses", []) if c["name"] == "step"), {})
+    state: dict[str, Any] = next((c["state"] for c in status.get("containerStatuses", []) if c["name"] == "step"), {})
     if ended := state.get("terminated"):
         code = int(ended["exitCode"])
         if ended.get("reason") == "OOMKilled":

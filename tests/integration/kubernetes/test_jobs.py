@@ -81,7 +81,7 @@ def test_exit_code_and_result_are_the_programs_and_nothing_is_left(cluster, runn
 
 def test_job_is_what_infra_k8s_says_with_the_steps_own_image_and_arguments(cluster, runner, says, monkeypatch):
     monkeypatch.setenv("TRAINYARD_GATES_MIN_ACCURACY", "0.5")
-    monkeypatch.setenv("TRAINYARD_SMTP_PASSWORD", "secret")
+    monkeypatch.setenv("TRAINYARD_SMTP_PASSWORD", "hunter2")
     says("import sys; print(sys.argv)")
     runner.train(["--registry", "gs://bucket/registry", "--json"], model={"name": "other"})
     (job,) = cluster.created
@@ -96,7 +96,7 @@ def test_job_is_what_infra_k8s_says_with_the_steps_own_image_and_arguments(clust
     assert variables["TRAINYARD_EXECUTOR"] == "kubernetes"
     assert variables["TRAINYARD_MODEL_NAME"] == "other"
     assert variables["TRAINYARD_GATES_MIN_ACCURACY"] == "0.5"
-    assert "secret" not in json.dumps(job)
+    assert "hunter2" not in json.dumps(job)
     assert "'gs://bucket/registry', '--json'" in runner.log
 
 
