@@ -25,7 +25,8 @@ from serving.client import Client, ClientError
 from serving.pod import flags, free_port
 from tests.pods import MODEL, picture
 
-MANIFEST = Path(__file__).parents[1] / "infra" / "k8s" / "base" / "serving.yaml"
+# From the repository's root, where tests and `./pants run` work; a packaged program holds no manifests.
+MANIFEST = Path("infra/k8s/base/serving.yaml")
 # How often the stand-in for a registry is read again; production's 30 s would only be waited for.
 _POLL = "--model_config_file_poll_wait_seconds"
 # What the gateway's health checks may take to find that a pod is not ready (components/gateway/backend.yaml).
