@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
 from serving.adapter.predictor import Answer
-from serving.adapter.refusals import Refusal
+from serving.adapter.refusals import Overloaded, Refusal
 
 # Seconds: a small network answers in 5 ms, a full-size radiograph on a busy machine in a second.
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -52,6 +52,10 @@ class Metrics:
         self._refused = Counter(
             "trainyard_images_refused", "Images that could not be classified.", ["code"], registry=self.registry
         )
+        # Apart from requests' codes: a request that is too large has the same one.
+        self._turned_away = Counter(
+            "trainyard_requests_turned_away", "Requests refused for lack of room.", registry=self.registry
+        )
         in_flight = Gauge("trainyard_requests_in_flight", "Requests being worked on.", registry=self.registry)
         in_flight.set_function(lambda: admission.in_flight)
         self._stable = Gauge(
@@ -67,6 +71,8 @@ class Metrics:
             yield observed
         except Refusal as refusal:
             observed.code = refusal.code
+            if isinstance(refusal, Overloaded):
+                self._turned_away.inc()
             raise
         except asyncio.CancelledError:
             # The client went away, or its deadline passed.

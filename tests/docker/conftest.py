@@ -19,9 +19,9 @@ def engine() -> None:
     try:
         answered = docker("version", "--format", "{{.Server.Version}}")
     except InfrastructureError as error:
-        _lacks(str(error))
+        lacks(str(error))
     if answered.returncode:
-        _lacks(f"no Docker engine answers: {answered.stderr.strip()}")
+        lacks(f"no Docker engine answers: {answered.stderr.strip()}")
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +32,12 @@ def images(engine: None) -> dict[str, str]:
         for image in found.values():
             require_image(image)
     except InfrastructureError as error:
-        _lacks(str(error))
+        lacks(str(error))
     return found
 
 
-def _lacks(what: str) -> NoReturn:
+def lacks(what: str) -> NoReturn:
+    """Skips the test, or fails it where everything has to be there."""
     if os.environ.get("REQUIRE_DOCKER"):
         pytest.fail(what)
     pytest.skip(what)

@@ -70,14 +70,15 @@ def plan(since: Since, demand: Demand = "", why: Why = "", as_json: Json = False
 def run_command(
     since: Since,
     executor: Annotated[
-        str, typer.Option(help="Where steps run: `local` (processes) or `docker` (containers).")
+        str, typer.Option(help="Where steps run: `local` (processes), `docker` (containers) or `kubernetes` (Jobs).")
     ] = "local",
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
     build: Annotated[
         bool,
         typer.Option(
-            help="With `docker`: build the steps' images and those affected first, rather than take them as they are."
+            help="Build the steps' images and those affected first, rather than take them as they are; with "
+            "`kubernetes` the steps' alone, and push them."
         ),
     ] = True,
     check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,

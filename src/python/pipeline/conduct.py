@@ -11,12 +11,13 @@ from pipeline import changes, metadata, pipelines, stages
 from pipeline import plan as planning
 from pipeline.containers import build_step, docker_launcher
 from pipeline.demand import demanded
+from pipeline.jobs import kubernetes_launcher, push_step
 from pipeline.plan import Plan
 from pipeline.runner import Run, said
 from pipeline.steps import pants_launcher
 from settings import Settings
 
-EXECUTORS = ("local", "docker")
+EXECUTORS = ("local", "docker", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def request_plan(root: Path, request: Request) -> Plan:
     """
     stages.known(request.only)
     if request.executor not in EXECUTORS:
-        raise UsageError(f"Executor {request.executor!r} is not known; use `local` or `docker`.")
+        raise UsageError(f"Executor {request.executor!r} is not known; use `local`, `docker` or `kubernetes`.")
     return demanded(planning.make(root, request.since), request.demand, request.why)
 
 
@@ -96,6 +97,11 @@ def conduct(root: Path, folder: Path, request: Request, made: Plan, resumed: str
     images = build_step(root, made.pipeline, made.affected.get("image", ())) if request.executor == "docker" else None
     if images and request.build and only not in (*stages.CHECKS, "notify"):
         before.append(images)
+    if request.executor == "kubernetes" and made.pipeline:
+        pushed = bool(request.build and settings.kubernetes.images)
+        launcher = kubernetes_launcher(root, settings, key, current.folder, pushed)
+        if pushed and only not in (*stages.CHECKS, "notify"):
+            before.append(push_step(root, settings, made.pipeline, key))
     for step in before:
         if code := current.step(step)["exit_code"]:
             # A failed check is a failed gate; a machine that lacks something is not.

@@ -64,7 +64,7 @@ def docker_launcher(settings: Settings, key: str, settings_file: Path | None) ->
             argv += _mount(Path(settings.dataset.uri))
         if settings_file is not None:
             argv += [*_mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml"), "--workdir", _SETTINGS_FOLDER]
-        for variable, value in {**_own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
+        for variable, value in {**own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
             argv += ["--env", f"{variable}={value}"]
         argv += _keys(settings, name)
         return Step(name, [*argv, container.image, *arguments], dict(os.environ), container)
@@ -176,5 +176,6 @@ def _keys(settings: Settings, step: str) -> list[str]:
     return argv
 
 
-def _own_variables(environment: Mapping[str, str]) -> dict[str, str]:
+def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings among the variables of `environment`, but for secrets."""
     return {k: v for k, v in sorted(environment.items()) if k.startswith("TRAINYARD_") and k not in _NOT_HANDED_ON}

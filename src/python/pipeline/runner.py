@@ -49,7 +49,7 @@ class Run:
     def step(self, step: Step) -> dict[str, Any]:
         """Runs `step` unless an earlier try of this run finished it; returns its entry in run.json.
 
-        The entry holds the exit code and, under "result", the last line of its output where that is JSON.
+        The entry holds the exit code and, under "result", the last line of its output that is JSON.
         """
         for done in self.state["steps"]:
             if done["name"] == step.name and done["exit_code"] == Exit.OK:
@@ -119,7 +119,7 @@ class Run:
 
 
 def _run(step: Step, log: Path) -> tuple[int, str]:
-    """The exit code of `step` and the last line it wrote to stdout; everything it says goes to `log` as it comes."""
+    """The exit code of `step` and the last JSON it wrote to stdout; everything it says goes to `log` as it comes."""
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             step.argv, stdout=subprocess.PIPE, stderr=stderr, env=step.environment, preexec_fn=end_with_parent
@@ -129,7 +129,8 @@ def _run(step: Step, log: Path) -> tuple[int, str]:
             assert process.stdout
             for line in process.stdout:
                 os.write(stderr.fileno(), line)
-                last = line if line.strip() else last
+                # In a cluster's log, what a program says on stderr may follow its result.
+                last = line if line[:1] in b"{[" and _json_or_none(line) is not None else last
             return process.wait(), last.decode("utf-8", "replace").strip()
         finally:
             if process.poll() is None:
@@ -162,7 +163,7 @@ def said(log: Path) -> str:
     return (errors or lines or ["It said nothing."])[-1]
 
 
-def _json_or_none(line: str) -> Any:
+def _json_or_none(line: str | bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:

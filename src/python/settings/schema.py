@@ -106,6 +106,17 @@ class Containers(Section):
     cpus: Annotated[float, Field(ge=0)] = 0
 
 
+class Kubernetes(Section):
+    """Of `--executor kubernetes`."""
+
+    # The namespace of Jobs, and the one that models are tested in.
+    jobs: Name = "trainyard-jobs"
+    staging: Name = "trainyard-staging"
+    # Where the images of a run are pushed to: REGION-docker.pkg.dev/PROJECT/REPOSITORY. Empty: nothing is built, and
+    # the images named in infra/k8s/images are taken.
+    images: str = ""
+
+
 class Settings(Section):
     """All of trainyard.toml."""
 
@@ -118,3 +129,4 @@ class Settings(Section):
     mail: Mail = Mail()
     serving: Serving = Serving()
     containers: Containers = Containers()
+    kubernetes: Kubernetes = Kubernetes()

@@ -26,11 +26,15 @@ def test_model(
     dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
     version: Annotated[int | None, typer.Option(help="Default: the newest candidate, else production's.")] = None,
     executor: Annotated[
-        str, typer.Option(help="What the clone is made of: `local` processes, or `docker` containers.")
+        str,
+        typer.Option(
+            help="What the clone is made of: `local` processes, `docker` containers, or a pod in the staging namespace "
+            "of a `kubernetes` cluster."
+        ),
     ] = "local",
     model_server_image: Annotated[
         str | None,
-        typer.Option(help="With `docker`: TensorFlow Serving's image instead of the embedded server's."),
+        typer.Option(help="With `docker` or `kubernetes`: TensorFlow Serving's image, or another one of it."),
     ] = None,
     model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
     public_key: Annotated[
@@ -48,7 +52,8 @@ def test_model(
     from testing.subject import Budget
 
     settings = settings_module.load()
-    clone = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib)
+    staging = settings.kubernetes.staging
+    clone = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib, staging)
     place = registry or settings.registry.uri
     keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
     opened = Registry.open(place, model_name or settings.model.name, keys)

@@ -7,10 +7,10 @@ from google.protobuf import text_format
 
 from cli import UsageError
 from registry import PREVIOUS, STABLE, Registry
-from serving.pod import ComposePod, LocalPod, Pod
+from serving.pod import ComposePod, KubernetesPod, LocalPod, Pod, model_server_image
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
-EXECUTORS = ("local", "docker")
+EXECUTORS = ("local", "docker", "kubernetes")
 # A version that can't be loaded is told at once; production would try again for minutes.
 _FLAGS = ("--max_num_load_retries=0",)
 
@@ -24,19 +24,26 @@ class Place:
     image: str = "trainyard/{program}:latest"
     # TensorFlow Serving's own image, in the place of the embedded server.
     model_server_image: str | None = None
+    # Of processes and of Docker's containers; in a cluster the Deployment says it.
     memory_limit_mib: float = 2048
+    # Of the Deployment that a clone in a cluster is made of.
+    namespace: str = "trainyard-staging"
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
             raise UsageError(f"Executor {self.executor!r} is not known; use {' or '.join(map(repr, EXECUTORS))}.")
         if self.model_server_image and self.executor == "local":
-            raise UsageError("--model-server-image needs --executor docker: a process of this machine has no image.")
+            raise UsageError(
+                "--model-server-image needs --executor docker or kubernetes: a process of this machine has no image."
+            )
 
     @property
     def model_server(self) -> str:
         """Which model server answers, for the verdict."""
         if self.model_server_image:
             return self.model_server_image
+        if self.executor == "kubernetes":
+            return model_server_image(self.namespace)
         return "embedded" if self.executor == "local" else f"embedded ({self.image.format(program='model_server')})"
 
 
@@ -68,6 +75,9 @@ def make(model: str, candidate: int, baseline: int | None, folder: Path, place: 
     logs, limit = folder / "logs", place.memory_limit_mib
     if place.executor == "local":
         return LocalPod(str(file), model, logs, memory_limit_mib=limit, more_flags=_FLAGS)
+    if place.executor == "kubernetes":
+        image = place.model_server_image
+        return KubernetesPod(str(file), model, logs, namespace=place.namespace, image=image, more_flags=_FLAGS)
     images = {program: place.image.format(program=program) for program in ("adapter", "model_server")}
     if place.model_server_image:
         images["model_server"] = place.model_server_image

@@ -36,7 +36,7 @@ def test_roots_are_read_only_and_volumes_have_a_limit():
     for name, pod, container in each_container():
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
         for volume in pod["spec"]["volumes"]:
-            assert "configMap" in volume or volume["emptyDir"]["sizeLimit"], name
+            assert {"configMap", "secret"} & volume.keys() or volume["emptyDir"]["sizeLimit"], name
 
 
 def test_every_image_is_pinned():
@@ -65,6 +65,15 @@ def test_no_pod_is_given_a_token_of_the_cluster():
     for folder in ALL:
         for account in of_kind(render(folder), "ServiceAccount"):
             assert account["automountServiceAccountToken"] is False
+
+
+def test_only_what_publishes_has_the_key_that_signs():
+    having = {name for name, _, container in each_container() if "private-key" in str(container["volumeMounts"])}
+    assert having == {"jobs/train step", "jobs/train-gpu step", "jobs/train-workers step", "jobs/retrain step",
+                      "jobs/schedule retrain"}  # fmt: skip
+    for name, _, container in each_container():
+        variables = {variable["name"] for variable in container.get("env", [])}
+        assert ("TRAINYARD_SIGNING_KEY" in variables) == (name in having), name
 
 
 def test_there_is_no_secret():
@@ -103,7 +112,7 @@ def test_nobody_reaches_a_pod_but_the_gateway_promotions_and_prometheus(folder):
             who = peer.get("ipBlock", {}).get("cidr") or peer["namespaceSelector"]["matchLabels"]
             let_in[str(who)] = {port["port"] for port in rule["ports"]}
     name = "{{'kubernetes.io/metadata.name': '{}'}}".format
-    google = dict.fromkeys(("130.211.0.0/22", "35.191.0.0/16"), {8080, 9090})
+    google = {block: {8080, 9090} for block in ("130.211.0.0/22", "35.191.0.0/16")}
     assert let_in == google | {
         name("trainyard-jobs"): {9090},
         name("trainyard-ci"): {9090},

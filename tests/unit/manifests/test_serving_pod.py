@@ -1,15 +1,19 @@
 """The manifest and the code that starts clones say the same; limits and times fit each other."""
 
 import json
+import os
+import subprocess
 
+import kubernetes_validate
 import pytest
 import typer
+import yaml
 
 from serving.adapter.__main__ import app
 from serving.model_server.flags import parse
 from serving.pod import flags
 from settings import Settings
-from tests.manifests import OVERLAYS, ROOT, containers, of_kind, pods, render
+from tests.manifests import K8S, OVERLAYS, ROOT, containers, of_kind, pods, render, require_kubectl
 
 SOCKET = "/run/trainyard/model_server.sock"
 CONFIG = "$(TRAINYARD_REGISTRY_URI)/$(TRAINYARD_MODEL_NAME)/$(STAGE)/models.config"
@@ -118,6 +122,20 @@ def test_every_worker_of_a_training_is_named_to_each():
         f"{name}-{index}.{service['metadata']['name']}:{port}" for index in range(spec["completions"])
     ]
     assert told["task"] == {"type": "worker", "index": 1}
+
+
+def test_a_bucket_of_images_can_be_mounted_into_a_job(tmp_path):
+    require_kubectl()
+    folders = {name: os.path.relpath(K8S / name, tmp_path) for name in ("jobs/train", "components/datasets")}
+    content = {"resources": [folders["jobs/train"]], "components": [folders["components/datasets"]]}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(content))
+    done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (job,) = of_kind(tuple(yaml.safe_load_all(done.stdout)), "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert {"name": "datasets", "mountPath": "/datasets", "readOnly": True} in container["volumeMounts"]
+    for version in ("1.32", "1.37"):
+        kubernetes_validate.validate(job, version, strict=True)
 
 
 @pytest.mark.parametrize("folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote"])

@@ -1,0 +1,66 @@
+"""Serving pods under requests through everything that moves them: a promotion, a new image, a drained node, scaling."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import command_line, print_json, run
+from tests.pods import write_models
+from tests.rollout import Rollout, serve
+
+app = command_line(
+    "rollout",
+    "Counts the requests that fail while serving pods, started with the manifest's arguments, are moved about.",
+    ["./pants run benchmarks:rollout", "./pants run benchmarks:rollout -- --json"],
+)
+
+
+@app.command()
+def main(as_json: Annotated[bool, typer.Option("--json", help="Print the claims as JSON, last.")] = False) -> None:
+    claims = []
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Path(folder)
+        write_models(registry, versions=(1, 2))
+        serve(registry, [1], stable=1)
+        with Rollout(registry) as rollout:
+            rollout.begin(2)
+
+            def promote() -> None:
+                serve(registry, [1, 2], stable=1)
+                time.sleep(15)  # for both to have loaded it; promote itself asks them
+                serve(registry, [1, 2], stable=2)
+                time.sleep(5)
+
+            stages: dict[str, Callable[[], None]] = {
+                "promotion": promote,
+                "new image": rollout.update,
+                "drained node": rollout.drain,
+                "from 2 to 6 pods": lambda: rollout.scale(6),
+                "from 6 to 2 pods": lambda: rollout.scale(2),
+            }
+            for name, move in stages.items():
+                before, failed, started = rollout.answered.total(), len(rollout.failures), time.monotonic()
+                move()
+                answered, failed = rollout.answered.total() - before, len(rollout.failures) - failed
+                typer.echo(f"{name:18} {time.monotonic() - started:6.1f} s {answered:7} answered {failed:4} failed")
+                claims.append(
+                    {
+                        "name": f"failed requests, {name}",
+                        "value": failed,
+                        "wanted": "== 0",
+                        "unit": "",
+                        "holds": failed == 0,
+                    }
+                )
+            for failure in rollout.failures[:5]:
+                typer.echo(failure)
+    if as_json:
+        print_json({"claims": claims})
+
+
+if __name__ == "__main__":
+    run(app)

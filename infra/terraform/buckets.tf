@@ -1,0 +1,139 @@
+locals {
+  buckets = {
+    registry = var.registry_bucket
+    datasets = var.datasets_bucket
+  }
+  # Who may do what below gs://REGISTRY/MODEL/. The folders are those of src/python/registry.
+  folders = ["testing", "production", "records", "reports", "journal"]
+  reads   = "roles/storage.objectViewer"
+  writes  = "roles/storage.objectUser"
+  grants = {
+    # Namespace and service account -> folder -> role.
+    "trainyard/serving"         = { production = local.reads }
+    "trainyard-staging/serving" = { testing = local.reads }
+    "trainyard-jobs/pipeline" = {
+      testing    = local.writes
+      records    = local.writes
+      reports    = local.writes
+      journal    = local.writes
+      production = local.reads
+    }
+    "trainyard-ci/trainyard-train" = {
+      testing    = local.writes
+      records    = local.writes
+      reports    = local.writes
+      journal    = local.writes
+      production = local.reads
+    }
+    "trainyard-jobs/promote" = {
+      production = local.writes
+      records    = local.writes
+      journal    = local.writes
+      testing    = local.reads
+      reports    = local.reads
+    }
+    "trainyard-ci/trainyard-promote" = {
+      production = local.writes
+      records    = local.writes
+      journal    = local.writes
+      testing    = local.reads
+      reports    = local.reads
+    }
+  }
+  each_grant = merge([
+    for account, folders in local.grants : {
+      for folder, role in folders : "${account} ${folder}" => { account = account, folder = folder, role = role }
+    }
+  ]...)
+}
+
+resource "google_storage_bucket" "this" {
+  for_each                    = local.buckets
+  name                        = each.value
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  # What is overwritten or deleted can be had back for a month.
+  versioning {
+    enabled = true
+  }
+  lifecycle_rule {
+    condition {
+      days_since_noncurrent_time = 30
+    }
+    action {
+      type = "Delete"
+    }
+  }
+  logging {
+    log_bucket        = google_storage_bucket.logs.name
+    log_object_prefix = each.key
+  }
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket" "logs" {
+  name                        = "${var.registry_bucket}-logs"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  versioning {
+    enabled = true
+  }
+  lifecycle_rule {
+    condition {
+      age = 90
+    }
+    action {
+      type = "Delete"
+    }
+  }
+}
+
+# A folder that has rights of its own, also for listing it; a condition on a bucket's role could not give those.
+resource "google_storage_managed_folder" "registry" {
+  for_each = toset(local.folders)
+  bucket   = google_storage_bucket.this["registry"].name
+  name     = "${var.model}/${each.key}/"
+}
+
+# A service account of the cluster is named as it is: no account of Google's stands between.
+resource "google_storage_managed_folder_iam_member" "registry" {
+  for_each       = local.each_grant
+  bucket         = google_storage_bucket.this["registry"].name
+  managed_folder = google_storage_managed_folder.registry[each.value.folder].name
+  role           = each.value.role
+  member = join("", [
+    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
+    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.value.account)[0]}",
+    "/sa/${split("/", each.value.account)[1]}",
+  ])
+  depends_on = [google_container_cluster.this]
+}
+
+resource "google_storage_bucket_iam_member" "datasets" {
+  for_each = toset(["trainyard-jobs/pipeline", "trainyard-ci/trainyard-train"])
+  bucket   = google_storage_bucket.this["datasets"].name
+  role     = local.reads
+  member = join("", [
+    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
+    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.key)[0]}/sa/${split("/", each.key)[1]}",
+  ])
+  depends_on = [google_container_cluster.this]
+}
+
+# What a promotion notes of itself lies beside the folders.
+resource "google_storage_bucket_iam_member" "promotion" {
+  for_each = toset(["trainyard-jobs/promote", "trainyard-ci/trainyard-promote"])
+  bucket   = google_storage_bucket.this["registry"].name
+  role     = local.writes
+  member = join("", [
+    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
+    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.key)[0]}/sa/${split("/", each.key)[1]}",
+  ])
+  condition {
+    title      = "promotion.json"
+    expression = "resource.name == \"projects/_/buckets/${var.registry_bucket}/objects/${var.model}/promotion.json\""
+  }
+  depends_on = [google_container_cluster.this]
+}

@@ -1,0 +1,31 @@
+resource "google_artifact_registry_repository" "this" {
+  repository_id = "trainyard"
+  location      = var.region
+  format        = "DOCKER"
+  docker_config {
+    # A tag is a run's or a commit's; it never comes to mean something else.
+    immutable_tags = true
+  }
+  cleanup_policies {
+    id     = "old"
+    action = "DELETE"
+    condition {
+      older_than = "7776000s" # 90 days
+    }
+  }
+  cleanup_policies {
+    id     = "recent"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = 20
+    }
+  }
+  depends_on = [google_project_service.api]
+}
+
+resource "google_artifact_registry_repository_iam_member" "nodes" {
+  location   = var.region
+  repository = google_artifact_registry_repository.this.name
+  role       = "roles/artifactregistry.reader"
+  member     = google_service_account.nodes.member
+}

@@ -1,0 +1,53 @@
+variable "project" {
+  type        = string
+  description = "Id of an empty project with billing."
+}
+
+variable "region" {
+  type        = string
+  default     = "europe-west4"
+  description = "Where everything is. Choose one that has the accelerator you want."
+}
+
+variable "registry_bucket" {
+  type        = string
+  description = "Name of the bucket that holds models; unique in the world. infra/k8s/site names it too."
+}
+
+variable "datasets_bucket" {
+  type        = string
+  description = "Name of the bucket that holds images."
+}
+
+variable "model" {
+  type        = string
+  default     = "chest-xray"
+  description = "[model] name in trainyard.toml."
+}
+
+variable "host" {
+  type        = string
+  description = "Name that the service is reached by, such as classifier.example.com."
+}
+
+variable "billing_account" {
+  type        = string
+  description = "Id of the billing account, for the budget."
+}
+
+variable "monthly_budget" {
+  type        = number
+  description = "In the billing account's currency; mails go to its administrators at 50, 90 and 100 %."
+}
+
+variable "administrators" {
+  type        = map(string)
+  default     = {}
+  description = "Name to address block (CIDR) from which the cluster's control plane may be reached."
+}
+
+variable "gpu_pool" {
+  type        = bool
+  default     = false
+  description = "Whether there is a pool of nodes with an accelerator; it costs nothing while it is empty."
+}

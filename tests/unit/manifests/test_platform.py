@@ -1,0 +1,89 @@
+"""Terraform and the manifests name the same things. The files are read as text: Google's provider is not at hand."""
+
+import ipaddress
+import re
+
+import pytest
+import yaml
+
+from settings import Settings
+from tests.manifests import ALL, ROOT, of_kind, render
+
+TERRAFORM = ROOT / "infra" / "terraform"
+
+
+def text(name):
+    return (TERRAFORM / f"{name}.tf").read_text()
+
+
+def grants():
+    """Account -> folder -> what it may do, from the table in buckets.tf."""
+    table = text("buckets").split("grants = {")[1].split("each_grant")[0]
+    found = {}
+    for account, folders in re.findall(r'"([\w-]+/[\w-]+)"\s*= \{(.*?)\}', table, re.S):
+        found[account] = dict(re.findall(r"(\w+)\s*= local\.(\w+)", folders))
+    return found
+
+
+def service_accounts():
+    found = {
+        f"{account['metadata']['namespace']}/{account['metadata']['name']}"
+        for folder in ALL
+        for account in of_kind(render(folder), "ServiceAccount")
+    }
+    jenkins = yaml.safe_load_all((ROOT / "infra" / "jenkins" / "gke" / "accounts.yaml").read_text())
+    return found | {f"trainyard-ci/{a['metadata']['name']}" for a in jenkins if a["kind"] == "ServiceAccount"}
+
+
+def test_rights_are_given_to_accounts_that_there_are():
+    assert len(grants()) == 6
+    assert grants().keys() <= service_accounts()
+
+
+def test_only_promotions_write_what_is_served():
+    writers = {account for account, folders in grants().items() if folders.get("production") == "writes"}
+    assert writers == {"trainyard-jobs/promote", "trainyard-ci/trainyard-promote"}
+
+
+def test_serving_reads_what_it_serves_and_nothing_else():
+    assert grants()["trainyard/serving"] == {"production": "reads"}
+    assert grants()["trainyard-staging/serving"] == {"testing": "reads"}
+
+
+def test_promotions_do_not_write_models_that_are_tested_and_pipelines_do():
+    for account, folders in grants().items():
+        if "promote" in account:
+            assert folders["testing"] == "reads"
+        elif "serving" not in account:
+            assert folders["testing"] == "writes"
+
+
+@pytest.mark.parametrize("name", ["trainyard"])
+def test_gateway_finds_its_address_and_certificate(name):
+    (gateway,) = of_kind(render("overlays/production"), "Gateway")
+    assert gateway["metadata"]["annotations"]["networking.gke.io/certmap"] == name
+    assert gateway["spec"]["addresses"] == [{"type": "NamedAddress", "value": name}]
+    for resource in ("google_compute_global_address", "google_certificate_manager_certificate_map"):
+        assert re.search(rf'resource "{resource}" "this" {{\n  name\s+= "{name}"', text("address"))
+
+
+def test_googles_apis_are_where_the_network_policies_let_pods_go():
+    addresses = re.findall(r'"(199\.[\d.]+)"', text("network"))
+    allowed = {
+        ipaddress.ip_network(peer["ipBlock"]["cidr"])
+        for policy in of_kind(render("overlays/production"), "NetworkPolicy")
+        for rule in policy["spec"].get("egress", [])
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    }
+    assert len(addresses) == 4
+    for address in addresses:
+        assert any(ipaddress.ip_address(address) in network for network in allowed)
+
+
+def test_model_has_one_name():
+    default = re.search(r'variable "model" \{.*?default\s+= "([\w-]+)"', text("variables"), re.S)
+    (site,) = [
+        m["data"] for m in of_kind(render("overlays/production"), "ConfigMap") if "TRAINYARD_MODEL_NAME" in m["data"]
+    ]
+    assert default and default[1] == site["TRAINYARD_MODEL_NAME"] == Settings().model.name
