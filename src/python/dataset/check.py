@@ -22,7 +22,7 @@ class Limits:
     max_imbalance: float = 10.0
     max_mix_change: float = 0.1
     max_shift: float = 0.5
-    classes: tuple[str, ...] = ()
+    classes: Sequence[str] = ()
 
     @classmethod
     def of(cls, section: Any) -> "Limits":

@@ -2,16 +2,12 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dataset import DataRefused, scan
 from dataset.split import SPLITS, Split
 from imaging.array import encode_png
-
-
-def png(seed: int) -> bytes:
-    return encode_png(np.random.default_rng(seed).integers(0, 256, (12, 12), dtype=np.uint8))
+from tests.unit.dataset.conftest import png
 
 
 @pytest.fixture
