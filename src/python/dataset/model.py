@@ -27,6 +27,8 @@ class LabelledImage:
     label: str
     sha256: str  # hexadecimal, of the file's bytes
     split: str  # one of SPLITS
+    side: float = 0.0  # pixels; of an oblong image that of the square with as many
+    brightness: float = 0.0  # mean gray level, 0 to 255
 
 
 @dataclass(frozen=True)
