@@ -43,9 +43,11 @@ class Judgement:
 
     images: int
     accuracy_interval: Interval
-    # Per class.
+    # Per class. Those of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call a
+    # class certain of which all of few images are right.
     recall_intervals: dict[str, Interval]
     precision_intervals: dict[str, Interval]
+    f1_intervals: dict[str, Interval]
     # Chance that an image of a class is given a higher probability of it than one of another; None where either lacks.
     roc_auc: dict[str, float | None]
     roc_auc_mean: float | None
@@ -72,7 +74,10 @@ def judge(
     """
     answers = probabilities.argmax(axis=1)
     right = answers == truth
-    accuracy, recalls, precisions = _bootstrap(answers, truth, len(labels), seed)
+    accuracy, f1 = _bootstrap(answers, truth, len(labels), seed)
+    own = [(truth == index, answers == index) for index in range(len(labels))]
+    recalls = [_wilson(int((is_one & told).sum()), int(is_one.sum())) for is_one, told in own]
+    precisions = [_wilson(int((is_one & told).sum()), int(told.sum())) for is_one, told in own]
     areas = _areas(probabilities, truth, labels)
     known = [area for area in areas.values() if area is not None]
     bins = _reliability(probabilities.max(axis=1), right)
@@ -81,6 +86,7 @@ def judge(
         accuracy_interval=accuracy,
         recall_intervals=dict(zip(labels, recalls, strict=True)),
         precision_intervals=dict(zip(labels, precisions, strict=True)),
+        f1_intervals=dict(zip(labels, f1, strict=True)),
         roc_auc=areas,
         roc_auc_mean=float(np.mean(known)) if known else None,
         calibration_error=sum(abs(b.confidence - b.accuracy) * b.images for b in bins) / max(len(truth), 1),
@@ -90,17 +96,19 @@ def judge(
     )
 
 
-def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) -> tuple[Interval, list[Interval], list[Interval]]:
-    """Intervals of accuracy, recalls and precisions: what they would be, were the images drawn again and again."""
+def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) -> tuple[Interval, list[Interval]]:
+    """Intervals of accuracy and of each class's F1: what they would be, were the images drawn again and again."""
     random = np.random.default_rng(seed)
     cells = truth * classes + answers
-    drawn = random.integers(0, len(truth), (_RESAMPLES, len(truth)))
-    matrices = np.stack([np.bincount(cells[row], minlength=classes**2) for row in drawn]).reshape(-1, classes, classes)
+    matrices = np.stack(
+        [
+            np.bincount(cells[random.integers(0, len(cells), len(cells))], minlength=classes**2)
+            for _ in range(_RESAMPLES)
+        ]
+    ).reshape(-1, classes, classes)
     hits = np.diagonal(matrices, axis1=1, axis2=2)
-    accuracy = _interval(hits.sum(axis=1) / len(truth))
-    recalls = hits / np.maximum(matrices.sum(axis=2), 1)
-    precisions = hits / np.maximum(matrices.sum(axis=1), 1)
-    return accuracy, [_interval(one) for one in recalls.T], [_interval(one) for one in precisions.T]
+    f1 = 2 * hits / np.maximum(matrices.sum(axis=1) + matrices.sum(axis=2), 1)
+    return _interval(hits.sum(axis=1) / len(truth)), [_interval(one) for one in f1.T]
 
 
 def _interval(values: np.ndarray) -> Interval:
@@ -133,7 +141,8 @@ def _slices(
 ) -> list[Slice]:
     groups = [("class", label, truth == index) for index, label in enumerate(labels)]
     for by, values in measures.items():
-        groups += [(by, name, own) for name, own in _parts(np.asarray(values, float))]
+        parts = _parts(np.asarray(values, float))
+        groups += [(by, name, own) for name, own in parts] if len(parts) > 1 else []
     overall = float(right.mean())
     return [_slice(by, name, right[own], overall) for by, name, own in groups if own.any()]
 
@@ -157,6 +166,8 @@ def _slice(by: str, name: str, right: np.ndarray, overall: float) -> Slice:
 
 def _wilson(hits: int, images: int) -> Interval:
     """Wilson's interval of a share: it stays within 0 to 1, also where all or none is right."""
+    if not images:
+        return 0.0, 1.0
     z2 = _DEVIATIONS_OF_95_PERCENT**2
     middle = (hits + z2 / 2) / (images + z2)
     half = _DEVIATIONS_OF_95_PERCENT / (images + z2) * (hits * (images - hits) / images + z2 / 4) ** 0.5

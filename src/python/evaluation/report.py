@@ -104,6 +104,7 @@ def _class(label: str, account: Account) -> dict[str, Any]:
         "figures": account.metrics.per_class[label],
         "recall": own.recall_intervals[label],
         "precision": own.precision_intervals[label],
+        "f1": own.f1_intervals[label],
         "roc_auc": own.roc_auc[label],
         "before": before,
     }
