@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cli.errors import DataRefused
-from dataset.stores import Entry, Store, open_store
+from dataset.stores import Entry, Store, is_plain, open_store
 
 SUFFIX = ".dvc"
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -32,7 +32,7 @@ def read_pointer(path: Path) -> str:
             values = yaml.safe_load(stream.read(_MAX_POINTER_BYTES))
         (out,) = values["outs"]
         digest = out["md5"]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, UnicodeDecodeError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         digest = None
     except OSError as error:
         raise DataRefused(f"{path} can't be read ({error.strerror}); name a pointer that `dvc add` wrote.") from None
@@ -81,12 +81,10 @@ def parse_list(content: bytes, pointer: Path) -> list[Entry]:
 def _entries(values: Any) -> Iterator[Entry]:
     for value in values:
         md5, name = value["md5"], value["relpath"]
-        path = PurePosixPath(name)
         # Whoever can write to the remote wrote this list.
-        plain = name and "\\" not in name and "\0" not in name and not path.is_absolute() and ".." not in path.parts
-        if not plain or not _MD5.fullmatch(md5):
+        if not is_plain(name) or not _MD5.fullmatch(md5):
             raise ValueError(name)
-        yield Entry(path, md5, keys(md5))
+        yield Entry(PurePosixPath(name), md5, keys(md5))
 
 
 def _config(folder: Path) -> configparser.ConfigParser:

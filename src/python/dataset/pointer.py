@@ -42,7 +42,7 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
         return _sample(IMAGES_PER_CLASS, SEED)
     if uri.startswith(stores.SCHEME):
         bucket = stores.CloudStore(uri)
-        return _fetched_as_listed(bucket, list(bucket.entries()), progress)
+        return _fetched_as_listed(bucket, bucket.entries(), progress)
     if "://" in uri:
         raise UsageError(f"Dataset {uri} is not supported; name a folder on this machine, or gs://BUCKET/PATH.")
     path = Path(uri).expanduser()
@@ -66,8 +66,6 @@ def _pointed_to(pointer: Path, progress: Progress | None) -> Path:
 
 def _fetched_as_listed(bucket: stores.CloudStore, entries: list[stores.Entry], progress: Progress | None) -> Path:
     """The objects of a bucket as they are now: another folder when one changes."""
-    if not entries:
-        raise DataRefused(f"{bucket.where} holds nothing; name the folder that holds one folder of images per class.")
     lines = sorted(f"{entry.path}\0{entry.md5}\n" for entry in entries)
     digest = hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()
     return stores.fetch(f"gs-{digest}", entries, [bucket], progress)

@@ -5,9 +5,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -63,60 +62,52 @@ class CloudStore:
         bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
         if not bucket:
             raise UsageError(f"{uri} names no bucket; write gs://BUCKET/PATH.")
+        # Imported here: it takes a second, which a folder should not cost.
+        from registry.cloud import Cloud
+
         self.where = uri
-        self._bucket, self._prefix = bucket, prefix.strip("/")
-        self._client: Any = None
+        self._cloud = Cloud(bucket)
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def get(self, key: str, target: Path) -> bool:
         from google.api_core.exceptions import NotFound
 
+        blob = self._cloud.bucket.blob(self._prefix + key)
         try:
-            with self._asked():
-                self._open().blob(self._name(key)).download_to_filename(str(target))
+            self._cloud.call(lambda: blob.download_to_filename(str(target)))
         except NotFound:
-            target.unlink(missing_ok=True)
             return False
         return True
 
-    def entries(self) -> Iterator[Entry]:
-        """All objects below the prefix; their names are taken relative to it."""
-        start = self._name("")
-        with self._asked():
-            for blob in self._open().list_blobs(prefix=start):
-                name = blob.name.removeprefix(start)
-                if not name or name.endswith("/"):
-                    continue  # what stands for a folder
-                path = PurePosixPath(name)
-                if path.is_absolute() or ".." in path.parts or not blob.md5_hash:
-                    raise DataRefused(f"{self.where}: object {blob.name!r} can't be a file here; remove or rename it.")
-                yield Entry(path, base64.b64decode(blob.md5_hash).hex(), (name,))
+    def entries(self) -> list[Entry]:
+        """All objects below the prefix; their names are taken relative to it.
 
-    def _name(self, key: str) -> str:
-        return f"{self._prefix}/{key}" if self._prefix else key
-
-    def _open(self) -> Any:
-        if self._client is None:
-            from google.cloud import storage
-
-            self._client = storage.Client()
-        return self._client.bucket(self._bucket)
-
-    @contextmanager
-    def _asked(self) -> Iterator[None]:
-        from google.api_core.exceptions import GoogleAPIError, NotFound
-        from google.auth.exceptions import GoogleAuthError
-        from requests.exceptions import RequestException
+        Raises:
+            DataRefused: there is none, or one whose name or checksum is of no use.
+        """
+        from google.api_core.exceptions import NotFound
 
         try:
-            yield
+            blobs = self._cloud.call(lambda: list(self._cloud.bucket.list_blobs(prefix=self._prefix)))
         except NotFound:
-            raise
-        except GoogleAuthError:
-            raise InfrastructureError(
-                f"{self.where} needs credentials of Google Cloud; call `gcloud auth application-default login`."
-            ) from None
-        except (GoogleAPIError, RequestException) as error:
-            raise InfrastructureError(f"{self.where} can't be read ({str(error)[:200]}); try again.") from None
+            raise DataRefused(f"There is no bucket for {self.where}; name another.") from None
+        # A name that ends like this stands for a folder.
+        found = [self._entry(blob) for blob in blobs if not blob.name.endswith("/")]
+        if not found:
+            raise DataRefused(f"{self.where} holds nothing; name the folder that holds one folder of images per class.")
+        return found
+
+    def _entry(self, blob: Any) -> Entry:
+        name = blob.name.removeprefix(self._prefix)
+        if not is_plain(name) or not blob.md5_hash:
+            raise DataRefused(f"{self.where}: object {blob.name!r} can't become a file here; copy it under another name.")
+        return Entry(PurePosixPath(name), base64.b64decode(blob.md5_hash).hex(), (name,))
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name that somebody else wrote stays inside of the folder it is put into."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
 
 
 def open_store(uri: str, base: Path) -> Store:
