@@ -1,4 +1,4 @@
-"""The check of a dataset as large as Kaggle's COVID-19 Radiography collection: how long it takes, and how much memory."""
+"""The check of a dataset as large as Kaggle's COVID-19 Radiography collection: how long it takes, how much memory."""
 
 import os
 import shutil
@@ -49,7 +49,10 @@ def dataset(
     claims = [
         claim(f"check of {images} images", seconds, f"< {WANTED_SECONDS}", "s"),
         claim(
-            f"peak memory, {images} : {images // SHARE_OF_FEW} images", memory / memory_of_few, f"< {WANTED_GROWTH}", "times"
+            f"peak memory, {images} : {images // SHARE_OF_FEW} images",
+            memory / memory_of_few,
+            f"< {WANTED_GROWTH}",
+            "times",
         ),
     ]
     if as_json:
@@ -57,7 +60,9 @@ def dataset(
         return
     busy = os.getloadavg()[0]
     typer.echo(f"{images} phantoms of 299x299 pixels, {os.cpu_count()} cores (load {busy:.1f}, others' work included)")
-    typer.echo(f"{seconds:.1f} s, {cpu:.1f} s of processor time, {memory:.0f} MiB at most; of few {memory_of_few:.0f} MiB")
+    typer.echo(
+        f"{seconds:.1f} s, {cpu:.1f} s of processor time, {memory:.0f} MiB at most; of few {memory_of_few:.0f} MiB"
+    )
     for made in claims:
         verdict = "holds" if made["holds"] else "DOES NOT HOLD"
         typer.echo(f"{made['name']}: {made['value']} {made['unit']} (wanted {made['wanted']}): {verdict}")
@@ -69,7 +74,11 @@ def draw_all(many: Path, few: Path, images: int, tell: Any) -> None:
     for root in (many, few):
         for label in CLASSES:
             (root / label / "images").mkdir(parents=True)
-    parts = [(index, start, min(start + _AT_ONCE, each)) for index in range(len(CLASSES)) for start in range(0, each, _AT_ONCE)]
+    parts = [
+        (index, start, min(start + _AT_ONCE, each))
+        for index in range(len(CLASSES))
+        for start in range(0, each, _AT_ONCE)
+    ]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(_draw, *zip(*[(many, few, *part) for part in parts], strict=True)), start=1):
             tell(done * _AT_ONCE, len(parts) * _AT_ONCE)

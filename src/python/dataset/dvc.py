@@ -1,7 +1,7 @@
 """Reads what DVC writes: a pointer in Git, the list of files behind it, and where DVC keeps their contents.
 
-DVC itself is a tool of whoever adds images. This reads its files and none of its code: a pointer names the MD5 of a list,
-the list the MD5 of every file, and both lie in a cache or a remote under their MD5.
+DVC itself is a tool of whoever adds images; this reads its files and needs none of its code. A pointer names the MD5 of
+a list, the list the MD5 of every file, and both lie in a cache or a remote under their MD5.
 """
 
 import configparser
@@ -57,7 +57,9 @@ def stores(pointer: Path) -> list[Store]:
     if name:
         section = f"'remote \"{name}\"'"
         if not config.has_option(section, "url"):
-            raise DataRefused(f"{root / '.dvc' / 'config'} names the remote '{name}' but not its url; set it with `dvc remote`.")
+            raise DataRefused(
+                f"{root / '.dvc' / 'config'} names the remote '{name}' but not its url; set it with `dvc remote`."
+            )
         found.append(open_store(config.get(section, "url"), root / ".dvc"))
     return found
 

@@ -66,8 +66,8 @@ class Dataset:
         """A sentence for each class that has images, but none on one side of the split."""
         counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
         return [
-            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by each "
-            "image's hash; add images (30 or more of every class)."
+            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by "
+            "each image's hash; add images (30 or more of every class)."
             for label, total in self.counts().items()
             if total and (missing := [split for split in SPLITS if not counts[split][label]])
         ]

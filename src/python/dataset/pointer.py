@@ -30,8 +30,8 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
     """The folder of images that `uri` names.
 
     `uri` is a folder, "sample" for the built-in phantoms, a pointer file like datasets/sample.toml, one of DVC's, or
-    gs://BUCKET/PATH. The sample is drawn, and what lies elsewhere fetched, once into a cache folder; `progress` hears of
-    (files fetched, files in all).
+    gs://BUCKET/PATH. The sample is drawn, and what lies elsewhere fetched, once into a cache folder; `progress` hears
+    of (files fetched, files in all).
 
     Raises:
         UsageError: a kind of place that is not supported.

@@ -17,7 +17,8 @@ from imaging.array import canonical
 
 # Side in pixels of the picture that is measured and compared.
 _MEASURED = 64
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,14 +100,18 @@ class CloudStore:
     def _entry(self, blob: Any) -> Entry:
         name = blob.name.removeprefix(self._prefix)
         if not is_plain(name) or not blob.md5_hash:
-            raise DataRefused(f"{self.where}: object {blob.name!r} can't become a file here; copy it under another name.")
+            raise DataRefused(
+                f"{self.where}: object {blob.name!r} can't become a file here; copy it under another name."
+            )
         return Entry(PurePosixPath(name), base64.b64decode(blob.md5_hash).hex(), (name,))
 
 
 def is_plain(name: str) -> bool:
     """Whether a name that somebody else wrote stays inside of the folder it is put into."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+    return (
+        bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+    )
 
 
 def open_store(uri: str, base: Path) -> Store:
@@ -157,7 +161,9 @@ def fetch(
     except OSError as error:
         # Another process may have been quicker.
         if not folder.is_dir():
-            raise InfrastructureError(f"Images can't be kept in {part} ({error.strerror}); make room and go on.") from None
+            raise InfrastructureError(
+                f"Images can't be kept in {part} ({error.strerror}); make room and go on."
+            ) from None
     return folder
 
 
@@ -187,7 +193,9 @@ def _get(entry: Entry, target: Path, places: Sequence[Store]) -> None:
             if not place.get(key, target):
                 continue
             if _md5(target) != entry.md5.removesuffix(".dir"):
-                raise DataRefused(f"{entry.path} in {place.where} is not the file it was (its MD5 differs); push it again.")
+                raise DataRefused(
+                    f"{entry.path} in {place.where} is not the file it was (its MD5 differs); push it again."
+                )
             return
     looked = " or ".join(place.where for place in places)
     raise DataRefused(f"{entry.path} (MD5 {entry.md5}) is not in {looked}; `dvc push` it from where it was added.")

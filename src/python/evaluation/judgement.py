@@ -1,4 +1,4 @@
-"""How good a classifier is, in more than counts: its ranking, its honesty, how sure all this is, and where it is weak."""
+"""How good a classifier is, in more than counts: its ranking, its honesty, how sure that is, and where it is weak."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -43,8 +43,8 @@ class Judgement:
 
     images: int
     accuracy_interval: Interval
-    # Per class. Those of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call a
-    # class certain of which all of few images are right.
+    # Per class. Those of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call
+    # a class certain of which all of few images are right.
     recall_intervals: dict[str, Interval]
     precision_intervals: dict[str, Interval]
     f1_intervals: dict[str, Interval]

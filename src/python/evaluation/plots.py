@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 
 from evaluation.judgement import Bin
-from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 
 
 def curves(epochs: Sequence[Mapping[str, float]], theme: Theme = LIGHT) -> bytes:
@@ -17,7 +17,9 @@ def curves(epochs: Sequence[Mapping[str, float]], theme: Theme = LIGHT) -> bytes
     drawn, axes = canvas(theme, 3.2)
     numbers = range(1, len(epochs) + 1)
     axes.plot(numbers, [e["loss"] for e in epochs], color=theme.production, label="loss, training", linewidth=1.4)
-    axes.plot(numbers, [e["validation_loss"] for e in epochs], color=theme.candidate, label="loss, validation", linewidth=1.8)
+    axes.plot(
+        numbers, [e["validation_loss"] for e in epochs], color=theme.candidate, label="loss, validation", linewidth=1.8
+    )
     best = min(range(len(epochs)), key=lambda i: epochs[i]["validation_loss"])
     axes.plot([best + 1], [epochs[best]["validation_loss"]], "o", color=theme.candidate, markersize=6)
     axes.set_xlabel("epoch (the dot: the weights that were kept)")
@@ -61,7 +63,10 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin], theme: Theme = LIGHT
     """
     drawn, axes = canvas(theme, 3.6)
     axes.plot([0, 100], [0, 100], color=theme.faint, linewidth=1.2, label="as sure as right")
-    for name, own, color, line in (("before scaling", before, theme.production, 1.0), ("served", bins, theme.candidate, 1.8)):
+    for name, own, color, line in (
+        ("before scaling", before, theme.production, 1.0),
+        ("served", bins, theme.candidate, 1.8),
+    ):
         if own:
             x, y = [100 * b.confidence for b in own], [100 * b.accuracy for b in own]
             axes.plot(x, y, color=color, linewidth=line, label=name)

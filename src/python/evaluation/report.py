@@ -67,8 +67,9 @@ def keep(registry: Registry, record: Record, account: Account, reasons: Sequence
 def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:
     """The page, as UTF-8: self-contained, in the colours that its reader prefers."""
     import pages
-    from evaluation import plots
     from pages.plots import both, confusion
+
+    from evaluation import plots
 
     metrics, own, scaled = account.metrics, account.judgement, account.temperature != NONE
     drawn = {

@@ -1,6 +1,7 @@
 """Temperature scaling: one number that makes a network's probabilities as sure as it is right.
 
-Logits are divided by it before they become probabilities (Guo, Pleiss, Sun and Weinberger, ICML 2017). No answer changes.
+Logits are divided by it before they become probabilities (Guo, Pleiss, Sun and Weinberger, ICML 2017). It changes no
+answer.
 """
 
 import numpy as np

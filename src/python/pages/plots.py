@@ -97,9 +97,7 @@ def canvas(theme: Theme, height: float) -> tuple[Any, Any]:
 
 
 def legend(axes: Any, theme: Theme) -> None:
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=theme.ink, fontsize=POINTS
-    )
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=theme.ink, fontsize=POINTS)
 
 
 def png(figure: Any) -> bytes:

@@ -134,7 +134,7 @@ class Record(Part):
     # All that was tried; the chosen one has the record's parameters.
     trials: list[Trial] = []
     metrics: MetricsBySplit = MetricsBySplit()
-    # Of the test images: ranking, calibration, intervals, weak slices (evaluation.report.summary); more is in the report.
+    # Of the test images: ranking, calibration, intervals, weak slices (evaluation.report.summary).
     evaluation: dict[str, Any] = {}
     # Relative path -> sha256 in hex.
     files: dict[str, str] = {}

@@ -43,7 +43,12 @@ def test_what_dvc_adds_and_pushes_is_what_is_trained_on(program, tmp_path):
 
     def dvc(*arguments: str) -> None:
         # A home of its own: no configuration of the user's.
-        environment = {**os.environ, "HOME": str(tmp_path), "DVC_NO_ANALYTICS": "1", "DVC_GLOBAL_CONFIG_DIR": str(tmp_path)}
+        environment = {
+            **os.environ,
+            "HOME": str(tmp_path),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_GLOBAL_CONFIG_DIR": str(tmp_path),
+        }
         done = subprocess.run([program, *arguments], cwd=root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -79,7 +79,9 @@ def test_class_that_the_version_before_had_may_not_vanish(root):
 
 def test_new_class_is_told_and_refused_only_where_the_settings_name_the_classes(root):
     before = as_previous(check(root, LIMITS), classes={"COVID": 40})
-    assert [(f.kind, f.refused) for f in check(root, LIMITS, before).findings if "class" in f.kind] == [("new-class", False)]
+    assert [(f.kind, f.refused) for f in check(root, LIMITS, before).findings if "class" in f.kind] == [
+        ("new-class", False)
+    ]
     named = check(root, replace(LIMITS, classes=("COVID", "Viral Pneumonia")))
     assert {(f.kind, f.refused) for f in named.findings} == {("vanished-class", True), ("new-class", True)}
 

@@ -120,7 +120,15 @@ def test_list_can_not_name_a_place_outside_of_its_folder(checkout, name):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "outs:", "outs:\n- path: x\n", "outs:\n- md5: 123.dir\n", f"outs:\n- md5: {'a' * 32}\n  path: file.zip\n", "\0", "[" * 999],
+    [
+        "",
+        "outs:",
+        "outs:\n- path: x\n",
+        "outs:\n- md5: 123.dir\n",
+        f"outs:\n- md5: {'a' * 32}\n  path: file.zip\n",
+        "\0",
+        "[" * 999,
+    ],
 )
 def test_other_files_are_refused_as_pointers(checkout, content):
     checkout.pointer.write_text(content)

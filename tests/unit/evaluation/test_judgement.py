@@ -65,7 +65,9 @@ def test_slice_is_weak_where_chance_can_not_explain_it():
     truth = np.zeros(300, int)
     brightness = np.arange(300)
     answers = np.where(brightness >= 200, 1, 0)  # every bright image is wrong
-    parts = {part.name: part for part in judge(sure(answers.tolist()), truth, LABELS, {"brightness": brightness}).slices}
+    parts = {
+        part.name: part for part in judge(sure(answers.tolist()), truth, LABELS, {"brightness": brightness}).slices
+    }
     assert [name for name, part in parts.items() if part.weak] == ["above 199"]
     assert sum(part.images for part in parts.values() if part.by == "brightness") == 300
 

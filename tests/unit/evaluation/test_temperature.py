@@ -5,7 +5,7 @@ from evaluation import fitted, judge, scaled
 
 
 def answers(images: int, sharpness: float, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and truth that is drawn by the very probabilities of logits / `sharpness`: that is the right temperature."""
+    """Logits, and truth drawn by the very probabilities of logits / `sharpness`: that is the right temperature."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (images, classes))
     powers = np.exp(logits)
