@@ -16,12 +16,11 @@ from dataset.split import DEFAULT, SPLITS, Split
 from imaging import ImageError
 from imaging.array import canonical
 
-
 MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
 _PORTION = 256  # images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledImage:
     path: Path
     label: str

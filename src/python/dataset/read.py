@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -54,7 +55,7 @@ def read(path: Path, label: str) -> Read:
         return Read(path, label, problem=f"{error.strerror}.")
     # The header once more, which `canonical` has checked but does not tell.
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-        width, height, kind = *image.size, f"{image.format} {image.mode}"
+        width, height, kind = *image.size, sys.intern(f"{image.format} {image.mode}")
     return Read(
         path,
         label,

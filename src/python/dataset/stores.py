@@ -70,12 +70,12 @@ class CloudStore:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def get(self, key: str, target: Path) -> bool:
-        from google.api_core.exceptions import NotFound
+        from registry.cloud import exceptions
 
         blob = self._cloud.bucket.blob(self._prefix + key)
         try:
             self._cloud.call(lambda: blob.download_to_filename(str(target)))
-        except NotFound:
+        except exceptions.NotFound:
             return False
         return True
 
@@ -85,11 +85,11 @@ class CloudStore:
         Raises:
             DataRefused: there is none, or one whose name or checksum is of no use.
         """
-        from google.api_core.exceptions import NotFound
+        from registry.cloud import exceptions
 
         try:
             blobs = self._cloud.call(lambda: list(self._cloud.bucket.list_blobs(prefix=self._prefix)))
-        except NotFound:
+        except exceptions.NotFound:
             raise DataRefused(f"There is no bucket for {self.where}; name another.") from None
         # A name that ends like this stands for a folder.
         found = [self._entry(blob) for blob in blobs if not blob.name.endswith("/")]
