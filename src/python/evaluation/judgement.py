@@ -43,7 +43,7 @@ class Judgement:
 
     images: int
     accuracy_interval: Interval
-    # Per class. Those of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call
+    # Per class. Of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call
     # a class certain of which all of few images are right.
     recall_intervals: dict[str, Interval]
     precision_intervals: dict[str, Interval]
