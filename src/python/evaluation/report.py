@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pages
 
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
@@ -66,7 +67,6 @@ def keep(registry: Registry, record: Record, account: Account, reasons: Sequence
 
 def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:
     """The page, as UTF-8: self-contained, in the colours that its reader prefers."""
-    import pages
     from pages.plots import both, confusion
 
     from evaluation import plots
@@ -112,8 +112,6 @@ def _class(label: str, account: Account) -> dict[str, Any]:
 
 
 def _mistakes(wrong: np.ndarray, account: Account, labels: Sequence[str]) -> list[dict[str, Any]]:
-    import pages
-
     surest = wrong[np.argsort(-account.probabilities[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
     return [
         {
