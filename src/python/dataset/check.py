@@ -163,7 +163,7 @@ def _classes(found: Scan, limits: Limits, previous: Previous | None) -> list[Fin
         Finding(
             "vanished-class",
             f"Class '{label}', which {where}, is not in {found.dataset.root}; put its folder back, or list the classes "
-            "that you want as classes under [dataset].",
+            "that you want as classes under [dataset] and run train.",
             refused=True,
         )
         for label in sorted(expected - labels)

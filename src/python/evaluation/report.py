@@ -59,10 +59,13 @@ def as_json(account: Account) -> bytes:
     return json.dumps(whole, indent=1).encode()
 
 
-def keep(registry: Registry, record: Record, account: Account, reasons: Sequence[str]) -> None:
-    """Saves both forms among the reports of the version; `reasons` tell why it misses the gate."""
-    registry.save_report(record.version, PAGE_NAME, render(account, record, reasons))
+def keep(registry: Registry, record: Record, account: Account, reasons: Sequence[str]) -> str:
+    """Saves both forms among the reports of the version, and tells where the page is.
+
+    `reasons` tell why the version misses the gate.
+    """
     registry.save_report(record.version, JSON_NAME, as_json(account))
+    return registry.save_report(record.version, PAGE_NAME, render(account, record, reasons))
 
 
 def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:

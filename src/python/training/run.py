@@ -238,7 +238,7 @@ class Run:
             metrics=MetricsBySplit(train=train, validation=trained.validation, test=test, baseline=baseline),
             trials=trained.trials,
         )
-        evaluation.keep(self.registry, record, judged, reasons)
+        self.say(f"Report: {evaluation.keep(self.registry, record, judged, reasons)}")
         if reasons:
             return self._reject(version, reasons)
         with self.step("export"):

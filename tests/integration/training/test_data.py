@@ -1,9 +1,13 @@
 import shutil
 
+import pytest
+
+from cli import DataRefused
 from dataset import Split, scan
 from registry import Registry, SplitRule
 from tests.integration.training.conftest import MODEL
 from training.retrain import retrain
+from training.train import train
 
 
 def test_retrained_model_is_never_judged_on_images_of_its_parent(trained, place, sample, tmp_path, monkeypatch):
@@ -27,3 +31,21 @@ def test_reports_of_the_datasets_check_are_kept_with_the_version(trained):
     registry, _ = trained
     assert b"accepted" in registry.read_report(1, "dataset.html")
     assert b'"passed": true' in registry.read_report(1, "dataset.json")
+
+
+def test_what_breaks_the_datasets_shape_is_refused_before_a_version_is_begun(sample, tmp_path):
+    shutil.copytree(sample, tmp_path / "data")
+    one, other = tmp_path / "data" / "Normal" / "images" / "Normal-1.png", tmp_path / "data" / "COVID" / "images"
+    shutil.copy(one, other / "copy.png")
+    with pytest.raises(DataRefused, match="The same image is labelled 'COVID' and 'Normal'"):
+        train(dataset=str(tmp_path / "data"), registry=str(tmp_path / "registry"))
+    assert Registry.open(str(tmp_path / "registry"), MODEL).records() == []
+
+
+def test_evaluation_is_kept_with_the_version(trained):
+    registry, record = trained
+    assert b"passed</span> the gate" in registry.read_report(1, "evaluation.html")
+    low, high = record.evaluation["accuracy_interval"]
+    assert low <= record.metrics.test.accuracy <= high
+    assert 0 <= record.evaluation["calibration_error"] < 1
+    assert record.evaluation["roc_auc"] > 0.5
