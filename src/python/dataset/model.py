@@ -1,5 +1,6 @@
 """What a scan of a dataset folder finds."""
 
+import hashlib
 import math
 import os
 import tempfile
@@ -13,7 +14,7 @@ import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
 from dataset.split import DEFAULT, SPLITS, Split
-from imaging import ImageError
+from imaging import CorruptImage, ImageError
 from imaging.array import canonical
 
 MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
@@ -90,7 +91,11 @@ class Dataset:
 
         def decode(image: LabelledImage) -> np.ndarray:
             try:
-                return canonical(image.path.read_bytes(), size)
+                data = image.path.read_bytes()
+                # Another image may belong to another side of the split.
+                if hashlib.sha256(data).hexdigest() != image.sha256:
+                    raise CorruptImage("it is another file now")
+                return canonical(data, size)
             except (ImageError, OSError) as error:
                 raise DataRefused(f"{image.path} changed while it was used ({error}); start again.") from None
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from cli import DataRefused, InfrastructureError
+from cli.progress import Tell, shown
 from dataset import Dataset, check, lineage, locate, previous, report
 from evaluation import report as evaluation
 from imaging.array import encode_png
@@ -40,7 +41,6 @@ from training.loop import Diverged, Epoch, Stopped
 from training.model import build
 from training.options import Options
 from training.parameters import Parameters
-from training.progress import Tell, shown
 from training.provenance import EXECUTOR_VARIABLE, code
 from training.resuming import cut_off, identity, run_folder
 from training.state import Weights
@@ -217,9 +217,7 @@ class Run:
             termination.resume()
         return trained
 
-    def _conclude(
-        self, version: int, data: Dataset, trained: Trained, baseline: Metrics | None, kept: Kept
-    ) -> Record:
+    def _conclude(self, version: int, data: Dataset, trained: Trained, baseline: Metrics | None, kept: Kept) -> Record:
         with self.step("evaluate"):
             test = quality(trained.network, data, "test")
             train = quality(trained.network, data, "train")

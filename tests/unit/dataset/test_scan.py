@@ -149,7 +149,7 @@ def test_arrays_hold_each_image_of_a_split_with_its_label(root):
 
 def test_image_that_changes_after_the_scan_is_refused(root):
     data = scan(root, 0.0)
-    data.part("train")[0].path.write_text("gone")
+    data.part("train")[0].path.write_bytes(png(999))
     with pytest.raises(DataRefused, match="changed while"):
         data.arrays("train", 12)
 
