@@ -80,6 +80,22 @@ def test_commit_plans_its_pipeline(repository, case):
     assert plan["affected"]["test"] == affected_by_pants(repository, base)
 
 
+def test_new_images_are_a_change_of_the_pointer_and_retrain(repository):
+    """What `dvc add` leaves in Git when images come; the card beside it tells of nothing new."""
+    pointer, card = (repository.root / "datasets" / name for name in ("xrays.dvc", "xrays.md"))
+    for digest in ("0" * 32, "1" * 32):
+        base = repository.git("rev-parse", "HEAD")
+        pointer.write_text(f"outs:\n- md5: {digest}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: xrays\n")
+        repository.commit("images")
+        plan = planned(repository, base)
+        assert plan["pipeline"] == "retrain"
+        assert "datasets/xrays.dvc" in plan["reason"]
+    base = repository.git("rev-parse", "HEAD")
+    card.write_text("A card.\n")
+    repository.commit("card")
+    assert planned(repository, base)["pipeline"] is None
+
+
 def test_affected_targets_are_those_that_need_the_change(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.append("src/python/registry/registry.py", "# changed\n")

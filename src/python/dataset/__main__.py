@@ -53,8 +53,8 @@ def check(
     before = _previous(previous, registry or loaded.registry.uri, model_name or loaded.model.name)
     own = loaded.dataset
     console = progress_console()
-    root = locate(uri)
-    with shown(console, "Checking images") as tell:
+    with shown(console, "Images") as tell:
+        root = locate(uri, tell)
         checked = look(root, Limits.of(own), before, tell, [Split(own.test_share, own.validation_share)])
     for finding in checked.findings:
         console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
@@ -75,9 +75,11 @@ def check(
 def fetch(dataset: Dataset = None, as_json: AsJson = False) -> None:
     """Bring the images that a pointer names to this machine, and print the folder they are in."""
     import settings
+    from cli.progress import shown
     from dataset.pointer import locate
 
-    folder = locate(dataset or settings.load().dataset.uri)
+    with shown(progress_console(), "Images") as tell:
+        folder = locate(dataset or settings.load().dataset.uri, tell)
     if not folder.is_dir():
         raise DataRefused(f"Dataset folder {folder} does not exist; name a folder or a pointer.")
     if as_json:

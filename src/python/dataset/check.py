@@ -22,7 +22,7 @@ class Limits:
     max_imbalance: float = 10.0
     max_mix_change: float = 0.1
     max_shift: float = 0.5
-    classes: tuple[str, ...] = ()
+    classes: Sequence[str] = ()
 
     @classmethod
     def of(cls, section: Any) -> "Limits":
@@ -163,7 +163,7 @@ def _classes(found: Scan, limits: Limits, previous: Previous | None) -> list[Fin
         Finding(
             "vanished-class",
             f"Class '{label}', which {where}, is not in {found.dataset.root}; put its folder back, or list the classes "
-            "that you want as classes under [dataset].",
+            "that you want as classes under [dataset] and run train.",
             refused=True,
         )
         for label in sorted(expected - labels)

@@ -1,5 +1,6 @@
 """What a scan of a dataset folder finds."""
 
+import hashlib
 import math
 import os
 import tempfile
@@ -13,20 +14,21 @@ import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
 from dataset.split import DEFAULT, SPLITS, Split
-from imaging import ImageError
+from imaging import CorruptImage, ImageError
 from imaging.array import canonical
-
 
 MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
 _PORTION = 256  # images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledImage:
     path: Path
     label: str
     sha256: str  # hexadecimal, of the file's bytes
     split: str  # one of SPLITS
+    side: float = 0.0  # pixels; of an oblong image that of the square with as many
+    brightness: float = 0.0  # mean gray level, 0 to 255
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Dataset:
         """A sentence for each class that has images, but none on one side of the split."""
         counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
         return [
-            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by each "
-            "image's hash; add images (30 or more of every class)."
+            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by "
+            "each image's hash; add images (30 or more of every class)."
             for label, total in self.counts().items()
             if total and (missing := [split for split in SPLITS if not counts[split][label]])
         ]
@@ -89,7 +91,11 @@ class Dataset:
 
         def decode(image: LabelledImage) -> np.ndarray:
             try:
-                return canonical(image.path.read_bytes(), size)
+                data = image.path.read_bytes()
+                # Another image may belong to another side of the split.
+                if hashlib.sha256(data).hexdigest() != image.sha256:
+                    raise CorruptImage("it is another file now")
+                return canonical(data, size)
             except (ImageError, OSError) as error:
                 raise DataRefused(f"{image.path} changed while it was used ({error}); start again.") from None
 

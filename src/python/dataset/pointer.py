@@ -1,6 +1,6 @@
 """Where a dataset lies: a folder, or a pointer file that says how to come by it."""
 
-import os
+import hashlib
 import shutil
 import tempfile
 import tomllib
@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
+from dataset import dvc, stores
 from dataset.check import scan
 from dataset.model import Dataset
 from dataset.phantom import write_sample
+from dataset.scan import Progress
 from dataset.split import DEFAULT, Split
 
 SAMPLE = "sample"
@@ -24,24 +26,49 @@ def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAU
     return scan(locate(uri), max_unreadable, rules=rules)
 
 
-def locate(uri: str) -> Path:
+def locate(uri: str, progress: Progress | None = None) -> Path:
     """The folder of images that `uri` names.
 
-    `uri` is a folder, "sample" for the built-in phantoms, or a pointer file like datasets/sample.toml. The sample is
-    drawn once into a cache folder.
+    `uri` is a folder, "sample" for the built-in phantoms, a pointer file like datasets/sample.toml, one of DVC's, or
+    gs://BUCKET/PATH. The sample is drawn, and what lies elsewhere fetched, once into a cache folder; `progress` hears
+    of (files fetched, files in all).
 
     Raises:
         UsageError: a kind of place that is not supported.
-        DataRefused: a pointer file that says nothing usable.
+        DataRefused: a pointer file that says nothing usable, or files that are not where they should be.
+        InfrastructureError: the place can't be reached.
     """
     if uri == SAMPLE:
         return _sample(IMAGES_PER_CLASS, SEED)
+    if uri.startswith(stores.SCHEME):
+        bucket = stores.CloudStore(uri)
+        return _fetched_as_listed(bucket, bucket.entries(), progress)
     if "://" in uri:
-        raise UsageError(f"Dataset {uri} is not supported yet; name a folder on this machine.")
+        raise UsageError(f"Dataset {uri} is not supported; name a folder on this machine, or gs://BUCKET/PATH.")
     path = Path(uri).expanduser()
+    if path.suffix == dvc.SUFFIX and not path.is_dir():
+        return _pointed_to(path, progress)
     if path.suffix == ".toml" and path.is_file():
         return _sample(*_read_pointer(path))
     return path
+
+
+def _pointed_to(pointer: Path, progress: Progress | None) -> Path:
+    """The files behind a pointer of DVC."""
+    listed = dvc.read_pointer(pointer)
+    name = f"dvc-{listed.removesuffix('.dir')}"
+    if (folder := stores.cache() / name).is_dir():
+        return folder
+    places = dvc.stores(pointer)
+    content = stores.content(dvc.keys(listed), listed, places, f"The list of files of {pointer}")
+    return stores.fetch(name, dvc.parse_list(content, pointer), places, progress)
+
+
+def _fetched_as_listed(bucket: stores.CloudStore, entries: list[stores.Entry], progress: Progress | None) -> Path:
+    """The objects of a bucket as they are now: another folder when one changes."""
+    lines = sorted(f"{entry.path}\0{entry.md5}\n" for entry in entries)
+    digest = hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()
+    return stores.fetch(f"gs-{digest}", entries, [bucket], progress)
 
 
 def _read_pointer(path: Path) -> tuple[int, int]:
@@ -62,10 +89,9 @@ def _read_pointer(path: Path) -> tuple[int, int]:
 
 
 def _sample(images_per_class: int, seed: int) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainyard" / "datasets"
+    cache = stores.cache()
     folder = cache / f"sample-{seed}-{images_per_class}"
     if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
         # Drawn beside and renamed, so that a killed run leaves no half of a sample behind.
         draft = Path(tempfile.mkdtemp(prefix="drawing-", dir=cache))
         try:

@@ -23,7 +23,9 @@ def of_registry(registry: "Registry") -> Previous | None:
 
 def of_record(record: "Record") -> Previous | None:
     used = record.dataset
-    return used and Previous(f"version {record.version}", used.classes, used.fingerprint, used.statistics)
+    if used is None:
+        return None
+    return Previous(f"version {record.version}", used.classes, used.fingerprint, used.statistics)
 
 
 def of_file(path: Path) -> Previous:
@@ -44,6 +46,6 @@ def of_file(path: Path) -> Previous:
 
 
 def rules_of(record: "Record | None") -> tuple[Split, ...]:
-    """What the images of a version and all its ancestors were split by; a record that does not say goes by the default."""
+    """What the images of a version and all its ancestors were split by; by the default where a record does not say."""
     used = record.dataset if record else None
     return tuple(Split(rule.test, rule.validation) for rule in used.splits) if used and used.splits else DEFAULT

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -17,7 +18,8 @@ from imaging.array import canonical
 
 # Side in pixels of the picture that is measured and compared.
 _MEASURED = 64
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def read(path: Path, label: str) -> Read:
         return Read(path, label, problem=f"{error.strerror}.")
     # The header once more, which `canonical` has checked but does not tell.
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-        width, height, kind = *image.size, f"{image.format} {image.mode}"
+        width, height, kind = *image.size, sys.intern(f"{image.format} {image.mode}")
     return Read(
         path,
         label,

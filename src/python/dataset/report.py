@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pages
+
 from dataset.check import Checked, Finding, Offender
 from dataset.statistics import MEASURES
 from imaging import ImageError
@@ -70,8 +72,6 @@ def as_json(checked: Checked) -> dict[str, Any]:
 
 def render(checked: Checked) -> bytes:
     """The page, as UTF-8."""
-    import pages
-
     data, previous = checked.dataset, checked.previous
     counts, before = (data.counts() if data else {}), (previous.classes if previous else {})
     most = max([*counts.values(), *before.values(), 1])
@@ -112,8 +112,6 @@ def _shown(finding: Finding) -> dict[str, Any]:
 
 
 def _picture(offender: Offender) -> str | None:
-    import pages
-
     try:
         return pages.thumbnail(offender.path.read_bytes())
     except (ImageError, OSError):

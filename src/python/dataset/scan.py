@@ -49,7 +49,10 @@ def scan_folder(root: Path, progress: Progress | None = None, rules: Sequence[Sp
     unreadable = [one for one in reads if one.problem]
     kept, conflicts, duplicates = _compared([one for one in reads if not one.problem], rules)
     labels = sorted({label for _, label in files})
-    images = [LabelledImage(one.path, one.label, one.sha256, side_of(one.sha256, rules)) for one in kept]
+    images = [
+        LabelledImage(one.path, one.label, one.sha256, side_of(one.sha256, rules), one.side, one.brightness)
+        for one in kept
+    ]
     figures = statistics(labels, kept) | {
         "splits": _splits(labels, images),
         "unreadable": len(unreadable),

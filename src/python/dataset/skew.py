@@ -1,4 +1,4 @@
-"""What moved in a dataset against an earlier one: the mix of classes, brightness, contrast, sizes. Reported, never refused."""
+"""What moved in a dataset against an earlier one: the mix of classes, brightness, contrast, sizes. Never refused."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ from dataset.scan import Scan
 from dataset.statistics import told_by_the_file
 
 _UNITS = {"brightness": "gray levels", "contrast": "gray levels", "bytes": "bytes", "side": "pixels"}
-# A measure may hardly vary at all, as the size of images from one source: below this share of its mean it does not count.
+# A measure may hardly vary at all, as the size of images from one source: this share of its mean at least counts as one
+# deviation.
 _LEAST_DEVIATION = 0.02
 # By so much more than by guessing may a file's size and format tell its class.
 _MAX_TOLD = 0.2
@@ -47,8 +48,8 @@ def skew(found: Scan, limits: Allowed, previous: Previous | None) -> Iterator[tu
     if told > guessed + _MAX_TOLD:
         yield (
             "shortcut",
-            f"Size and format of the file alone tell the class of {told:.0%} of the images (guessing: {guessed:.0%}); a "
-            "model may learn the source of a picture instead of what it shows.",
+            f"Size and format of the file alone tell the class of {told:.0%} of the images (guessing: {guessed:.0%}); "
+            "a model may learn the source of a picture instead of what it shows.",
         )
     if previous:
         yield from _mix(counts, limits, previous)

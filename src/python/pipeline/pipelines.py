@@ -11,7 +11,7 @@ from settings import Settings
 
 # The report in which the tests leave the confusion matrix as a picture: drawing it needs more than this resolve has.
 _CONFUSION = "confusion.png"
-_REPORTS = ("test.html", "junit.xml")
+_REPORTS = ("test.html", "junit.xml", "evaluation.html", "dataset.html")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def carry_out(
         made = carried_out(name, ["--reason", reason])
         version = (made["result"] or {}).get("version")
         if made["exit_code"] == Exit.GATE:
+            _keep_reports(settings, version, run.folder)
             return Outcome(Exit.GATE, version, mail("gate_missed"))
         if made["exit_code"] != Exit.OK or only == name:
             return Outcome(made["exit_code"], version, None)
@@ -73,7 +74,7 @@ def carry_out(
 
 
 def _keep_reports(settings: Settings, version: int | None, folder: Path) -> None:
-    """Copies the tests' reports beside run.json: a build server archives files, and shows JUnit's XML."""
+    """Copies a version's reports beside run.json: a build server archives files, and shows JUnit's XML."""
     if version is None:
         return
     from registry import Registry

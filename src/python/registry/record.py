@@ -134,6 +134,8 @@ class Record(Part):
     # All that was tried; the chosen one has the record's parameters.
     trials: list[Trial] = []
     metrics: MetricsBySplit = MetricsBySplit()
+    # Of the test images: ranking, calibration, intervals, weak slices (evaluation.report.summary).
+    evaluation: dict[str, Any] = {}
     # Relative path -> sha256 in hex.
     files: dict[str, str] = {}
     # The signature over `files` (registry.signing), as a Sigstore bundle; empty in records older than signatures.

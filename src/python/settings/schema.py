@@ -25,7 +25,7 @@ class Dataset(Section):
     # Share of files that may show a picture which stands in another class too; below it all its copies are left out.
     max_conflicts: Fraction = 0.0
     # The classes that the dataset must hold; empty: those of production's version may not vanish.
-    classes: tuple[str, ...] = ()
+    classes: list[str] = []
     # Shares of the images that validate and test. An image that a model's ancestor trained on stays trained on.
     validation_share: Annotated[float, Field(gt=0, le=0.4)] = 0.12
     test_share: Annotated[float, Field(gt=0, le=0.4)] = 0.20

@@ -1,9 +1,10 @@
 """The verdict as a page."""
 
-import base64
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import Any
+
+import pages
+from pages.plots import Theme, both
 
 from registry import Record
 from testing import plots
@@ -26,15 +27,7 @@ def render(verdict: Mapping[str, Any], record: Record) -> bytes:
 
     What the verdict does not hold, because it was not measured, is left out.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    source = resources.files("testing").joinpath("templates/report.html").read_text("utf-8")
-    # Class names come from folder names, reasons and messages from tests: none is to be trusted with markup.
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters["percent"] = _percent
-    page = environment.from_string(source).render(_view(verdict, record))
-    # A file name may hold bytes that are no text.
-    return page.encode("utf-8", "replace")
+    return pages.render("testing", "templates/report.html", _view(verdict, record))
 
 
 def _view(verdict: Mapping[str, Any], record: Record) -> dict[str, Any]:
@@ -82,7 +75,7 @@ def _class(label: str, metrics: Mapping[str, Any], baseline: Mapping[str, Any] |
 def _plots(verdict: Mapping[str, Any], record: Record, names: tuple[str, str]) -> dict[str, dict[str, str]]:
     """Each plot for a light and a dark page, as addresses that hold the picture itself."""
     metrics, baseline, latency = verdict["metrics"], verdict.get("baseline"), verdict.get("latency") or {}
-    draw: dict[str, Callable[[plots.Theme], bytes]] = {}
+    draw: dict[str, Callable[[Theme], bytes]] = {}
     if metrics and (per_class := metrics["per_class"]):
         before = baseline["per_class"] if baseline else None
         draw["recall"] = lambda theme: plots.recall(per_class, before, names, theme)
@@ -91,14 +84,7 @@ def _plots(verdict: Mapping[str, Any], record: Record, names: tuple[str, str]) -
     own, other = ((latency.get(side) or {}).get("samples_ms") or [] for side in ("candidate", "production"))
     if own:
         draw["latency"] = lambda theme: plots.latency(own, other, names, theme)
-    return {
-        name: {"light": _address(paint(plots.LIGHT)), "dark": _address(paint(plots.DARK))}
-        for name, paint in draw.items()
-    }
-
-
-def _address(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    return {name: both(paint) for name, paint in draw.items()}
 
 
 def _latency(latency: Mapping[str, Any] | None, version: int, production: str) -> list[dict[str, Any]]:
@@ -112,10 +98,6 @@ def _named(test: str) -> dict[str, str]:
     """A test's property in words, and where it stands."""
     _, _, function = test.rpartition("::")
     return {"words": function.removeprefix("test_").replace("_", " "), "place": test}
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _change(now: float, before: float) -> dict[str, str]:

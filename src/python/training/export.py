@@ -14,14 +14,14 @@ _WARMUP_BATCHES = (1, 4)  # images a warm-up request
 class Served(tf.Module):
     """pixels uint8 [N, H, W, 1] -> probabilities float32 [N, C], labels string [N, C]."""
 
-    def __init__(self, network: keras.Model, labels: list[str]) -> None:
+    def __init__(self, network: keras.Model, labels: list[str], temperature: float) -> None:
         super().__init__()
         # A plain list, so that weights.py finds the variables under weights/0, weights/1, …
         self.weights = [variable.value for variable in network.weights]
         side = network.input_shape[1]
 
         def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            probabilities = tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False))
+            probabilities = tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False) / temperature)
             names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
             return {"probabilities": probabilities, "labels": names}
 
@@ -29,13 +29,16 @@ class Served(tf.Module):
         self.classify = tf.function(classify, input_signature=[pixels])
 
 
-def export(network: keras.Model, labels: list[str], folder: Path, name: str, images: np.ndarray) -> dict[str, Any]:
+def export(
+    network: keras.Model, labels: list[str], folder: Path, name: str, images: np.ndarray, temperature: float = 1.0
+) -> dict[str, Any]:
     """Writes the SavedModel of `network` (logits) to `folder` and returns its signature for the record.
 
+    The logits are divided by `temperature` before they become probabilities; the weights stay as they were trained.
     `images`, uint8 [K, H, W, 1], become warm-up requests for model `name`: a server answers them before it calls the
     version available, so no user waits for the first call.
     """
-    served = Served(network, labels)
+    served = Served(network, labels, temperature)
     tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify})
     _write_warmup(folder, name, images)
     return signature(network, labels)

@@ -15,7 +15,9 @@ import tensorflow as tf
 from rich.console import Console
 
 from cli import DataRefused, InfrastructureError
+from cli.progress import Tell, shown
 from dataset import Dataset, check, lineage, locate, previous, report
+from evaluation import report as evaluation
 from imaging.array import encode_png
 from registry import (
     DatasetUsed,
@@ -31,6 +33,7 @@ from registry import (
     utc_now,
 )
 from training import export
+from training.account import account
 from training.backbone import Backbone
 from training.gate import Thresholds, parent_is_better, shortfalls
 from training.kept import Kept
@@ -38,7 +41,6 @@ from training.loop import Diverged, Epoch, Stopped
 from training.model import build
 from training.options import Options
 from training.parameters import Parameters
-from training.progress import Tell, shown
 from training.provenance import EXECUTOR_VARIABLE, code
 from training.resuming import cut_off, identity, run_folder
 from training.state import Weights
@@ -81,7 +83,7 @@ class Run:
         before = previous.of_record(parent) if parent else previous.of_registry(self.registry)
         rules = lineage(options.split, previous.rules_of(parent) if parent else ())
         with self.step("scan"), shown(self.console, "Checking images") as tell:
-            self.checked = check(locate(options.dataset), options.checks, before, tell, rules)
+            self.checked = check(locate(options.dataset, tell), options.checks, before, tell, rules)
         for finding in self.checked.findings:
             self.say(f"Dataset: {finding.message}")
         data = self.checked.require()
@@ -215,12 +217,11 @@ class Run:
             termination.resume()
         return trained
 
-    def _conclude(
-        self, version: int, data: Dataset, trained: Trained, baseline: Metrics | None, kept: Kept
-    ) -> Record:
+    def _conclude(self, version: int, data: Dataset, trained: Trained, baseline: Metrics | None, kept: Kept) -> Record:
         with self.step("evaluate"):
             test = quality(trained.network, data, "test")
             train = quality(trained.network, data, "train")
+            judged = account(trained.network, data, test, baseline, _curves(trained), self.options.seed)
         reasons = shortfalls(test, self.thresholds, baseline)
         if baseline is None:
             self.warn("There is no model to compare with: this one is held against the thresholds alone")
@@ -229,15 +230,17 @@ class Run:
         size = trained.parameters.network.image_size
         record = self.registry.update(
             version,
+            evaluation=evaluation.summary(judged),
             parameters=trained.parameters.as_dict(),
             image_size=size,
             metrics=MetricsBySplit(train=train, validation=trained.validation, test=test, baseline=baseline),
             trials=trained.trials,
         )
+        self.say(f"Report: {evaluation.keep(self.registry, record, judged, reasons)}")
         if reasons:
             return self._reject(version, reasons)
         with self.step("export"):
-            signature = self._export(data, trained, kept)
+            signature = self._export(data, trained, judged.temperature, kept)
             golden = _golden(kept.model, *data.arrays("test", size))
         if not record.verdicts:
             verdict = Verdict(kind="gate", passed=True, at=utc_now(), details={"baseline": record.parent})
@@ -247,14 +250,14 @@ class Run:
                 self.registry.publish(version, kept.model)
         return self.registry.update(version, steps=self.steps)
 
-    def _export(self, data: Dataset, trained: Trained, kept: Kept) -> dict[str, Any]:
+    def _export(self, data: Dataset, trained: Trained, temperature: float, kept: Kept) -> dict[str, Any]:
         """Writes the model that will be published once and for all: two exports differ, if only in their names."""
         images = data.arrays("validation", trained.parameters.network.image_size)[0]
         if kept.model.is_dir():
             return export.signature(trained.network, data.labels)
         draft = kept.folder / "draft"
         shutil.rmtree(draft, ignore_errors=True)
-        signature = export.export(trained.network, data.labels, draft, self.options.model, images)
+        signature = export.export(trained.network, data.labels, draft, self.options.model, images, temperature)
         draft.rename(kept.model)
         return signature
 
@@ -268,6 +271,11 @@ class Run:
     def say(self, text: str) -> None:
         # Names of folders and classes may hold [brackets], which Rich would take for markup.
         self.console.print(text, markup=False, soft_wrap=True)
+
+
+def _curves(trained: Trained) -> list[dict[str, float]]:
+    """What the chosen network came to, epoch by epoch."""
+    return [epoch.model_dump() for trial in trained.trials if trial.chosen for epoch in trial.history]
 
 
 def _golden(folder: Path, pixels: np.ndarray, truth: np.ndarray) -> list[Golden]:

@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 
 from cli import DataRefused, GateNotPassed, UsageError
+from cli.progress import shown
 from dataset import Dataset
 from registry import Record, Registry
 from training.parameters import Parameters
-from training.progress import shown
 from training.provenance import code
 from training.retrain import rebuild
 from training.state import Epoch, Weights
@@ -54,7 +54,9 @@ def verify(registry: Registry, record: Record, data: Dataset, console: Console) 
     except ValueError as error:
         raise UsageError(f"Version {version} can't be repeated by this code: {error}.") from None
     if parameters.network.backbone and record.parent is None:
-        raise UsageError(f"Version {version} began with weights of {parameters.network.backbone} that its record lacks.")
+        raise UsageError(
+            f"Version {version} began with weights of {parameters.network.backbone} that its record lacks."
+        )
     start = None if record.parent is None else rebuild(registry, registry.record(record.parent))[1].get_weights()
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
         published = read_weights(registry.fetch(version, Path(folder)))

@@ -2,16 +2,12 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dataset import DataRefused, scan
 from dataset.split import SPLITS, Split
 from imaging.array import encode_png
-
-
-def png(seed: int) -> bytes:
-    return encode_png(np.random.default_rng(seed).integers(0, 256, (12, 12), dtype=np.uint8))
+from tests.unit.dataset.conftest import png
 
 
 @pytest.fixture
@@ -153,7 +149,7 @@ def test_arrays_hold_each_image_of_a_split_with_its_label(root):
 
 def test_image_that_changes_after_the_scan_is_refused(root):
     data = scan(root, 0.0)
-    data.part("train")[0].path.write_text("gone")
+    data.part("train")[0].path.write_bytes(png(999))
     with pytest.raises(DataRefused, match="changed while"):
         data.arrays("train", 12)
 

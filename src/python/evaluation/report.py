@@ -1,0 +1,128 @@
+"""What a training run came to, as a page and as JSON; both are kept in the registry beside the reports of the tests."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pages
+
+from evaluation.judgement import Judgement
+from evaluation.temperature import NONE
+from registry import Metrics, Record, Registry
+
+PAGE_NAME, JSON_NAME = "evaluation.html", "evaluation.json"
+_MOST_MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that the page tells beside the record. Of the test images, unless it says otherwise."""
+
+    metrics: Metrics
+    judgement: Judgement
+    # The same before temperature scaling.
+    unscaled: Judgement
+    temperature: float
+    probabilities: np.ndarray  # float [N, C]
+    truth: np.ndarray  # int [N]
+    files: Sequence[Path]
+    baseline: Metrics | None = None
+    # {"loss", "validation_loss", "validation_accuracy"} of each epoch of the network that was kept.
+    epochs: Sequence[Mapping[str, float]] = ()
+
+
+def summary(account: Account) -> dict[str, Any]:
+    """What a record keeps of it."""
+    own = account.judgement
+    return {
+        "roc_auc": own.roc_auc_mean,
+        "calibration_error": own.calibration_error,
+        "calibration_error_unscaled": account.unscaled.calibration_error,
+        "temperature": account.temperature,
+        "accuracy_interval": list(own.accuracy_interval),
+        "recall_intervals": {label: list(interval) for label, interval in own.recall_intervals.items()},
+        "weak": [f"{part.by} {part.name}" for part in own.slices if part.weak],
+    }
+
+
+def as_json(account: Account) -> bytes:
+    whole = {
+        "metrics": account.metrics.model_dump(),
+        "judgement": account.judgement.as_json(),
+        "calibration_error_unscaled": account.unscaled.calibration_error,
+        "temperature": account.temperature,
+        "epochs": [dict(epoch) for epoch in account.epochs],
+    }
+    return json.dumps(whole, indent=1).encode()
+
+
+def keep(registry: Registry, record: Record, account: Account, reasons: Sequence[str]) -> str:
+    """Saves both forms among the reports of the version, and tells where the page is.
+
+    `reasons` tell why the version misses the gate.
+    """
+    registry.save_report(record.version, JSON_NAME, as_json(account))
+    return registry.save_report(record.version, PAGE_NAME, render(account, record, reasons))
+
+
+def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:
+    """The page, as UTF-8: self-contained, in the colours that its reader prefers."""
+    from pages.plots import both, confusion
+
+    from evaluation import plots
+
+    metrics, own, scaled = account.metrics, account.judgement, account.temperature != NONE
+    drawn = {
+        "confusion": both(lambda theme: confusion(metrics.confusion, record.labels, theme)),
+        "reliability": both(lambda theme: plots.reliability(own.bins, account.unscaled.bins if scaled else (), theme)),
+        "roc": both(lambda theme: plots.roc(account.probabilities, account.truth, record.labels, theme)),
+    }
+    if account.epochs:
+        drawn["curves"] = both(lambda theme: plots.curves(account.epochs, theme))
+    wrong = np.flatnonzero(account.probabilities.argmax(axis=1) != account.truth)
+    view = {
+        "record": record,
+        "metrics": metrics,
+        "own": own,
+        "unscaled": account.unscaled,
+        "temperature": account.temperature,
+        "scaled": scaled,
+        "baseline": account.baseline,
+        "reasons": list(reasons),
+        "classes": [_class(label, account) for label in record.labels],
+        "slices": [part for part in own.slices if part.by != "class"],
+        "plots": drawn,
+        "wrong": len(wrong),
+        "mistakes": _mistakes(wrong, account, record.labels),
+    }
+    return pages.render("evaluation", "report.html", view)
+
+
+def _class(label: str, account: Account) -> dict[str, Any]:
+    own, before = account.judgement, (account.baseline.per_class.get(label) if account.baseline else None)
+    return {
+        "label": label,
+        "figures": account.metrics.per_class[label],
+        "recall": own.recall_intervals[label],
+        "precision": own.precision_intervals[label],
+        "f1": own.f1_intervals[label],
+        "roc_auc": own.roc_auc[label],
+        "before": before,
+    }
+
+
+def _mistakes(wrong: np.ndarray, account: Account, labels: Sequence[str]) -> list[dict[str, Any]]:
+    surest = wrong[np.argsort(-account.probabilities[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
+    return [
+        {
+            "image": pages.thumbnail(account.files[place].read_bytes()),
+            "name": account.files[place].name,
+            "label": labels[account.truth[place]],
+            "answered": labels[int(account.probabilities[place].argmax())],
+            "probability": float(account.probabilities[place].max()),
+        }
+        for place in surest
+    ]
