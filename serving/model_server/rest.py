@@ -17,8 +17,9 @@ from serving.model_server.metrics import Metrics
 from serving.model_server.model import DEFAULT_SIGNATURE
 
 _TARGET = r"(?i:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?)"
-_INFERENCE = re.compile(_TARGET + r":(\w+)")
-_STATUS = re.compile(_TARGET + r"((?i:/metadata))?")
+# ASCII: to Python a digit is one of any script, which int() takes too.
+_INFERENCE = re.compile(_TARGET + r":(\w+)", re.ASCII)
+_STATUS = re.compile(_TARGET + r"((?i:/metadata))?", re.ASCII)
 _NO_MODEL = re.compile(r"(?i:/v1/models/?)")
 _APIS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 _MAX_INT64 = 2**63 - 1

@@ -1,6 +1,6 @@
 """What every Trainyard command shares: exit codes, one-sentence errors, JSON results."""
 
-from cli.app import command_line, print_json, progress_console, run
+from cli.app import command_line, print_json, progress_console, run, version_number
 from cli.errors import (
     EXIT_CODES,
     Bug,
@@ -27,4 +27,5 @@ __all__ = [
     "print_json",
     "progress_console",
     "run",
+    "version_number",
 ]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -15,6 +16,7 @@ from cli.errors import EXIT_CODES, Exit, TrainyardError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
@@ -25,6 +27,13 @@ def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
     return typer.Typer(
         name=name, help=text, epilog=_EPILOG, no_args_is_help=False, add_completion=False, rich_markup_mode=None
     )
+
+
+def version_number(text: str) -> int:
+    """A version as it was typed; what int() would take for one as well, such as 01, +1 or １, is refused."""
+    if not _VERSION.fullmatch(str(text)):
+        raise typer.BadParameter(f"{text!r} is not a version; versions are whole numbers from 1 up.")
+    return int(text)
 
 
 def progress_console() -> "Console":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import UsageError, command_line, print_json, progress_console, run
+from cli import UsageError, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
     from promote.pods import Pods
@@ -103,7 +103,10 @@ def status(
 
 @app.command("run")
 def promote(
-    version: Annotated[int | None, typer.Option(help="Default: the newest tested one, after a question.")] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(parser=version_number, metavar="N", help="Default: the newest tested one, after a question."),
+    ] = None,
     yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show everything, change nothing.")] = False,
     approver: ApproverOption = None,
@@ -148,7 +151,10 @@ def promote(
 
 @app.command()
 def rollback(
-    to: Annotated[int | None, typer.Option(help="Default: the version that was in production before.")] = None,
+    to: Annotated[
+        int | None,
+        typer.Option(parser=version_number, metavar="N", help="Default: the version that was in production before."),
+    ] = None,
     yes: YesOption = False,
     approver: ApproverOption = None,
     reason: ReasonOption = "",
@@ -181,7 +187,9 @@ def rollback(
 
 @app.command()
 def verify(
-    version: Annotated[int, typer.Argument(help="The version whose files are checked.")],
+    version: Annotated[
+        int, typer.Argument(parser=version_number, metavar="N", help="The version whose files are checked.")
+    ],
     public_key: KeyOption = None,
     registry: RegistryOption = None,
     model_name: ModelOption = None,

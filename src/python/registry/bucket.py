@@ -1,7 +1,7 @@
 """A registry in a bucket of Google Cloud Storage, safe against kills and against others at the same time.
 
 An object is replaced by one request that names the generation it replaces. A folder is many objects and can't appear at
-once: it is there as soon as its saved_model.pb is, which comes last and goes first (docs/decisions/0009).
+once: it is there as soon as its saved_model.pb is, which comes last and goes first (docs/decisions/0010).
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class BucketStore:
             return data, blob.generation
 
         try:
-            return self._cloud.call(download)
+            return self._cloud.call(download, NotFound)
         except NotFound:
             raise Missing(key) from None
 
@@ -74,7 +74,7 @@ class BucketStore:
             return int(blob.generation)
 
         try:
-            return self._cloud.call(upload)
+            return self._cloud.call(upload, NotFound, PreconditionFailed)
         except PreconditionFailed:
             # Also what a second try is told when the first one succeeded, and only its answer was lost.
             blob = self._get(key)
@@ -93,7 +93,7 @@ class BucketStore:
             self._blob(key).delete(if_generation_match=if_generation, **_OPTIONS)
 
         try:
-            self._cloud.call(delete)
+            self._cloud.call(delete, NotFound, PreconditionFailed)
         except PreconditionFailed:
             raise Conflict(_changed(key)) from None
         except NotFound:
@@ -117,7 +117,7 @@ class BucketStore:
         return self._get(f"{prefix}/{LAST_FILE}") is not None
 
     def manifest(self, prefix: str) -> dict[str, str]:
-        return {name: digest for name, (digest, _) in self._read_back(prefix).items()}
+        return {name: digest for name, (digest, _) in self._read_back(check_key(prefix)).items()}
 
     def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
         self._refuse_existing(prefix, manifest)
@@ -134,7 +134,7 @@ class BucketStore:
     def get_folder(self, prefix: str, destination: Path, manifest: Mapping[str, str]) -> None:
         if os.path.lexists(destination):
             raise Immutable(f"{destination} exists; what is there is never overwritten.")
-        for name in manifest:
+        for name in (prefix, *manifest):
             check_key(name)
 
         def fill(folder: Path) -> None:
@@ -207,7 +207,7 @@ class BucketStore:
                     return str(blob.crc32c)
 
         try:
-            crc32c = self._cloud.call(rewrite)
+            crc32c = self._cloud.call(rewrite, NotFound, PreconditionFailed)
         except PreconditionFailed:
             there = self._get(name.removeprefix(self._root))
             crc32c = there.crc32c if there is not None else ""
@@ -234,7 +234,7 @@ class BucketStore:
                 self._cloud.bucket.blob(name).upload_from_file(file, size=size, **_CHECKED)
 
         try:
-            self._cloud.call(upload)
+            self._cloud.call(upload, NotFound)
         except NotFound:
             raise self._no_bucket() from None
         except OSError as error:
@@ -249,7 +249,7 @@ class BucketStore:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._cloud.call(download)
+            self._cloud.call(download, NotFound)
         except NotFound:
             path.unlink(missing_ok=True)  # the comparison with the manifest names it
 
@@ -267,7 +267,7 @@ class BucketStore:
                 return hashed.hexdigest()
 
             try:
-                found[name.removeprefix(root)] = (self._cloud.call(digest), listed)
+                found[name.removeprefix(root)] = (self._cloud.call(digest, NotFound, PreconditionFailed), listed)
             except (NotFound, PreconditionFailed):
                 raise Conflict(f"{SCHEME}{self._cloud.name}/{name} was changed while it was read; try again.") from None
         return found
@@ -278,13 +278,14 @@ class BucketStore:
 
     def _remove(self, name: str) -> None:
         with suppress(NotFound):
-            self._cloud.call(lambda: self._cloud.bucket.blob(name).delete(**_OPTIONS))
+            self._cloud.call(lambda: self._cloud.bucket.blob(name).delete(**_OPTIONS), NotFound)
 
     def _list(self, prefix: str) -> dict[str, Any]:
         """Name -> object of all that is below, at any depth."""
         try:
             return self._cloud.call(
-                lambda: {blob.name: blob for blob in self._cloud.bucket.list_blobs(prefix=prefix, **_OPTIONS)}
+                lambda: {blob.name: blob for blob in self._cloud.bucket.list_blobs(prefix=prefix, **_OPTIONS)},
+                NotFound,
             )
         except NotFound:
             raise self._no_bucket() from None
@@ -295,7 +296,7 @@ class BucketStore:
             return [*(blob.name for blob in pages), *pages.prefixes]
 
         try:
-            return self._cloud.call(names)
+            return self._cloud.call(names, NotFound)
         except NotFound:
             raise self._no_bucket() from None
 

@@ -49,10 +49,10 @@ class Cloud:
             self._bucket = self._client().bucket(self.name)
         return self._bucket
 
-    def call(self, work: Callable[[], Result]) -> Result:
+    def call(self, work: Callable[[], Result], *known: type[exceptions.GoogleAPICallError]) -> Result:
         """What `work` returns; after a failure that may pass it is done again.
 
-        NotFound and PreconditionFailed leave as they are, since only the caller knows what they mean.
+        Errors that are `known` leave as they are: the caller knows what they mean.
 
         Raises:
             InfrastructureError: anything else that can go wrong with a bucket.
@@ -63,13 +63,15 @@ class Cloud:
             maximum=_LONGEST_PAUSE_SECONDS,
             timeout=self._patience,
         )
-        with self._errors():
+        with self._errors(known):
             result: Result = retry(work)()
             return result
 
     def _client(self) -> storage.Client:
+        # Or a thread asks for the bucket's own properties, which takes a permission more, for traces that nobody reads.
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
         if os.environ.get(EMULATOR_VARIABLE):
-            return storage.Client(project="emulator", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+            return storage.Client(project="emulator", credentials=AnonymousCredentials())
         try:
             return storage.Client()
         except DefaultCredentialsError:
@@ -81,10 +83,10 @@ class Cloud:
             raise UsageError(f"Google Cloud Storage can't be used: {error}") from None
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, known: tuple[type[exceptions.GoogleAPICallError], ...]) -> Iterator[None]:
         try:
             yield
-        except (exceptions.NotFound, exceptions.PreconditionFailed):
+        except known:
             raise
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
             raise InfrastructureError(

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.errors import InfrastructureError
+
 # In place of a digest: what is there is a link, a device, a pipe … and never equals a file.
 NOT_A_FILE = "not a regular file"
 _CHUNK_BYTES = 1 << 20
@@ -46,8 +48,17 @@ def manifest_of(folder: Path) -> dict[str, str]:
     """Relative path -> sha256 in hex of every file under `folder`; links are named, never followed.
 
     Empty folders do not count: a bucket has none. A folder that is not there has no files.
+
+    Raises:
+        InfrastructureError: a file or folder can't be read.
     """
-    return dict(sorted(_walk(folder, "")))
+    try:
+        return dict(sorted(_walk(folder, "")))
+    except OSError as error:
+        what = error.filename or folder
+        raise InfrastructureError(
+            f"{what} can't be read: {error.strerror or error}. Check the permissions, then run the same command again."
+        ) from error
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import GateNotPassed, UsageError, command_line, print_json, progress_console, run
+from cli import GateNotPassed, UsageError, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
     from registry import Record, Registry
@@ -24,7 +24,10 @@ app = command_line(
 def test_model(
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
-    version: Annotated[int | None, typer.Option(help="Default: the newest candidate, else production's.")] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(parser=version_number, metavar="N", help="Default: the newest candidate, else production's."),
+    ] = None,
     executor: Annotated[
         str,
         typer.Option(

@@ -33,9 +33,7 @@ MaxTrials = Annotated[
 ]
 MinAccuracy = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: accuracy on the test images.")]
 MinRecall = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: recall of every class.")]
-Tune = Annotated[
-    bool, typer.Option("--tune", help="Search from the start, not just while validation misses the gate.")
-]
+Tune = Annotated[bool, typer.Option("--tune", help="Search from the start, not just while validation misses the gate.")]
 Work = Annotated[
     str | None,
     typer.Option(help="Folder for what runs keep while under way, and their logs; by default beside the models."),
@@ -49,7 +47,9 @@ BackboneWeights = Annotated[
 ]
 Verify = Annotated[
     int | None,
-    typer.Option(min=1, metavar="VERSION", help="Train this version again from its record, and compare; saves nothing."),
+    typer.Option(
+        min=1, metavar="VERSION", help="Train this version again from its record, and compare; saves nothing."
+    ),
 ]
 Reason = Annotated[str, typer.Option(help="Why this run happens; kept in the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as one line of JSON, last.")]

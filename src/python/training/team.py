@@ -22,8 +22,11 @@ class Team:
         resolver = self.strategy.cluster_resolver
         self.alone = resolver is None or not resolver.cluster_spec().as_dict()
         self.place = 0 if self.alone else resolver.task_id
-        self.chief = self.alone or resolver.task_type == "chief" or "chief" not in resolver.cluster_spec().jobs and (
-            self.place == 0
+        self.chief = (
+            self.alone
+            or resolver.task_type == "chief"
+            or ("chief" not in resolver.cluster_spec().jobs
+            and (self.place == 0))
         )
 
     @classmethod

@@ -173,7 +173,9 @@ def test_version_that_comes_out_otherwise_is_told(trained, place, sample, tmp_pa
     registry = Registry.open(str(tmp_path / "copy"), MODEL)
     trial = registry.record(1).trials[0]
     registry.update(1, seed=1, trials=[trial.model_copy(update={"planned": [2, 2, 2]})])
-    with pytest.raises(GateNotPassed, match=r"Version 1 trained again comes to other weights: \d+ of \d+ arrays differ"):
+    with pytest.raises(
+        GateNotPassed, match=r"Version 1 trained again comes to other weights: \d+ of \d+ arrays differ"
+    ):
         train(dataset=str(sample), registry=str(tmp_path / "copy"), verify=1)
     assert len(registry.records()) == 1
 

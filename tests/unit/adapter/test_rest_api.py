@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from serving.adapter.limits import Limits
+from tests import names
 from tests.unit.adapter.fakes import LABELS, MODEL, FakeVersion, adapter
 from tests.unit.adapter.images import gray, imaging_limits
 from tests.unit.adapter.waiting import wait_until
@@ -164,6 +165,13 @@ def test_version_can_be_chosen_by_number_and_by_label(model_server, rest):
 )
 def test_version_that_can_not_answer_is_a_problem(rest, query, status):
     problem(rest.post(f"/v1/classify?{query}", content=gray(1), headers=PNG), status)
+
+
+def test_versions_that_lead_elsewhere_or_look_like_numbers_are_refused(rest):
+    for version in names.VERSIONS:
+        if version == "1" * 19:
+            continue  # too long for the registry, not for a model server
+        problem(rest.post("/v1/classify", params={"version": version}, content=gray(1), headers=PNG), 422)
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,9 @@ def test_images_of_a_pipelines_steps_and_those_a_change_affects_are_built(pipeli
 
 def test_no_image_is_built_where_none_is_needed(tmp_path):
     assert build_step(tmp_path, None) is None
+
+
+def test_registry_in_a_bucket_is_out_of_reach_for_a_container(settings):
+    bucket = settings.model_copy(update={"registry": settings.registry.model_copy(update={"uri": "gs://bucket/x"})})
+    with pytest.raises(UsageError, match="no network.*gs://bucket/x.*--executor local"):
+        docker_launcher(bucket, "key", None)

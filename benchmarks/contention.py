@@ -1,0 +1,55 @@
+"""Many promoters at the same time, round after round, in a directory and in a bucket."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from benchmarks.crashes import Only
+from benchmarks.places import none, places, tell
+from cli import command_line, progress_console, run
+from tests.contention import check_journal, contend
+from tests.storage import BASE
+
+app = command_line(
+    "contention",
+    "Lets several processes promote the same version at the same time; one must win, and the others be told.",
+    ["./pants run benchmarks:contention", "./pants run benchmarks:contention -- --rounds 20 --json"],
+)
+
+
+@app.command()
+def measure(
+    only: Only = None,
+    rounds: Annotated[int, typer.Option(min=1)] = 200,
+    promoters: Annotated[int, typer.Option(min=2)] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+) -> None:
+    """Let several processes promote the same version at the same time."""
+    lines = [f"{'store':10} {'rounds':>7} {'won':>6} {'conflicts':>10} {'others':>7} {'seconds':>8}  journal"]
+    unclear = broken = 0
+    with places(only) as found:
+        for place, _ in found:
+            progress_console().print(f"A registry in a {place.kind}")
+            started = time.monotonic()
+            results = contend(place, rounds, promoters)
+            flat = [result for each in results for result in each.results]
+            won, lost = flat.count("won"), flat.count("conflict")
+            unclear += sum(not each.clear for each in results)
+            try:
+                check_journal(place.open(BASE), rounds)
+                journal = "complete and in order"
+            except AssertionError as error:
+                broken, journal = broken + 1, f"wrong: {error}"
+            seconds = time.monotonic() - started
+            others = len(flat) - won - lost
+            lines.append(f"{place.kind:10} {rounds:7} {won:6} {lost:10} {others:7} {seconds:8.1f}  {journal}")
+    claims = [
+        none(f"rounds without one winner and {promoters - 1} conflicts", unclear, "rounds"),
+        none("journals that are not complete and in order", broken, "journals"),
+    ]
+    tell(lines, claims, as_json)
+
+
+if __name__ == "__main__":
+    run(app)
