@@ -25,8 +25,7 @@ class Team:
         self.chief = (
             self.alone
             or resolver.task_type == "chief"
-            or ("chief" not in resolver.cluster_spec().jobs
-            and (self.place == 0))
+            or ("chief" not in resolver.cluster_spec().jobs and (self.place == 0))
         )
 
     @classmethod
