@@ -34,7 +34,7 @@ def train(
     wanted: float,
     limit: float,
 ) -> dict[str, Any]:
-    """Trains until `wanted` accuracy on `test`, five layers, or `limit` CPU seconds; tells which accuracy came of it."""
+    """Trains until `wanted` accuracy on `test`, five layers, or `limit` CPU seconds; tells what came of it."""
     import keras
 
     started = time.process_time()

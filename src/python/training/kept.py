@@ -1,13 +1,14 @@
 """What a training run keeps while it is under way, so that the same command goes on where it was cut off.
 
-<folder>/<version>/run.json           which run it is
-                   trial-<n>.npz      the state of the trial under way
-                   trials.json        the trials that are over
-                   best-<n>.npz       the weights of the best of them
-                   model/             what will be published
-                   logs/              for TensorBoard; stays
+In the registry, whatever that is kept in, so that another machine can go on too:
 
-A file appears whole or not at all. Whoever works on a run holds a lock, which ends with the process.
+runs/<version>/run.json           which run it is
+               trial-<n>.npz      the state of the trial under way
+               trials.json        the trials that are over
+               best-<n>.npz       the weights of the best of them
+
+And in a folder of this machine, the same one where the registry is on its disks: model/, which will be published, and
+logs/ for TensorBoard, which stay. Whoever works on a run holds a lock there, which ends with the process.
 """
 
 import fcntl
@@ -23,48 +24,46 @@ import numpy as np
 
 from cli import Conflict
 from registry import Trial
-from registry.staging import staged_file, sweep, sync_folder
+from registry.errors import Missing
+from registry.store import Store
 from training.state import State, Weights
 
 _RUN = "run.json"
-_STAGING = ".staging"
+_TRIALS = "trials.json"
 _LOCK = ".lock"
 # Saving may take this share of the time, or it waits for a later epoch.
 _COST = 0.05
 
 
 class Kept:
-    """The folder of one run, held by this process."""
+    """What one run keeps, held by this process."""
 
-    def __init__(self, folder: Path, key: str) -> None:
-        """Makes the folder or, if it is there, takes it over.
+    def __init__(self, store: Store, parent: Path, version: int, key: str) -> None:
+        """Begins, or takes over what is there. `parent` holds the folders of all runs.
 
         Raises:
-            Conflict: another process works on the run.
+            Conflict: another process of this machine works on the run.
         """
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.version, self.folder = version, parent / str(version)
+        self._store = store
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
             raise Conflict(
-                f"This very training is under way already, as version {folder.name}; wait for it to end, or change "
-                "the seed."
+                f"This very training is under way already, as version {version}; wait for it, or change the seed."
             ) from None
-        sweep(folder / _STAGING)
-        if _key(folder) != key:
-            self._write(_RUN, json.dumps({"key": key, "version": int(folder.name)}).encode())
+        if _key(store, version) != key:
+            self._write(_RUN, json.dumps({"key": key}).encode())
         self._saved, self._cost = -1e9, 0.0
 
     @classmethod
-    def resumed(cls, parent: Path, key: str, versions: Iterable[int]) -> "Kept | None":
+    def resumed(cls, store: Store, parent: Path, versions: Iterable[int], key: str) -> "Kept | None":
         """The run with this key among those of `versions`, if one was cut off."""
-        for version in versions:
-            if _key(parent / str(version)) == key:
-                return cls(parent / str(version), key)
-        return None
+        found = (version for version in versions if _key(store, version) == key)
+        return next((cls(store, parent, version, key) for version in found), None)
 
     @property
     def model(self) -> Path:
@@ -77,8 +76,8 @@ class Kept:
     def state(self, trial: int) -> State | None:
         """Where a trial was left, or None where it was not begun (or can't be read: then it begins anew)."""
         try:
-            return State.from_bytes((self.folder / f"trial-{trial}.npz").read_bytes())
-        except (OSError, ValueError):
+            return State.from_bytes(self._read(f"trial-{trial}.npz"))
+        except (Missing, ValueError):
             return None
 
     def save(self, trial: int, state: State, urgent: bool) -> None:
@@ -92,8 +91,8 @@ class Kept:
 
     def trials(self) -> list[Trial]:
         try:
-            return [Trial.model_validate(trial) for trial in json.loads((self.folder / "trials.json").read_text())]
-        except FileNotFoundError:
+            return [Trial.model_validate(trial) for trial in json.loads(self._read(_TRIALS))]
+        except Missing:
             return []
 
     def finish(self, trials: list[Trial], best: Weights | None) -> None:
@@ -103,40 +102,50 @@ class Kept:
             buffer = io.BytesIO()
             np.savez(buffer, *best)
             self._write(f"best-{number}.npz", buffer.getvalue())
-        self._write("trials.json", json.dumps([trial.model_dump(mode="json") for trial in trials]).encode())
+        self._write(_TRIALS, json.dumps([trial.model_dump(mode="json") for trial in trials]).encode())
         self._saved = -1e9
-        (self.folder / f"trial-{number}.npz").unlink(missing_ok=True)
+        stale = {f"trial-{number}.npz"}
         if best is not None:
-            for old in self.folder.glob("best-*.npz"):
-                if old.name != f"best-{number}.npz":
-                    old.unlink()
+            stale |= {name for name in self._names() if name.startswith("best-") and name != f"best-{number}.npz"}
+        self._delete(stale)
 
     def best(self, number: int) -> Weights:
-        with np.load(self.folder / f"best-{number}.npz", allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(self._read(f"best-{number}.npz")), allow_pickle=False) as arrays:
             return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
 
     def clear(self) -> None:
         """Removes everything but the logs: the run is over."""
-        (self.folder / _RUN).unlink(missing_ok=True)
+        self._delete({_RUN})
+        self._delete(self._names())
         for entry in self.folder.iterdir():
             if entry.is_dir() and entry != self.logs:
                 shutil.rmtree(entry)
-            elif not entry.is_dir():
-                entry.unlink()
+        (self.folder / _LOCK).unlink(missing_ok=True)
 
     def close(self) -> None:
         os.close(self._lock)
 
+    def _read(self, name: str) -> bytes:
+        return self._store.read(_place(self.version, name))[0]
+
     def _write(self, name: str, data: bytes) -> None:
-        area = self.folder / _STAGING
-        area.mkdir(exist_ok=True)
-        with staged_file(area, data) as staged:
-            os.replace(staged, self.folder / name)
-        sync_folder(self.folder)
+        self._store.write(_place(self.version, name), data)
+
+    def _delete(self, names: set[str]) -> None:
+        for name in names & self._names():
+            self._store.delete(_place(self.version, name))
+
+    def _names(self) -> set[str]:
+        keys = self._store.list(f"runs/{self.version}")
+        return {key.split("/")[-1] for key in keys if not key.endswith("/")}
 
 
-def _key(folder: Path) -> str | None:
+def _place(version: int, name: str) -> str:
+    return f"runs/{version}/{name}"
+
+
+def _key(store: Store, version: int) -> str | None:
     try:
-        return json.loads((folder / _RUN).read_text())["key"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(store.read(_place(version, _RUN))[0])["key"])
+    except (Missing, ValueError, KeyError, TypeError):
         return None

@@ -74,8 +74,9 @@ def fit(
     says so, or when it has been faultless for a while. No epochs leave the network as it is. A network made under the
     strategy of a `team` needs that.
 
-    `save` gets the state after every epoch, and urgently (True) when the run is asked to stop. A run that starts from such a `state` comes to the same weights as one
-    that was never left; so does one that follows the `planned` lengths of an earlier run, whatever the clock says.
+    `save` gets the state after every epoch, and urgently (True) when the run is asked to stop. A run that starts from
+    such a `state` comes to the same weights as one that was never left; so does one that follows the `planned` lengths
+    of an earlier run, whatever the clock says.
 
     Raises:
         Diverged: the loss became infinite or not a number.

@@ -36,7 +36,7 @@ MinRecall = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: recal
 Tune = Annotated[bool, typer.Option("--tune", help="Search from the start, not just while validation misses the gate.")]
 Work = Annotated[
     str | None,
-    typer.Option(help="Folder for what runs keep while under way, and their logs; by default beside the models."),
+    typer.Option(help="Folder for logs, and for models that are not published yet; by default beside the models."),
 ]
 Backbone = Annotated[
     str | None, typer.Option(help="Network of keras.applications to put the classifier on, such as MobileNetV3Small.")

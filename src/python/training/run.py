@@ -155,9 +155,10 @@ class Run:
         key = identity(options, data, trials, parent, backbone.digest if backbone else None)
         # A candidate too: the run may have been cut off between publishing it and saying so.
         waiting = [record for record in self.registry.records() if record.state in ("training", "candidate")]
-        kept = Kept.resumed(folder, key, [record.version for record in reversed(waiting)])
+        versions = [record.version for record in reversed(waiting)]
+        kept = Kept.resumed(self.registry.store, folder, versions, key)
         if kept is not None:
-            record = self.registry.record(int(kept.folder.name))
+            record = self.registry.record(kept.version)
             self.steps = list(record.steps)
             self.say(f"Going on with version {record.version} of {options.model}, which was cut off")
             return record, kept
@@ -183,7 +184,7 @@ class Run:
         )
         version = record.version
         self.say(f"Training version {version} of {options.model}")
-        kept = Kept(folder / str(version), key)
+        kept = Kept(self.registry.store, folder, version, key)
         report.keep(self.checked, lambda name, content: self.registry.save_report(version, name, content))
         return record, kept
 

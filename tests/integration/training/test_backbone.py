@@ -70,7 +70,7 @@ def test_file_without_weights_is_refused(tmp_path):
 
 
 def test_unknown_backbone_is_a_usage_error():
-    with pytest.raises(UsageError, match="no backbone 'ResNet9'.*MobileNetV3Small"):
+    with pytest.raises(UsageError, match=r"no backbone 'ResNet9'.*MobileNetV3Small"):
         with_backbone("ResNet9", "none", SMALL)
 
 

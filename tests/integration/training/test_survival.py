@@ -11,6 +11,7 @@ import pytest
 
 from cli import Conflict, GateNotPassed
 from registry import Registry
+from registry.directory import DirectoryStore
 from tests.integration.training.conftest import MODEL
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
@@ -20,8 +21,10 @@ def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.Com
     """The very call of the fixture `trained`."""
     gates = ["--min-accuracy", "0.7", "--min-recall", "0.4", "--reason", "a test"]
     return subprocess.run(
-        [sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample), "--registry", str(place)]
-        + ["--epochs", "16", *gates],
+        [
+            *(sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample)),
+            *("--registry", str(place), "--epochs", "16", *gates),
+        ],
         capture_output=True,
         text=True,
         timeout=240,
@@ -64,7 +67,7 @@ def test_full_disk_ends_with_a_clear_sentence_and_may_be_tried_again(sample, tmp
     # Every write past so many bytes fails, as on a disk that is full.
     done = start(tmp_path, sample, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
     assert done.returncode == 6, done.stderr
-    assert "error: The disk failed: File too large" in done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
     assert "the same command goes on with it" in done.stderr
     assert "Traceback" not in done.stderr
     (record,) = Registry.open(str(tmp_path), MODEL).records()
@@ -81,7 +84,7 @@ def test_loss_that_is_no_number_is_a_verdict(sample, tmp_path, monkeypatch):
 
     wild = replace(SMALL, schedule=replace(SMALL.schedule, learning_rate=1e30))
     monkeypatch.setattr(parameters, "TRIALS", (wild,))
-    with pytest.raises(GateNotPassed, match="the loss became .* in epoch 1; a lower learning rate"):
+    with pytest.raises(GateNotPassed, match=r"the loss became .* in epoch 1; a lower learning rate"):
         train(dataset=str(sample), registry=str(tmp_path), epochs=2)
     (record,) = Registry.open(str(tmp_path), MODEL).records()
     assert record.state == "rejected"
@@ -91,12 +94,13 @@ def test_loss_that_is_no_number_is_a_verdict(sample, tmp_path, monkeypatch):
 def test_the_same_run_twice_at_once_is_a_conflict(tmp_path):
     from training.kept import Kept
 
-    first = Kept(tmp_path / "3", "key")
+    store = DirectoryStore(tmp_path)
+    first = Kept(store, tmp_path / "runs", 3, "key")
     with pytest.raises(Conflict, match="under way already, as version 3"):
-        Kept.resumed(tmp_path, "key", [4, 3])
+        Kept.resumed(store, tmp_path / "runs", [4, 3], "key")
     first.close()
-    second = Kept.resumed(tmp_path, "key", [4, 3])
+    second = Kept.resumed(store, tmp_path / "runs", [4, 3], "key")
     assert second is not None
     second.clear()
     second.close()
-    assert Kept.resumed(tmp_path, "key", [4, 3]) is None
+    assert Kept.resumed(store, tmp_path / "runs", [4, 3], "key") is None
