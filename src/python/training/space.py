@@ -6,6 +6,7 @@ hears of scores, so a search that was cut off tells it the finished ones again a
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.parameters import Parameters
 
@@ -42,7 +43,7 @@ class Suggestions:
         self._oracle.verbose = False
         # It insists on files of its own; nothing ever reads them.
         self._oracle._set_project_dir(str(folder), "search")
-        self._trial = None
+        self._trial: Any = None
 
     def next(self) -> Parameters | None:
         """What to try now; None when everything was tried."""

@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,9 +50,12 @@ class State:
             "seconds": self.seconds,
             "ended": self.ended,
         }
-        arrays = {f"{group}-{i}": array for group, found in groups.items() for i, array in enumerate(found)}
+        arrays: dict[str, Any] = {
+            f"{group}-{i}": array for group, found in groups.items() for i, array in enumerate(found)
+        }
         buffer = io.BytesIO()
-        np.savez(buffer, **{_NOTES: np.frombuffer(json.dumps(notes).encode(), np.uint8)}, **arrays)
+        arrays[_NOTES] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -64,7 +68,9 @@ class State:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 notes = json.loads(arrays[_NOTES].tobytes())
                 sizes = notes.pop("sizes")
-                groups = {group: [arrays[f"{group}-{i}"] for i in range(sizes[group])] for group in _GROUPS}
+                groups: dict[str, Any] = {
+                    group: [arrays[f"{group}-{i}"] for i in range(sizes[group])] for group in _GROUPS
+                }
             notes["history"] = [Epoch(**epoch) for epoch in notes["history"]]
             return cls(**groups, **notes)
         except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
@@ -89,7 +95,7 @@ class State:
                 variable.assign(array)
 
 
-def _captured(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Weights]:
+def _captured(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return {
         "own": network.get_weights(),
         "random": [np.asarray(variable) for variable in _random(network)],
