@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from cli import InfrastructureError
 from dataset import Dataset
 from registry import Record
 from training.loop import Stopped
@@ -16,6 +17,14 @@ from training.provenance import components
 from training.team import Team
 
 _FOLDER = "runs"
+# A full disk or memory, and storage that fails; other errors of TensorFlow are mistakes.
+_MAY_PASS = (
+    tf.errors.AbortedError,
+    tf.errors.DataLossError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+)
 # Model code, but for the export: what decides which weights a run comes to.
 _SOURCES = (
     *("augmentation", "backbone", "feed", "loop", "model", "outliers"),
@@ -52,8 +61,8 @@ def identity(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def cut_off(error: Exception, team: Team) -> str:
-    """What kept a run from going on, as the beginning of a sentence."""
+def cut_off(error: BaseException, team: Team) -> str | None:
+    """What kept a run from going on, as the beginning of a sentence; None where another try would not help."""
     if isinstance(error, Stopped):
         return f"Terminated {error}"
     if isinstance(error, OSError):
@@ -61,6 +70,8 @@ def cut_off(error: Exception, team: Team) -> str:
         return f"The disk failed: {error.strerror or error}{where}"
     if isinstance(error, tf.errors.OpError) and not team.alone:
         return f"Another process of the training went away, or can't be reached ({type(error).__name__})"
-    if isinstance(error, tf.errors.OpError):
+    if isinstance(error, _MAY_PASS):
         return f"TensorFlow failed: {error.message.splitlines()[0]}"
-    return str(error).rstrip(".")
+    if isinstance(error, InfrastructureError):
+        return str(error).rstrip(".")
+    return None

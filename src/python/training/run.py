@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 
 from cli import DataRefused, InfrastructureError
@@ -37,7 +36,7 @@ from training.account import account
 from training.backbone import Backbone
 from training.gate import Thresholds, parent_is_better, shortfalls
 from training.kept import Kept
-from training.loop import Diverged, Epoch, Stopped
+from training.loop import Diverged, Epoch
 from training.model import build
 from training.options import Options
 from training.parameters import Parameters
@@ -121,13 +120,14 @@ class Run:
                 record = self._conclude(version, data, trained, baseline, kept)
         except Diverged as error:
             record = self._reject(version, [f"training failed: {error}; a lower learning rate may help"])
-        except (Stopped, OSError, tf.errors.OpError, InfrastructureError) as error:
-            why = cut_off(error, self.team)
-            raise InfrastructureError(f"{why}; version {version} is kept: the same command goes on with it.") from None
         except KeyboardInterrupt:
             self.say(f"Version {version} is kept: the same command goes on with it")
             raise
         except BaseException as error:
+            if why := cut_off(error, self.team):
+                raise InfrastructureError(
+                    f"{why}; version {version} is kept: the same command goes on with it."
+                ) from None
             # Broken: the version must not look as if it were still in training.
             with suppress(Exception):
                 self._reject(version, [f"the run ended early ({type(error).__name__})"])
@@ -145,8 +145,10 @@ class Run:
                 self._searching(data, lambda: False).assist()
             except ValueError as error:
                 raise DataRefused(f"Process {self.team.place} can't train along: {error}.") from None
-            except (Stopped, OSError, tf.errors.OpError) as error:
-                raise InfrastructureError(f"{cut_off(error, self.team)}; start all processes again.") from None
+            except Exception as error:
+                if why := cut_off(error, self.team):
+                    raise InfrastructureError(f"{why}; start all processes again.") from None
+                raise
 
     def _begin(
         self, data: Dataset, trials: Sequence[Parameters], parent: Record | None, backbone: Backbone | None
@@ -226,7 +228,8 @@ class Run:
         reasons = shortfalls(test, self.thresholds, baseline)
         if baseline is None:
             self.warn("There is no model to compare with: this one is held against the thresholds alone")
-        elif better := parent_is_better(test, baseline, self.thresholds):
+        better = baseline and parent_is_better(test, baseline, self.thresholds)
+        if better:
             reasons.insert(0, better)
         size = trained.parameters.network.image_size
         record = self.registry.update(
@@ -239,7 +242,7 @@ class Run:
         )
         self.say(f"Report: {evaluation.keep(self.registry, record, judged, reasons)}")
         if reasons:
-            return self._reject(version, reasons)
+            return self._reject(version, reasons, {"kept": record.parent} if better else None)
         with self.step("export"):
             signature = self._export(data, trained, judged.temperature, kept)
             golden = _golden(kept.model, *data.arrays("test", size))
@@ -262,8 +265,8 @@ class Run:
         draft.rename(kept.model)
         return signature
 
-    def _reject(self, version: int, reasons: list[str]) -> Record:
-        verdict = Verdict(kind="gate", passed=False, reasons=reasons, at=utc_now())
+    def _reject(self, version: int, reasons: list[str], details: dict[str, Any] | None = None) -> Record:
+        verdict = Verdict(kind="gate", passed=False, reasons=reasons, at=utc_now(), details=details)
         return self.registry.add_verdict(version, verdict, state="rejected", steps=self.steps)
 
     def warn(self, text: str) -> None:

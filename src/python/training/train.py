@@ -160,7 +160,7 @@ def finish(record: "Record", as_json: bool) -> None:
             markup=False,
             soft_wrap=True,
         )
-    if record.state == "rejected" and record.metrics.baseline and "parent is kept" in record.verdicts[-1].reasons[0]:
+    if record.state == "rejected" and record.verdicts[-1].details:
         raise GateNotPassed(
             f"Version {record.version} of {record.model} is not saved: {'; '.join(record.verdicts[-1].reasons)}. "
             f"Version {record.parent} stays."

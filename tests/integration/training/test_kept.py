@@ -33,9 +33,7 @@ def trial(number: int) -> Trial:
 
 def test_another_machine_goes_on_with_what_one_kept(store, tmp_path):
     weights = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(0, np.float32)]
-    state = State(
-        weights, [], weights, [], weights, 7, [0.5], [Epoch(1, 2, 0.1, 1 / 3, 0.5, 1.5)], [2, 2], 1.5, ""
-    )
+    state = State(weights, [], weights, [], weights, 7, [0.5], [Epoch(1, 2, 0.1, 1 / 3, 0.5, 1.5)], [2, 2], 1.5, "")
     one = Kept(store, tmp_path / "one", 4, KEY)
     one.finish([trial(1)], weights)
     one.save(2, state, urgent=False)

@@ -75,7 +75,7 @@ def test_two_processes_come_to_the_metrics_of_one_and_outlive_a_kill(sample, tmp
 
 
 def test_environment_that_names_no_cluster_is_refused(sample, tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", "{}")
+    monkeypatch.setenv("TF_CONFIG", "no JSON")
     done = ended(start(tmp_path, sample, 1))
     assert done[0][0] == 2, done[0][1]
     assert "TF_CONFIG" in done[0][1] and "Traceback" not in done[0][1]
