@@ -27,7 +27,7 @@ def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.Com
         ],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env={**os.environ, "TRAINYARD_TEST_END": end, "PYTHONPATH": os.pathsep.join(sys.path)},
         **options,
     )

@@ -44,7 +44,7 @@ def start(place: Path, sample: Path, workers: int, end: dict[int, str] | None = 
 
 def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:
     try:
-        return [(process.returncode, said) for process in processes for said in [process.communicate(timeout=240)[1]]]
+        return [(process.returncode, said) for process in processes for said in [process.communicate(timeout=600)[1]]]
     finally:
         for process in processes:
             process.kill()
