@@ -225,7 +225,9 @@ def verify(
 
 @app.command()
 def sign(
-    version: Annotated[int, typer.Argument(help="The version that has no signature yet.")],
+    version: Annotated[
+        int, typer.Argument(parser=version_number, metavar="N", help="The version that has no signature yet.")
+    ],
     signing_key: Annotated[str | None, typer.Option(metavar="FILE", help="The private key, in PEM.")] = None,
     registry: RegistryOption = None,
     model_name: ModelOption = None,
