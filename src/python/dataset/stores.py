@@ -63,9 +63,11 @@ class CloudStore:
         if not bucket:
             raise UsageError(f"{uri} names no bucket; write gs://BUCKET/PATH.")
         # Imported here: it takes a second, which a folder should not cost.
-        from registry.cloud import Cloud
+        from registry.cloud import TIMEOUT_SECONDS, Cloud
 
         self.where = uri
+        # Tried again by Cloud alone.
+        self._once: dict[str, Any] = {"retry": None, "timeout": TIMEOUT_SECONDS}
         self._cloud = Cloud(bucket)
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -74,7 +76,7 @@ class CloudStore:
 
         blob = self._cloud.bucket.blob(self._prefix + key)
         try:
-            self._cloud.call(lambda: blob.download_to_filename(str(target)))
+            self._cloud.call(lambda: blob.download_to_filename(str(target), **self._once))
         except exceptions.NotFound:
             return False
         return True
@@ -88,7 +90,7 @@ class CloudStore:
         from registry.cloud import exceptions
 
         try:
-            blobs = self._cloud.call(lambda: list(self._cloud.bucket.list_blobs(prefix=self._prefix)))
+            blobs = self._cloud.call(lambda: list(self._cloud.bucket.list_blobs(prefix=self._prefix, **self._once)))
         except exceptions.NotFound:
             raise DataRefused(f"There is no bucket for {self.where}; name another.") from None
         # A name that ends like this stands for a folder.
