@@ -4,7 +4,7 @@ locals {
     datasets = var.datasets_bucket
   }
   # Who may do what below gs://REGISTRY/MODEL/. The folders are those of src/python/registry.
-  folders = ["testing", "production", "records", "reports", "journal"]
+  folders = ["testing", "production", "records", "reports", "journal", ".staging"]
   reads   = "roles/storage.objectViewer"
   writes  = "roles/storage.objectUser"
   grants = {
@@ -16,6 +16,7 @@ locals {
       records    = local.writes
       reports    = local.writes
       journal    = local.writes
+      ".staging" = local.writes
       production = local.reads
     }
     "trainyard-ci/trainyard-train" = {
@@ -23,12 +24,14 @@ locals {
       records    = local.writes
       reports    = local.writes
       journal    = local.writes
+      ".staging" = local.writes
       production = local.reads
     }
     "trainyard-jobs/promote" = {
       production = local.writes
       records    = local.writes
       journal    = local.writes
+      ".staging" = local.writes
       testing    = local.reads
       reports    = local.reads
     }
@@ -36,6 +39,7 @@ locals {
       production = local.writes
       records    = local.writes
       journal    = local.writes
+      ".staging" = local.writes
       testing    = local.reads
       reports    = local.reads
     }

@@ -34,7 +34,8 @@ class Look:
 class Follower:
     def __init__(self, kubectl: Kubectl, job: str) -> None:
         self.kubectl, self.job = kubectl, job
-        self._last = ""
+        # The time of the last line printed, and how many were of that time.
+        self._last, self._told_then = "", 0
 
     def look(self) -> Look:
         """
@@ -96,14 +97,20 @@ class Follower:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent
         ) as process:
             assert process.stdout
+            before, again = self._last, self._told_then
             for line in process.stdout:
                 stamp, _, text = line.partition(b" ")
                 at = stamp.decode("ascii", "replace")
-                # A second connection begins with what the first one has brought already.
-                if at > self._last:
-                    self._last = at
-                    sys.stdout.buffer.write(text)
-                    sys.stdout.buffer.flush()
+                # A second connection begins with what the first one brought; several lines may share a time.
+                if at < before:
+                    continue
+                if at == before and again:
+                    again -= 1
+                    continue
+                self._told_then = self._told_then + 1 if at == self._last else 1
+                self._last = at
+                sys.stdout.buffer.write(text)
+                sys.stdout.buffer.flush()
 
 
 def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:

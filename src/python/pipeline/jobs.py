@@ -16,11 +16,14 @@ from pipeline.follow import Follower
 from pipeline.graph import nested_environment
 from pipeline.steps import Launcher, Step
 from settings import Settings
+from settings.load import FILE_NAME
 
 _JOBS = Path("infra/k8s/jobs")
 _PINS = Path("infra/k8s/images/kustomization.yaml")
-# Where a step finds trainyard.toml, and the dataset's pointer if there is one.
+# Where a step finds the dataset's pointer, if there is one.
 _MOUNTED = "/etc/trainyard"
+# Of the images (infra/docker/Dockerfile).
+_WORKED_IN = "/tmp"
 _ABORTED = 137  # what the runner says of a step that it broke off
 
 
@@ -57,7 +60,7 @@ def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, 
     def launch(name: str, arguments: list[str]) -> Step:
         program = PROGRAMS[name]
         made = folder / f"{name}-job"
-        files = _files(made, root / "trainyard.toml", dataset)
+        files = _files(made, root / FILE_NAME, dataset)
         pointer = f"{_MOUNTED}/{dataset.name}"
         told = [pointer if word == str(dataset) and dataset.is_file() else word for word in arguments]
         image = f"{settings.kubernetes.images}/{program}:{key}" if pushed else None
@@ -131,15 +134,14 @@ def _kustomization(
     # Beside those of the Job itself: how it is run, and its keys.
     variables = own_variables(os.environ) | {"TRAINYARD_MODEL_NAME": settings.model.name}
     variables.pop("TRAINYARD_EXECUTOR", None)
+    mounts = [{"name": "run", "mountPath": _MOUNTED, "readOnly": True}]
+    if FILE_NAME in files:
+        # Where a program looks for it, and a folder it can write to: what a training keeps meanwhile lies beside it.
+        mounts.append({"name": "run", "mountPath": f"{_WORKED_IN}/{FILE_NAME}", "subPath": FILE_NAME, "readOnly": True})
     patch: list[dict[str, Any]] = [
         {"op": "replace", "path": f"{container}/args", "value": arguments},
         *({"op": "add", "path": f"{container}/env/-", "value": {"name": n, "value": v}} for n, v in variables.items()),
-        {"op": "add", "path": f"{container}/workingDir", "value": _MOUNTED},
-        {
-            "op": "add",
-            "path": f"{container}/volumeMounts/-",
-            "value": {"name": "run", "mountPath": _MOUNTED, "readOnly": True},
-        },
+        *({"op": "add", "path": f"{container}/volumeMounts/-", "value": mount} for mount in mounts),
         {"op": "add", "path": "/spec/template/spec/volumes/-", "value": {"name": "run", "configMap": {"name": "run"}}},
     ]
     if image:

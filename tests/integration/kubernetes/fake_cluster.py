@@ -243,4 +243,5 @@ def _discovery(path: str) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
+    # Milliseconds, so that lines share their time, as they do where a clock is coarse.
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "000000Z"

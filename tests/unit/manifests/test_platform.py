@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from registry.staging import STAGING
 from settings import Settings
 from tests.manifests import ALL, ROOT, of_kind, render
 
@@ -21,7 +22,7 @@ def grants():
     table = text("buckets").split("grants = {")[1].split("each_grant")[0]
     found = {}
     for account, folders in re.findall(r'"([\w-]+/[\w-]+)"\s*= \{(.*?)\}', table, re.S):
-        found[account] = dict(re.findall(r"(\w+)\s*= local\.(\w+)", folders))
+        found[account] = dict(re.findall(r'"?([.\w]+)"?\s*= local\.(\w+)', folders))
     return found
 
 
@@ -38,6 +39,12 @@ def service_accounts():
 def test_rights_are_given_to_accounts_that_there_are():
     assert len(grants()) == 6
     assert grants().keys() <= service_accounts()
+
+
+def test_whoever_writes_models_can_stage_them():
+    for account, folders in grants().items():
+        writes_models = "writes" in (folders.get("testing"), folders.get("production"))
+        assert (folders.get(STAGING) == "writes") == writes_models, account
 
 
 def test_only_promotions_write_what_is_served():
