@@ -17,7 +17,7 @@ from registry.__main__ import app
 from registry.directory import DirectoryStore
 from tests.registries import MODEL, model_folder, promotable, published
 from tests.storage import Place, promote, roll_back
-from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig
+from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 
 @pytest.fixture
