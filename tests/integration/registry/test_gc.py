@@ -76,7 +76,8 @@ def test_record_stays_and_says_what_became_of_the_files(place: Place, registry: 
         roll_back(registry, 1)
     assert registry.serving().labels == {"stable": 3, "previous": 2}
     assert registry.create("train").version == 9
-    states = {row["version"]: (row["state"], row["removed"]) for row in versions_json(registry.records(), registry.serving())}
+    rows = versions_json(registry.records(), registry.serving())
+    states = {row["version"]: (row["state"], row["removed"]) for row in rows}
     assert states[1] == ("retired", record.removed) and states[2] == ("retired", None)
     call(place, "--keep", "0", "--yes")
     with pytest.raises(GateNotPassed, match="has passed its tests"):
