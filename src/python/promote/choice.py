@@ -18,7 +18,7 @@ def newest_tested(registry: Registry, where: Where = ()) -> Record:
         GateNotPassed: there is none.
     """
     stable = registry.serving().stable or 0
-    records = registry.records()
+    records = [record for record in registry.records() if not record.removed]
     tested = [record for record in records if record.state == "tested"]
     if not tested:
         waiting = [record.version for record in records if record.state == "candidate"]

@@ -32,7 +32,7 @@ def versions_table(records: list[Record], serving: ServingState) -> Table:
         test = record.metrics.test
         table.add_row(
             str(record.version),
-            record.state,
+            f"{record.state}, files removed" if record.removed else record.state,
             f"{test.accuracy:.3f}" if test else "-",
             f"{record.dataset.fingerprint[:8]} ({record.dataset.images})" if record.dataset else "-",
             age(record.created),
@@ -51,6 +51,7 @@ def versions_json(records: list[Record], serving: ServingState) -> list[dict[str
             "accuracy": record.metrics.test.accuracy if record.metrics.test else None,
             "dataset": record.dataset.fingerprint if record.dataset else None,
             "created": record.created,
+            "removed": record.removed,
             "served": record.version in serving.versions,
             "labels": [label for label, version in serving.labels.items() if version == record.version],
         }

@@ -1,6 +1,7 @@
 """The commands on a registry in a bucket, one after the other, as a user calls them."""
 
 import base64
+import email.policy
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ def call(folder: Path, module: str, *arguments: str) -> Any:
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
+        "TRAINYARD_SIGNING_KEY": str(keys_in(folder).private),
     }
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
@@ -40,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 def test_train_test_promote_and_gc_work_on_a_bucket(place: Place, tmp_path: Path) -> None:
-    keys_in(tmp_path).require()  # for a bucket no command makes any
+    keys_in(tmp_path).require()  # for a bucket no command makes one
     registry = place.make("one")
     here = ["--registry", place.uri("one"), "--json"]
     write_sample(tmp_path / "sample", images_per_class=12, seed=3)
@@ -77,7 +79,8 @@ def test_train_test_promote_and_gc_work_on_a_bucket(place: Place, tmp_path: Path
     config = registry.store.read("production/models.config")[0].decode()
     assert f'base_path: "{place.uri("one")}/{MODEL}/production"' in config
     [mail] = (tmp_path / "outbox").iterdir()
-    assert place.uri("one") in mail.read_text()
+    text = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default).get_body(("plain",)).get_content()
+    assert f"--registry {place.uri('one')}" in text
 
     assert call(tmp_path, "registry", "gc", *here, "--keep", "0", "--yes")["removed"] == [1]
     assert registry.areas(1) == [] and registry.areas(2) == ["testing", "production"]

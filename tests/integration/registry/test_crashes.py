@@ -10,4 +10,4 @@ from tests.storage import VERBS, Place, Verb, make_base
 def test_what_is_served_stays_whole_and_the_next_call_ends_it(place: Place, verb: Verb) -> None:
     make_base(place)
     # An odd step, so that kills before a call and after one take turns.
-    assert len(list(crashes(place, verb, step=15 if place.kind == "bucket" else 21))) >= 2
+    assert len(list(crashes(place, verb, step=25 if place.kind == "bucket" else 33))) >= 2

@@ -10,14 +10,16 @@ import pytest
 from google.protobuf import text_format
 from typer.testing import CliRunner
 
-from cli.errors import Conflict, UsageError
+from cli.errors import Conflict, GateNotPassed, UsageError
 from promote import intent
+from promote.choice import newest_tested
+from promote.views import versions_json
 from registry import Registry, ServingState, UnknownVersion, gc
 from registry.__main__ import app
 from registry.directory import DirectoryStore
 from tests.registries import MODEL, model_folder, promotable, published
 from tests.storage import Place, promote, roll_back
-from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig
+from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 
 @pytest.fixture
@@ -74,6 +76,12 @@ def test_record_stays_and_says_what_became_of_the_files(place: Place, registry: 
         roll_back(registry, 1)
     assert registry.serving().labels == {"stable": 3, "previous": 2}
     assert registry.create("train").version == 9
+    rows = versions_json(registry.records(), registry.serving())
+    states = {row["version"]: (row["state"], row["removed"]) for row in rows}
+    assert states[1] == ("retired", record.removed) and states[2] == ("retired", None)
+    call(place, "--keep", "0", "--yes")
+    with pytest.raises(GateNotPassed, match="has passed its tests"):
+        newest_tested(registry)
 
 
 def test_dry_run_changes_nothing(place: Place, registry: Registry) -> None:

@@ -285,5 +285,5 @@ def test_no_image_is_built_where_none_is_needed(tmp_path):
 
 def test_registry_in_a_bucket_is_out_of_reach_for_a_container(settings):
     bucket = settings.model_copy(update={"registry": settings.registry.model_copy(update={"uri": "gs://bucket/x"})})
-    with pytest.raises(UsageError, match="no network.*gs://bucket/x.*--executor local"):
+    with pytest.raises(UsageError, match=r"no network.*gs://bucket/x.*--executor local"):
         docker_launcher(bucket, "key", None)
