@@ -157,4 +157,4 @@ def team() -> "Team":
     try:
         return Team.of_environment()
     except ValueError as error:
-        raise UsageError(f"{error}; give it cluster.worker and task, or remove it.") from None
+        raise UsageError(f"TF_CONFIG can't be used ({error}); give it cluster.worker and task, or remove it.") from None

@@ -39,7 +39,7 @@ class Team:
             try:
                 return cls(tf.distribute.MultiWorkerMirroredStrategy())
             except (KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"TF_CONFIG names no cluster and task ({error})") from error
+                raise ValueError(f"it names no cluster and task: {error}") from error
         if len(tf.config.list_logical_devices("GPU")) > 1:
             return cls(tf.distribute.MirroredStrategy())
         return cls()
