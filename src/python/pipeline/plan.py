@@ -13,6 +13,8 @@ PIPELINES = ("train", "retrain", "test")
 TAG = "trigger:"
 
 _KINDS = {"pex_binary": "build", "docker_image": "image", "python_test": "test"}
+# On a program that nobody ships.
+_ONLY_RUN = "only-run"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def _path_to(trigger: str, reached: dict[str, str | None], owned: dict[str, str]
 def _sorted_by_kind(build: Graph, addresses: Any) -> dict[str, list[str]]:
     result: dict[str, list[str]] = {kind: [] for kind in sorted(set(_KINDS.values()))}
     for address in sorted(addresses):
-        if kind := _KINDS.get(build.targets[address].kind):
+        target = build.targets[address]
+        if (kind := _KINDS.get(target.kind)) and _ONLY_RUN not in target.tags:
             result[kind].append(address)
     return result

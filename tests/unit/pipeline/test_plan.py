@@ -29,6 +29,7 @@ def graph():
         target("lock:_lock", "_lockfile", sources=["lock"]),
         target("3rdparty:tensorflow", needs=["lock:_lock"]),
         target("training:train", "pex_binary", needs=["training/model.py:lib", "registry/store.py:lib"]),
+        target("benchmarks:training", "pex_binary", tags=["only-run"], needs=["training/model.py:lib"]),
         target("serving:image", "docker_image", needs=["imaging/decode.py:lib"]),
         target(
             "tests/test_store.py:tests", "python_test", sources=["tests/test_store.py"], needs=["registry/store.py:lib"]
