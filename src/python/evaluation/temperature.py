@@ -9,8 +9,8 @@ import numpy as np
 NONE = 1.0
 # Fewer images say too little about so fine a thing.
 MIN_IMAGES = 50
-# It only ever softens: what sharpens answers to X-rays sharpens those to pictures that are none as well, and the network
-# was taught not to be sure of them (docs/decisions/0007).
+# It only ever softens: what sharpens answers to X-rays sharpens those to pictures that are none as well, and the
+# network was taught not to be sure of them (docs/decisions/0007).
 _BOUNDS = (NONE, 5.0)
 _PARTS = 5
 # Held-out images must get likelier answers by so much (nats an image), or the network is left as it is.
