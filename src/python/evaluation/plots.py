@@ -22,6 +22,7 @@ def curves(epochs: Sequence[Mapping[str, float]], theme: Theme = LIGHT) -> bytes
     )
     best = min(range(len(epochs)), key=lambda i: epochs[i]["validation_loss"])
     axes.plot([best + 1], [epochs[best]["validation_loss"]], "o", color=theme.candidate, markersize=6)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch (the dot: the weights that were kept)")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
