@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.feed import Feed, Labelled
+from training.outliers import outliers
 from training.pace import learning_rate, plan, progress
 from training.state import Epoch, State, Weights
 from training.step import Schedule, training_step
@@ -18,9 +19,10 @@ from training.team import Team
 
 _PREDICTED_AT_ONCE = 64  # images
 _SETTLED_ON = 256  # images
+_STRANGE = 64  # pictures that are no X-rays, to see how unsure of them it is
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
-_FAULTLESS_LOSS = 0.35
+_FAULTLESS_LOSS = 0.1
 
 
 class Diverged(ArithmeticError):
@@ -69,6 +71,7 @@ def fit(
 
     What is judged, and kept, is a running average of the weights after each epoch, steadier than any single one, with
     the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
+    Validation asks for what training asks for: right answers, and none that is sure about pictures that are no X-rays.
 
     The run ends after `schedule.epochs`, when `seconds` are over, when validation stops getting better or `hopeless`
     says so, or when it has been faultless for a while. No epochs leave the network as it is. A network made under the
@@ -121,6 +124,8 @@ class _Run:
         self.step = training_step(network, self.optimizer, schedule, self.feed.size, self.weights, team)
         self.settle = _settle(network, train[0], seed, team.strategy)
         self.predict = Predictor(network)
+        drawn = outliers(_STRANGE, network.input_shape[1], tf.constant([seed, -1], tf.int32))
+        self.strange = tf.cast(tf.round(drawn), tf.uint8).numpy()
 
     def begin(self, state: State | None) -> State:
         """The chief's state, in every process; the clock and the batches go on from there."""
@@ -190,7 +195,10 @@ class _Run:
         probabilities = self.predict(pixels)
         accuracy = float(np.mean(probabilities.argmax(axis=1) == labels))
         seconds, done = time.monotonic() - self.started, len(state.history) + 1
-        epoch = Epoch(done, 0, loss, _loss(probabilities, labels, self.weights), accuracy, seconds)
+        validation_loss = _loss(probabilities, labels, self.weights)
+        if self.schedule.outliers:
+            validation_loss += self.schedule.outliers * _sureness(self.predict(self.strange))
+        epoch = Epoch(done, 0, loss, validation_loss, accuracy, seconds)
         history = [*state.history, epoch]
         if self.given:
             epochs = self.given[done] if done < len(self.given) else done
@@ -245,3 +253,9 @@ def _blend(average: Weights, own: Weights, share: float, epoch: int) -> Weights:
 def _loss(probabilities: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> float:
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(np.average(-np.log(chosen + 1e-7), weights=class_weights[labels]))
+
+
+def _sureness(probabilities: np.ndarray) -> float:
+    """Cross entropy with even answers, in nats beyond theirs; 0 where every class is as likely as any other."""
+    classes = probabilities.shape[1]
+    return float(-np.log(probabilities + 1e-7).mean() - math.log(classes))

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 # Pixels of a picture's coarsest grain; 1 is noise in every pixel.
 _GRAINS = (1, 4, 16, 64)
+# Share of pictures of one brightness all over: faint noise, stretched to full contrast, is nothing like them.
+_BLANK = 0.25
 
 
 def outliers(count: int, side: int, seed: tf.Tensor) -> tf.Tensor:
@@ -23,6 +25,7 @@ def outliers(count: int, side: int, seed: tf.Tensor) -> tf.Tensor:
         blotches = tf.random.stateless_uniform([1, cells, cells, 1], own, -1, 1)
         pictures.append(tf.image.resize(blotches, [side, side], "nearest" if number % 2 else "bilinear"))
     shape = [count, 1, 1, 1]
-    spread = 255 * tf.square(tf.random.stateless_uniform(shape, contrast, 0, 1))
+    drawn = tf.random.stateless_uniform(shape, contrast, 0, 1)
+    spread = tf.where(drawn < _BLANK, 0.0, 255 * tf.square((drawn - _BLANK) / (1 - _BLANK)))
     middle = tf.random.stateless_uniform(shape, level, 0, 255)
     return tf.clip_by_value(middle + spread * tf.concat(pictures, axis=0), 0, 255)

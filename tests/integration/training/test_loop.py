@@ -4,10 +4,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from training.feed import Feed
 from training.loop import Diverged, Predictor, Stopped, fit
 from training.model import Network, build
+from training.outliers import outliers
 from training.state import State
 from training.step import Schedule
 from training.team import Team
@@ -42,10 +44,21 @@ def test_no_epochs_leave_the_network_as_it_is():
 
 
 def test_kept_weights_are_those_of_the_best_validation_loss():
-    network, history = fitted(replace(SCHEDULE, epochs=4))
+    network, history = fitted(replace(SCHEDULE, epochs=4, outliers=0))
     pixels, labels = labelled(9)
     loss = -np.mean(np.log(Predictor(network)(pixels)[np.arange(9), labels] + 1e-7))
     assert loss == pytest.approx(min(epoch.validation_loss for epoch in history), rel=1e-4)
+
+
+def test_certainty_about_pictures_that_are_no_x_rays_counts_against_the_weights():
+    share = 0.5
+    network, history = fitted(replace(SCHEDULE, epochs=4, outliers=share))
+    (pixels, labels), predict = labelled(9), Predictor(network)
+    strange = tf.cast(tf.round(outliers(64, 32, tf.constant([0, -1], tf.int32))), tf.uint8).numpy()
+    loss = -np.mean(np.log(predict(pixels)[np.arange(9), labels] + 1e-7))
+    beyond_even = -np.mean(np.log(predict(strange) + 1e-7)) - np.log(3)
+    assert beyond_even > 0
+    assert loss + share * beyond_even == pytest.approx(min(epoch.validation_loss for epoch in history), rel=1e-4)
 
 
 def test_loss_that_is_no_number_ends_the_run():
