@@ -13,6 +13,7 @@ from cli import DataRefused
 from dataset import locate, scan, write_sample
 from tests import buckets
 
+BUCKET = "images"
 _PEX = Path("3rdparty.python/dvc.pex/__main__.py")
 
 
@@ -78,7 +79,8 @@ def test_what_dvc_adds_and_pushes_is_what_is_trained_on(program, tmp_path):
 def bucket(monkeypatch: pytest.MonkeyPatch):
     with buckets.emulator() as address:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        yield storage.Client(project="p", credentials=AnonymousCredentials()).bucket(buckets.BUCKET)
+        buckets.make_bucket(BUCKET)
+        yield storage.Client(project="p", credentials=AnonymousCredentials()).bucket(BUCKET)
 
 
 def test_bucket_is_a_dataset_and_a_new_image_makes_another(bucket, tmp_path):
@@ -86,14 +88,14 @@ def test_bucket_is_a_dataset_and_a_new_image_makes_another(bucket, tmp_path):
     files = contents(tmp_path / "sample")
     for name, content in files.items():
         bucket.blob(f"data/xrays/{name}").upload_from_string(content)
-    uri = f"gs://{buckets.BUCKET}/data/xrays"
+    uri = f"gs://{BUCKET}/data/xrays"
     first = locate(uri)
     assert contents(first) == files
     assert locate(uri + "/") == first
     bucket.blob("data/xrays/COVID/images/new.png").upload_from_string(next(iter(files.values())))
     assert len(contents(locate(uri))) == len(files) + 1
     with pytest.raises(DataRefused, match="holds nothing"):
-        locate(f"gs://{buckets.BUCKET}/data/nothing")
+        locate(f"gs://{BUCKET}/data/nothing")
 
 
 def test_remote_of_dvc_may_be_a_bucket(bucket, tmp_path):
@@ -104,6 +106,6 @@ def test_remote_of_dvc_may_be_a_bucket(bucket, tmp_path):
         if file.is_file():
             bucket.blob(f"dvc/{file.relative_to(checkout.remote)}").upload_from_filename(file)
     shutil.rmtree(checkout.remote)
-    config = CONFIG.replace("../../remote", f"gs://{buckets.BUCKET}/dvc")
+    config = CONFIG.replace("../../remote", f"gs://{BUCKET}/dvc")
     (checkout.root / ".dvc" / "config").write_text(config)
     assert contents(locate(str(checkout.pointer))) == checkout.files

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,11 @@ def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
         train(dataset=str(sample), registry=str(place), epochs=16, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)
+
+
+@pytest.fixture
+def copied(trained: tuple[Registry, Record], place: Path, tmp_path: Path) -> Path:
+    """Folder of a copy of that registry, to be changed; the key that signs lies beside it."""
+    shutil.copytree(place, tmp_path / "copy")
+    shutil.copytree(f"{place}.keys", tmp_path / "copy.keys")
+    return tmp_path / "copy"

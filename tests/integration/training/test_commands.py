@@ -110,12 +110,10 @@ def test_rebuilt_parent_answers_like_its_saved_model(trained, sample):
     assert np.allclose(Predictor(network)(pixels), [golden.probabilities for golden in record.golden], atol=1e-5)
 
 
-def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, place, sample, tmp_path):
+def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, copied, sample):
     _, parent = trained
-    shutil.copytree(place, tmp_path / "copy")
-    shutil.copytree(f"{place}.keys", tmp_path / "copy.keys")
-    retrain(dataset=str(sample), registry=str(tmp_path / "copy"), epochs=1, min_accuracy=0.0, min_recall=0.0)
-    record = Registry.open(str(tmp_path / "copy"), MODEL).record(2)
+    retrain(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0.0, min_recall=0.0)
+    record = Registry.open(str(copied), MODEL).record(2)
     assert (record.kind, record.parent, record.state) == ("retrain", 1, "candidate")
     # The same dataset: the baseline is what the parent reached by itself.
     assert record.metrics.baseline == parent.metrics.test
@@ -126,21 +124,20 @@ def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, place
     )
 
 
-def test_parent_that_passes_and_is_better_stays(trained, place, sample, tmp_path, monkeypatch):
+def test_parent_that_passes_and_is_better_stays(trained, copied, sample, monkeypatch):
     from training import parameters
     from training.step import Schedule
 
-    shutil.copytree(place, tmp_path / "copy")
     # One epoch of much too large steps: worse than what it began with, whatever the seed.
     monkeypatch.setattr(parameters, "RETRAININGS", (Schedule(epochs=1, learning_rate=0.3),))
     with pytest.raises(GateNotPassed, match=r"its parent is kept.*Version 1 stays"):
-        retrain(dataset=str(sample), registry=str(tmp_path / "copy"), min_accuracy=0.5, min_recall=0.0)
-    record = Registry.open(str(tmp_path / "copy"), MODEL).record(2)
+        retrain(dataset=str(sample), registry=str(copied), min_accuracy=0.5, min_recall=0.0)
+    record = Registry.open(str(copied), MODEL).record(2)
     assert record.state == "rejected"
     assert record.metrics.baseline.accuracy > record.metrics.test.accuracy
 
 
-def test_missing_baseline_is_said_loudly(trained, place, sample, tmp_path, capsys):
+def test_missing_baseline_is_said_loudly(trained, copied, sample, tmp_path, capsys):
     from tests.integration.training.small import SMALL
     from training import parameters
     from training.train import train
@@ -149,8 +146,7 @@ def test_missing_baseline_is_said_loudly(trained, place, sample, tmp_path, capsy
         patch.setattr(parameters, "TRIALS", (SMALL,))
         train(dataset=str(sample), registry=str(tmp_path / "new"), epochs=1, min_accuracy=0, min_recall=0)
     assert "WARNING: There is no model to compare with" in capsys.readouterr().err
-    shutil.copytree(place, tmp_path / "copy")
-    retrain(dataset=str(sample), registry=str(tmp_path / "copy"), epochs=1, min_accuracy=0, min_recall=0)
+    retrain(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
     assert "WARNING: Nothing is in production" in capsys.readouterr().err
 
 
@@ -165,18 +161,17 @@ def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, c
     assert "bit for bit" in said.err
 
 
-def test_version_that_comes_out_otherwise_is_told(trained, place, sample, tmp_path):
+def test_version_that_comes_out_otherwise_is_told(trained, copied, sample):
     from training.train import train
 
-    shutil.copytree(place, tmp_path / "copy")
     # As if another seed had made it; and a shorter run will do to see that.
-    registry = Registry.open(str(tmp_path / "copy"), MODEL)
+    registry = Registry.open(str(copied), MODEL)
     trial = registry.record(1).trials[0]
     registry.update(1, seed=1, trials=[trial.model_copy(update={"planned": [2, 2, 2]})])
     with pytest.raises(
         GateNotPassed, match=r"Version 1 trained again comes to other weights: \d+ of \d+ arrays differ"
     ):
-        train(dataset=str(sample), registry=str(tmp_path / "copy"), verify=1)
+        train(dataset=str(sample), registry=str(copied), verify=1)
     assert len(registry.records()) == 1
 
 

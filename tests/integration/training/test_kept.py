@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from registry import Metrics, Trial
+from registry.bucket import BucketStore
 from registry.directory import DirectoryStore
 from registry.store import Store
 from tests import buckets
@@ -23,7 +24,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return
     with buckets.emulator() as address:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        yield buckets.open_bucket("runs").store
+        buckets.make_bucket("runs")
+        yield BucketStore("runs", "registry/chest-xray")
 
 
 def trial(number: int) -> Trial:
