@@ -162,7 +162,7 @@ def _keys(settings: Settings, step: str) -> list[str]:
     keys = Keys.of(told.key, told.public_keys, settings.registry.uri)
     argv: list[str] = []
     if step != "test":
-        private = keys.require()
+        private = keys.file()
         if not os.getuid():
             os.chown(private, _IMAGE_USER, _IMAGE_USER)
         argv += [*_mount(private), "--env", f"TRAINYARD_SIGNING_KEY={private.resolve()}"]

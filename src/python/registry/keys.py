@@ -1,4 +1,7 @@
-"""The key that signs what is published, and the keys whose signatures count: elliptic-curve keys in PEM files."""
+"""The key that signs what is published, and the keys whose signatures count: elliptic-curve keys.
+
+The one that signs is a PEM file, or one that a KMS or a hardware module keeps (registry/pkcs11.py).
+"""
 
 import hashlib
 import os
@@ -8,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry import pkcs11
 from registry.errors import InfrastructureError, UsageError
 from registry.staging import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+    from model_signing._signing.sign_sigstore_pb import Signer
 
 _NAME_TRUSTED = "name the public key with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS"
 _NAME_PRIVATE = "name one with --signing-key or TRAINYARD_SIGNING_KEY"
@@ -28,11 +33,13 @@ class Keys:
         trusted: files of public keys; without any, the public half of `private` is the one that counts.
         make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone:
             a bucket is shared, and each machine would make a key of its own.
+        kept: the PKCS #11 address of the key that signs, in place of `private`; "" for none.
     """
 
     private: Path | None
     trusted: tuple[Path, ...] = ()
     make: bool = False
+    kept: str = ""
 
     @classmethod
     def of(cls, private: str, trusted: Sequence[str], registry: str) -> "Keys":
@@ -42,6 +49,8 @@ class Keys:
         not in the caller's folder, so that whoever finds the registry finds the key.
         """
         files = tuple(Path(path).expanduser() for path in trusted)
+        if private.startswith(pkcs11.SCHEME):
+            return cls(None, files, kept=private)
         in_folder = "://" not in registry
         place = Path(private).expanduser() if private else None
         if place is None and in_folder:
@@ -54,13 +63,30 @@ class Keys:
         """Where the public half of `private` is kept, for whoever may check and not sign."""
         return self.private.with_suffix(".pub") if self.private else None
 
-    def require(self) -> Path:
-        """The private key's file; a missing pair is made. Called early in a long run, so that its end can sign.
+    def require(self) -> None:
+        """Sees to it that there is a key to sign with. Called early in a long run, so that its end can sign.
 
         Raises:
             UsageError: there is no private key, or one of another kind.
-            InfrastructureError: it can't be read or made.
+            InfrastructureError: it can't be read or made, or its keeper fails.
         """
+        if self.kept:
+            pkcs11.signer(self.kept)
+        else:
+            self.file()
+
+    def signer(self) -> "Signer":
+        """What the library signs with; raises as `require` does."""
+        if self.kept:
+            return pkcs11.signer(self.kept)
+        from model_signing._signing import sign_ec_key
+
+        return sign_ec_key.Signer(self.file())
+
+    def file(self) -> Path:
+        """The private key's file, for whoever hands it on; a missing pair is made. Raises as `require` does."""
+        if self.kept:
+            raise UsageError("A key that a KMS keeps can't be handed on as a file; name the file of one.")
         if self.private is None:
             raise UsageError(f"A registry in a bucket has no key of its own to sign with; {_NAME_PRIVATE}.")
         if self.make and not self.private.exists():
@@ -76,6 +102,8 @@ class Keys:
         """
         if self.trusted:
             keys = [_read_public(path) for path in self.trusted]
+        elif self.kept:
+            keys = [pkcs11.signer(self.kept).public_key()]
         elif self.private and self.private.exists():
             keys = [_read_private(self.private).public_key()]
         elif self.public and self.public.exists():

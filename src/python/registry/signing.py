@@ -25,10 +25,10 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
 
     Raises as `Keys.require` does.
     """
-    private = keys.require()
+    signer = keys.signer()
     from model_signing import manifest
     from model_signing._hashing.hashing import Digest
-    from model_signing._signing import sign_ec_key, signing
+    from model_signing._signing import signing
 
     # The library's public functions hash a folder of this machine; here the digests are known, and the folder may be
     # in a bucket.
@@ -37,7 +37,7 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
     )
     items = [serialization.new_item(name, Digest(_SHA256, bytes.fromhex(digest))) for name, digest in files.items()]
     payload = signing.Payload(manifest.Manifest(subject(model, version), items, serialization))
-    bundle: dict[str, Any] = json.loads(sign_ec_key.Signer(private).sign(payload).bundle.to_json())
+    bundle: dict[str, Any] = json.loads(signer.sign(payload).bundle.to_json())
     return bundle
 
 

@@ -42,10 +42,10 @@ class Registry(Section):
 
 
 class Signing(Section):
-    """Elliptic-curve keys in PEM files, relative to trainyard.toml."""
+    """Elliptic-curve keys in PEM files, relative to trainyard.toml; or kept by a KMS or a hardware module."""
 
     # Signs what is published. Empty: <registry>.keys/signing.pem beside the registry's folder, made on first use; for
-    # a registry in a bucket it has to be named.
+    # a registry in a bucket it has to be named. pkcs11:token=…;object=…?module-path=… never leaves its keeper.
     key: str = ""
     # Keys whose signatures count; without any, it is the public half of `key`.
     public_keys: list[str] = []
