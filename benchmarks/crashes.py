@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.places import at_least, none, places, tell
+from benchmarks.claims import AsJson, Claim, tell
+from benchmarks.places import places
 from cli import command_line, progress_console, run
 from tests.crashes import crashes
 from tests.storage import SEQUENCES, VERBS, make_base
@@ -24,7 +25,7 @@ Only = Annotated[str | None, typer.Option(help="`directory` or `bucket`; default
 def measure(
     only: Only = None,
     step: Annotated[int, typer.Option(min=1, help="Every how many calls; an odd number takes both sides.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Kill publish, promote, rollback and gc at every call to the storage, and look at what is served."""
     os.fsync = lambda descriptor: None  # what a process has written outlives the process
@@ -45,10 +46,11 @@ def measure(
                 lines.append(f"{place.kind:10} {verb.name:18} {count:6} {time.monotonic() - started:8.1f}")
                 progress_console().print(lines[-1])
     claims = [
-        at_least("runs that were killed", runs, WANTED_RUNS if only is None and step == 1 else 1, "runs"),
-        none("runs after which something wrong was served, or the next call did not end the work", failures, "runs"),
+        Claim("runs that were killed", runs, f">= {WANTED_RUNS if only is None and step == 1 else 1}", "runs"),
+        Claim("runs after which something wrong was served, or the next call did not end the work", failures, "== 0"),
     ]
-    tell(lines, claims, as_json)
+    typer.echo("\n".join(lines))
+    tell(claims, as_json)
 
 
 if __name__ == "__main__":

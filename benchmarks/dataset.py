@@ -16,7 +16,8 @@ import numpy as np
 import typer
 from PIL import Image
 
-from cli import InfrastructureError, command_line, print_json, progress_console, run
+from benchmarks.claims import AsJson, Claim, tell
+from cli import InfrastructureError, command_line, progress_console, run
 from cli.progress import shown
 from dataset.phantom import CLASSES, draw
 
@@ -38,31 +39,26 @@ _SEED, _AT_ONCE = 11, 50
 @app.command()
 def dataset(
     images: Annotated[int, typer.Option(min=600, help="How many; the claims are about the default.")] = IMAGES,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the check of many images."""
     with scratch() as folder:
         many, few = folder / "many", folder / "few"
-        with shown(progress_console(), "Drawing phantoms") as tell:
-            draw_all(many, few, images, tell)
+        with shown(progress_console(), "Drawing phantoms") as progress:
+            draw_all(many, few, images, progress)
         _, memory_of_few, _ = checked(few)
         seconds, memory, cpu = checked(many)
     further = 1024 * (memory - memory_of_few) / (images - images // SHARE_OF_FEW)
     claims = [
-        claim(f"check of {images} images", seconds, f"< {WANTED_SECONDS}", "s"),
-        claim("memory for each further image", further, f"< {WANTED_KIB_AN_IMAGE}", "KiB"),
+        Claim(f"check of {images} images", seconds, f"< {WANTED_SECONDS}", "s"),
+        Claim("memory for each further image", further, f"< {WANTED_KIB_AN_IMAGE}", "KiB"),
     ]
-    if as_json:
-        print_json({"claims": claims})
-        return
     busy = os.getloadavg()[0]
     typer.echo(f"{images} phantoms of 299x299 pixels, {os.cpu_count()} cores (load {busy:.1f}, others' work included)")
     typer.echo(
         f"{seconds:.1f} s, {cpu:.1f} s of processor time, {memory:.0f} MiB at most; of few {memory_of_few:.0f} MiB"
     )
-    for made in claims:
-        verdict = "holds" if made["holds"] else "DOES NOT HOLD"
-        typer.echo(f"{made['name']}: {made['value']} {made['unit']} (wanted {made['wanted']}): {verdict}")
+    tell(claims, as_json)
 
 
 def draw_all(many: Path, few: Path, images: int, tell: Any) -> None:
@@ -102,16 +98,6 @@ def checked(folder: Path) -> tuple[float, float, float]:
     if process.returncode:
         raise InfrastructureError(f"The check of {folder} ended with exit code {process.returncode}; see above.")
     return time.monotonic() - started, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
-
-
-def claim(name: str, value: float, wanted: str, unit: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": round(value, 2),
-        "wanted": wanted,
-        "unit": unit,
-        "holds": value < float(wanted.removeprefix("< ")),
-    }
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cli import command_line, print_json, run
+from benchmarks.claims import AsJson, Claim, tell
+from cli import command_line, run
 from tests.pods import write_models
 from tests.rollout import Rollout, serve
 
@@ -20,7 +20,7 @@ app = command_line(
 
 
 @app.command()
-def main(as_json: Annotated[bool, typer.Option("--json", help="Print the claims as JSON, last.")] = False) -> None:
+def main(as_json: AsJson = False) -> None:
     claims = []
     with tempfile.TemporaryDirectory() as folder:
         registry = Path(folder)
@@ -47,19 +47,10 @@ def main(as_json: Annotated[bool, typer.Option("--json", help="Print the claims 
                 move()
                 answered, failed = rollout.answered.total() - before, len(rollout.failures) - failed
                 typer.echo(f"{name:18} {time.monotonic() - started:6.1f} s {answered:7} answered {failed:4} failed")
-                claims.append(
-                    {
-                        "name": f"failed requests, {name}",
-                        "value": failed,
-                        "wanted": "== 0",
-                        "unit": "",
-                        "holds": failed == 0,
-                    }
-                )
+                claims.append(Claim(f"failed requests, {name}", failed, "== 0"))
             for failure in rollout.failures[:5]:
                 typer.echo(failure)
-    if as_json:
-        print_json({"claims": claims})
+    tell(claims, as_json)
 
 
 if __name__ == "__main__":

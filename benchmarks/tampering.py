@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.mutations import KINDS
-from cli import DataRefused, command_line, print_json, run
+from cli import DataRefused, command_line, run
 from registry import Keys, Registry
 from registry.manifest import printable
 
@@ -79,31 +80,21 @@ def mutate(folder: Path, mutations: int, seed: int) -> Iterator[Found]:
 def tampering(
     mutations: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed, other mutations.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change the files of published versions and count what is found before anything loads them."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as folder:
         found = list(mutate(Path(folder), mutations, seed))
     missed = [one for one in found if not one.holds]
-    made: dict[str, Any] = {
-        "name": "mutations found before load, with the file named",
-        "value": len(found) - len(missed),
-        "wanted": f"== {mutations}",
-        "unit": "mutations",
-        "holds": not missed,
-    }
-    if as_json:
-        print_json({"claims": [made]})
-        return
     tried, held = Counter(one.kind for one in found), Counter(one.kind for one in found if one.holds)
     for kind in KINDS:
         typer.echo(f"{kind:12} {held[kind]:6} of {tried[kind]:6} found")
     for one in missed[:10]:
         typer.echo(f"missed: {one}")
-    verdict = "holds" if made["holds"] else "DOES NOT HOLD"
-    typer.echo(f"\n{made['name']}: {made['value']} (wanted {made['wanted']}): {verdict}")
     typer.echo(f"{time.monotonic() - began:.1f} s")
+    name = "mutations found before load, with the file named"
+    tell([Claim(name, len(found) - len(missed), f"== {mutations}")], as_json)
 
 
 if __name__ == "__main__":

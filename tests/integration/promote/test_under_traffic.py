@@ -1,8 +1,8 @@
-"""Promotions and a rollback under requests to two real pods; benchmarks:promotion does a hundred and measures."""
+"""Promotions and a rollback under requests to two real pods; benchmarks:traffic does a hundred and measures."""
 
 from pathlib import Path
 
-from benchmarks.promotion import LABELS, Bench, measure
+from benchmarks.traffic import LABELS, Bench, measure
 from imaging.array import canonical
 from tests.models import write_classifier
 from tests.pods import SIZE, picture
