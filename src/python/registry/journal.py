@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from registry.clock import utc_now
 from registry.errors import Conflict, Corrupt
 from registry.names import check_version, is_version
+from registry.several import read_all
 from registry.store import Store
 
 _DIGITS = 8
@@ -78,7 +79,7 @@ class Journal:
         Raises:
             Corrupt: an entry can't be parsed.
         """
-        return [self._read(self._key(number)) for number in sorted(self._numbers())]
+        return read_all(lambda number: self._read(self._key(number)), sorted(self._numbers()))
 
     def tells_of(self, action: str, version: int) -> bool:
         """Whether there is an entry about it; for those that happen once in a version's life."""

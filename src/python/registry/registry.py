@@ -25,6 +25,7 @@ from registry.manifest import NOT_A_FILE, Difference, compare, manifest_of
 from registry.names import check_key, check_model, check_version, is_version
 from registry.record import TRANSITIONS, Record, Verdict
 from registry.serving_config import ServingState
+from registry.several import read_all
 from registry.staging import LAST_FILE
 from registry.store import Store
 
@@ -98,7 +99,7 @@ class Registry:
 
     def records(self) -> list[Record]:
         """All records by ascending version."""
-        return [self.record(version) for version in self._recorded_versions()]
+        return read_all(self.record, self._recorded_versions())
 
     def update(self, version: int, **changes: Any) -> Record:
         """Changes fields of a record; the values may be models or plain dictionaries."""
