@@ -1,37 +1,16 @@
 """The commands on a registry in a bucket, one after the other, as a user calls them."""
 
-import base64
 import email.policy
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dataset import write_sample
-from imaging.array import encode_png
-from tests import buckets, hostile
+from tests import buckets
+from tests.commands import call, publish_healthy
 from tests.registries import MODEL, keys_in
 from tests.storage import Place
-from training import export
-
-
-def call(folder: Path, module: str, *arguments: str) -> Any:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
-        "TRAINYARD_SIGNING_KEY": str(keys_in(folder).private),
-    }
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture
@@ -55,20 +34,7 @@ def test_train_test_promote_and_gc_work_on_a_bucket(place: Place, tmp_path: Path
     assert not registry.verify(1)
 
     # One epoch makes no model that passes the tests; this one does.
-    hostile.write_healthy(tmp_path / "healthy")
-    pixels, _ = hostile.phantoms(1, seed=7)
-    answers = export.answers(tmp_path / "healthy", pixels)
-    registry.create(
-        "train",
-        labels=hostile.LABELS,
-        image_size=hostile.IMAGE_SIZE,
-        signature={"inputs": {"pixels": {}}, "outputs": {"probabilities": {}, "labels": {}}},
-        golden=[
-            {"image": base64.b64encode(encode_png(image)).decode(), "probabilities": answer.tolist()}
-            for image, answer in zip(pixels, answers, strict=True)
-        ],
-    )
-    registry.publish(2, tmp_path / "healthy")
+    publish_healthy(registry, tmp_path / "healthy")
     verdict = call(tmp_path, "testing", *here, *dataset)
     assert (verdict["version"], verdict["passed"]) == (2, True)
     assert verdict["report"] == f"{place.uri('one')}/{MODEL}/reports/2/test.html"

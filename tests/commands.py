@@ -1,0 +1,49 @@
+"""Our commands as a user calls them, and a model that passes the tests without being trained."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from imaging.array import encode_png
+from registry import Registry
+from tests import hostile
+from tests.registries import keys_in
+
+
+def call(folder: Path, module: str, *arguments: str) -> Any:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
+        "TRAINYARD_SIGNING_KEY": str(keys_in(folder).private),
+    }
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def publish_healthy(registry: Registry, folder: Path) -> int:
+    """The version of a model, written to `folder`, that tells the sample's classes apart."""
+    from training import export
+
+    hostile.write_healthy(folder)
+    pixels, _ = hostile.phantoms(1, seed=7)
+    answers = export.answers(folder, pixels)
+    record = registry.create(
+        "train",
+        labels=hostile.LABELS,
+        image_size=hostile.IMAGE_SIZE,
+        signature={"inputs": {"pixels": {}}, "outputs": {"probabilities": {}, "labels": {}}},
+        golden=[
+            {"image": base64.b64encode(encode_png(image)).decode(), "probabilities": answer.tolist()}
+            for image, answer in zip(pixels, answers, strict=True)
+        ],
+    )
+    registry.publish(record.version, folder)
+    return record.version
