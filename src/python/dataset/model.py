@@ -122,8 +122,9 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
         return np.empty(shape, np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="trainyard-pixels-") as file:
-            # All of it now: a mapped file on a full disk would end the process at some later write.
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+            # All of it now: a mapped file on a full disk would end the process at some later write. macOS can't.
+            allocate = getattr(os, "posix_fallocate", lambda descriptor, start, length: os.truncate(descriptor, length))
+            allocate(file.fileno(), 0, math.prod(shape))
             return np.memmap(file, np.uint8, "r+", shape=shape)
     except OSError as error:
         raise InfrastructureError(

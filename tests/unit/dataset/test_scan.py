@@ -1,10 +1,14 @@
 import hashlib
+import resource
 import shutil
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dataset import DataRefused, scan
+from cli.errors import InfrastructureError
+from dataset import DataRefused, model, scan
 from dataset.split import SPLITS, Split
 from imaging.array import encode_png
 from tests.unit.dataset.conftest import png
@@ -145,6 +149,28 @@ def test_arrays_hold_each_image_of_a_split_with_its_label(root):
     for image, picture, label in zip(data.part("train"), pixels, labels, strict=True):
         assert encode_png(picture) == image.path.read_bytes()
         assert data.labels[label] == image.label
+
+
+def test_pixels_past_the_limit_are_the_same_on_disk(root, tmp_path, monkeypatch):
+    in_memory, labels = scan(root, 0.0).arrays("train", 12)
+    monkeypatch.setattr(model, "MAX_BYTES_IN_MEMORY", 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "room"))
+    (tmp_path / "room").mkdir()
+    on_disk, labels_too = scan(root, 0.0).arrays("train", 12)
+    assert isinstance(on_disk, np.memmap) and not isinstance(in_memory, np.memmap)
+    assert np.array_equal(on_disk, in_memory) and np.array_equal(labels, labels_too)
+    assert not list((tmp_path / "room").iterdir())  # the file goes with the process, however that ends
+
+
+def test_pixels_that_have_no_room_on_disk_are_told(root, monkeypatch):
+    monkeypatch.setattr(model, "MAX_BYTES_IN_MEMORY", 1000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(InfrastructureError, match=r"no room for .*TMPDIR"):
+            scan(root, 0.0).arrays("train", 12)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_image_that_changes_after_the_scan_is_refused(root):
