@@ -7,42 +7,39 @@ locals {
   folders = ["testing", "production", "records", "reports", "journal", ".staging"]
   reads   = "roles/storage.objectViewer"
   writes  = "roles/storage.objectUser"
+  # Whoever trains and tests, and whoever promotes: by Jobs of their own, or by Jenkins.
+  pipeline = {
+    testing    = local.writes
+    records    = local.writes
+    reports    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+    production = local.reads
+  }
+  promoter = {
+    production = local.writes
+    records    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+    testing    = local.reads
+    reports    = local.reads
+  }
   grants = {
     # Namespace and service account -> folder -> role.
-    "trainyard/serving"         = { production = local.reads }
-    "trainyard-staging/serving" = { testing = local.reads }
-    "trainyard-jobs/pipeline" = {
-      testing    = local.writes
-      records    = local.writes
-      reports    = local.writes
-      journal    = local.writes
-      ".staging" = local.writes
-      production = local.reads
-    }
-    "trainyard-ci/trainyard-train" = {
-      testing    = local.writes
-      records    = local.writes
-      reports    = local.writes
-      journal    = local.writes
-      ".staging" = local.writes
-      production = local.reads
-    }
-    "trainyard-jobs/promote" = {
-      production = local.writes
-      records    = local.writes
-      journal    = local.writes
-      ".staging" = local.writes
-      testing    = local.reads
-      reports    = local.reads
-    }
-    "trainyard-ci/trainyard-promote" = {
-      production = local.writes
-      records    = local.writes
-      journal    = local.writes
-      ".staging" = local.writes
-      testing    = local.reads
-      reports    = local.reads
-    }
+    "trainyard/serving"              = { production = local.reads }
+    "trainyard-staging/serving"      = { testing = local.reads }
+    "trainyard-jobs/pipeline"        = local.pipeline
+    "trainyard-ci/trainyard-train"   = local.pipeline
+    "trainyard-jobs/promote"         = local.promoter
+    "trainyard-ci/trainyard-promote" = local.promoter
+  }
+  # A service account of the cluster is named as it is: no account of Google's stands between.
+  members = {
+    for account in keys(local.grants) : account => join("", [
+      "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
+      "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", account)[0]}",
+      "/sa/${split("/", account)[1]}",
+    ])
   }
   each_grant = merge([
     for account, folders in local.grants : {
@@ -101,28 +98,20 @@ resource "google_storage_managed_folder" "registry" {
   name     = "${var.model}/${each.key}/"
 }
 
-# A service account of the cluster is named as it is: no account of Google's stands between.
 resource "google_storage_managed_folder_iam_member" "registry" {
   for_each       = local.each_grant
   bucket         = google_storage_bucket.this["registry"].name
   managed_folder = google_storage_managed_folder.registry[each.value.folder].name
   role           = each.value.role
-  member = join("", [
-    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
-    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.value.account)[0]}",
-    "/sa/${split("/", each.value.account)[1]}",
-  ])
-  depends_on = [google_container_cluster.this]
+  member         = local.members[each.value.account]
+  depends_on     = [google_container_cluster.this]
 }
 
 resource "google_storage_bucket_iam_member" "datasets" {
-  for_each = toset(["trainyard-jobs/pipeline", "trainyard-ci/trainyard-train"])
-  bucket   = google_storage_bucket.this["datasets"].name
-  role     = local.reads
-  member = join("", [
-    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
-    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.key)[0]}/sa/${split("/", each.key)[1]}",
-  ])
+  for_each   = toset(["trainyard-jobs/pipeline", "trainyard-ci/trainyard-train"])
+  bucket     = google_storage_bucket.this["datasets"].name
+  role       = local.reads
+  member     = local.members[each.key]
   depends_on = [google_container_cluster.this]
 }
 
@@ -131,10 +120,7 @@ resource "google_storage_bucket_iam_member" "promotion" {
   for_each = toset(["trainyard-jobs/promote", "trainyard-ci/trainyard-promote"])
   bucket   = google_storage_bucket.this["registry"].name
   role     = local.writes
-  member = join("", [
-    "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
-    "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", each.key)[0]}/sa/${split("/", each.key)[1]}",
-  ])
+  member   = local.members[each.key]
   condition {
     title      = "promotion.json"
     expression = "resource.name == \"projects/_/buckets/${var.registry_bucket}/objects/${var.model}/promotion.json\""

@@ -19,7 +19,12 @@ RegistryUri = Annotated[
     str | None, typer.Option("--registry", help="What keeps the models: a folder, or gs://BUCKET/FOLDER.")
 ]
 SigningKey = Annotated[
-    str | None, typer.Option(help="PEM file of the key that signs the model; made on first use for a local registry.")
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="PEM file of the key that signs the model, made on first use for a local registry; or pkcs11:… for one "
+        "that a KMS keeps.",
+    ),
 ]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]
 Seed = Annotated[

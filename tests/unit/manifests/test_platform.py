@@ -18,12 +18,17 @@ def text(name):
 
 
 def grants():
-    """Account -> folder -> what it may do, from the table in buckets.tf."""
-    table = text("buckets").split("grants = {")[1].split("each_grant")[0]
-    found = {}
-    for account, folders in re.findall(r'"([\w-]+/[\w-]+)"\s*= \{(.*?)\}', table, re.S):
-        found[account] = dict(re.findall(r'"?([.\w]+)"?\s*= local\.(\w+)', folders))
-    return found
+    """Account -> folder -> what it may do, from the tables in buckets.tf."""
+
+    def rights(table):
+        return dict(re.findall(r'"?([.\w]+)"?\s*= local\.(\w+)', table))
+
+    shared, table = text("buckets").split("grants = {")
+    roles = {
+        f"local.{name}": rights(inner) for name, inner in re.findall(r"^  (\w+) = \{(.*?)^  \}", shared, re.S | re.M)
+    }
+    rows = re.findall(r'"([\w-]+/[\w-]+)"\s*= (local\.\w+|\{.*?\})', table.split("members")[0])
+    return {account: roles[value] if value in roles else rights(value) for account, value in rows}
 
 
 def service_accounts():
