@@ -94,6 +94,10 @@ class LocalPod(Pod):
         process = self._processes.get("model_server")
         return memory.of_process(process.pid) if process else None
 
+    def pids(self) -> dict[str, int]:
+        """Of "model_server" and "adapter", as they are now."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     @property
     def _socket(self) -> str:
         return str(Path(self._folder.name) / "model_server.sock")
