@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
@@ -16,6 +16,7 @@ from serving.adapter.refusals import Overloaded, Refusal
 
 # Seconds: a small network answers in 5 ms, a full-size radiograph on a busy machine in a second.
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
+_CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # The version of a request that was refused before one was chosen.
 _NO_VERSION = "none"
 
@@ -48,6 +49,17 @@ class Metrics:
             "Images classified, by most probable class.",
             ["version", "label"],
             registry=self.registry,
+        )
+        # Sums and counts of both are what drift is told by (src/python/testing/population.py).
+        self._certainty = Histogram(
+            "trainyard_certainty",
+            "Probability of the most probable class.",
+            ["version"],
+            buckets=_CERTAINTIES,
+            registry=self.registry,
+        )
+        self._brightness = Summary(
+            "trainyard_brightness", "Mean gray level of an image, 0 to 255.", ["version"], registry=self.registry
         )
         self._refused = Counter(
             "trainyard_images_refused", "Images that could not be classified.", ["code"], registry=self.registry
@@ -87,9 +99,13 @@ class Metrics:
         observed.version = str(answer.version)
         for outcome in answer.outcomes:
             if isinstance(outcome, Scores):
-                self._predictions.labels(observed.version, outcome.ranked()[0][0]).inc()
+                label, probability = outcome.ranked()[0]
+                self._predictions.labels(observed.version, label).inc()
+                self._certainty.labels(observed.version).observe(probability)
             else:
                 self._refused.labels(outcome.code.name).inc()
+        for brightness in answer.brightness:
+            self._brightness.labels(observed.version).observe(brightness)
 
     def stable(self, version: int) -> None:
         self._stable.set(version)

@@ -50,6 +50,8 @@ class Answer:
 
     version: int
     outcomes: list[Scores | Refusal]
+    # Mean gray levels of the images that have scores, in their order.
+    brightness: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Predictor:
             if isinstance(outcome, Scores):
                 self._labels[version.number] = outcome.labels
                 break
-        return Answer(version.number, outcomes)
+        return Answer(version.number, outcomes, tuple(map(imaging.brightness, good)))
 
 
 class _NoStable(Unavailable):

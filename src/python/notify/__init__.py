@@ -2,7 +2,7 @@
 
 from notify.changed import Changed, Commit
 from notify.delivery import Delivery, send
-from notify.mails import candidate_passed, gate_missed, promoted, tests_failed
+from notify.mails import candidate_passed, drifted, gate_missed, promoted, tests_failed
 from notify.message import Attachment, Message, Picture
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Message",
     "Picture",
     "candidate_passed",
+    "drifted",
     "gate_missed",
     "promoted",
     "send",

@@ -1,4 +1,4 @@
-"""The four mails an owner gets: a candidate passed, the gate was missed, tests failed, a version was promoted."""
+"""The mails an owner gets: a candidate passed, the gate was missed, tests failed, a version was promoted, or drift."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -144,6 +144,23 @@ def promoted(
         reasons=[reason] if reason else [],
         report="",
         commands=[*back, _promote("See what is served", "status", record, registry, version=False)],
+    )
+
+
+def drifted(record: Record, reasons: Iterable[str], *, registry: str = "") -> Message:
+    """What production's version `record` is asked no longer looks like what it was tested on."""
+    return _render(
+        title=f"{record.model} {record.version}: what is asked has drifted",
+        lead="Nothing was changed. Look at recent images, and retrain with some of them once they are labelled.",
+        color=_RED,
+        record=record,
+        production=None,
+        reasons=reasons,
+        report="",
+        commands=[
+            _promote("See what is served", "status", record, registry, version=False),
+            Command("Look again", _shell("src/python/testing:drift", [], registry)),
+        ],
     )
 
 

@@ -74,6 +74,21 @@ class Tests(Section):
     max_growth_mib: Annotated[float, Field(gt=0)] = 128
 
 
+class Drift(Section):
+    """How far what production is asked may be from what its model was tested on."""
+
+    # The adapters' HTTP addresses, HOST:PORT; a name may stand for several, as in [serving] pods.
+    metrics: list[str] = []
+    # Fewer images tell nothing.
+    min_images: Annotated[int, Field(ge=1)] = 200
+    # Population stability index of the predicted classes.
+    max_psi: Annotated[float, Field(gt=0)] = 0.25
+    # By how much mean certainty may fall short of the accuracy on held-out images.
+    max_certainty_loss: Fraction = 0.1
+    # Of mean brightness, in deviations of the dataset's images.
+    max_brightness_shift: Annotated[float, Field(gt=0)] = 0.5
+
+
 class Mail(Section):
     owner: str = "owner@example.com"
     sender: str = "trainyard@example.com"
@@ -126,6 +141,7 @@ class Settings(Section):
     signing: Signing = Signing()
     gates: Gates = Gates()
     tests: Tests = Tests()
+    drift: Drift = Drift()
     mail: Mail = Mail()
     serving: Serving = Serving()
     containers: Containers = Containers()

@@ -1,0 +1,170 @@
+"""The command `drift`: do the images that production is asked about look like those its model was tested on?"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli import DataRefused, GateNotPassed, InfrastructureError, UsageError, command_line, print_json, progress_console, run
+
+if TYPE_CHECKING:
+    from registry import Record
+    from settings import Settings
+    from testing.population import Seen
+
+app = command_line(
+    "drift",
+    "Holds what production's adapters have counted against what the model was tested on: predicted classes, certainty "
+    "and brightness. Drift is exit code 3 and a mail to the owner, too few images are exit code 4.",
+    [
+        "./pants run src/python/testing:drift -- --metrics localhost:8080",
+        "./pants run src/python/testing:drift -- --metrics adapter.trainyard.svc:8080 --output today.json --since yesterday.json",
+        "./pants run src/python/testing:drift -- --images ./recent --address localhost:9090",
+    ],
+)
+_SECONDS = 10.0
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+@app.command()
+def drift(
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="An adapter's HTTP address; repeat it. A name may stand for several."),
+    ] = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What an earlier call put out: only what came after it counts."),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Instead of metrics: recent images, or folders of them; repeat it."),
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="With --images: gRPC address of the adapter that is asked.")
+    ] = "127.0.0.1:9090",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the result there, as JSON.")] = None,
+    min_images: Annotated[int | None, typer.Option(min=1, help="Overrides how many images are needed.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
+    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
+) -> None:
+    """Hold what production is asked about against what its model was tested on."""
+    import settings as settings_module
+    from registry import Registry
+    from testing import population
+
+    settings = settings_module.load()
+    if images and (metrics or since):
+        raise UsageError("Choose --metrics (with --since), or --images.")
+    places = metrics or settings.drift.metrics
+    if not images and not places:
+        raise UsageError("Name the adapters with --metrics HOST:PORT or in [drift] metrics, or images with --images.")
+    uri = registry or settings.registry.uri
+    opened = Registry.open(uri, model_name or settings.model.name)
+    version = opened.serving().stable
+    if version is None:
+        raise UsageError(f"No version of '{opened.model}' is in production; promote one first.")
+    record = opened.record(version)
+    pods = {"images": asked(images, address, record)} if images else counted(places, version)
+    before = earlier(since, version) if since else {}
+    seen = sum((own.since(before.get(pod, population.Seen())) for pod, own in pods.items()), population.Seen())
+    needed = min_images or settings.drift.min_images
+    enough = seen.images >= needed
+    found = list(population.drifts(record, seen, settings.drift)) if enough else []
+    result = {
+        "version": version,
+        "drift": bool(found) if enough else None,
+        "reasons": found,
+        "images": int(seen.images),
+        "served": seen.as_json(),
+        "held_out": population.held_out(record),
+        "pods": {pod: own.as_json() for pod, own in pods.items()},
+    }
+    if output:
+        output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    what = f"version {version} of {record.model}"
+    if found:
+        result["mail"] = tell_owner(record, found, settings, uri)
+    if as_json:
+        print_json(result)
+    if not enough:
+        raise DataRefused(
+            f"Only {int(seen.images)} images were answered by {what} on {len(pods)} pod(s); {needed} are needed to tell."
+        )
+    if found:
+        raise GateNotPassed(f"What is asked of {what} has drifted: {' '.join(found)}")
+    progress_console().print(f"No drift: {int(seen.images)} images answered by {what} look like what it was tested on.")
+
+
+def counted(places: list[str], version: int) -> "dict[str, Seen]":
+    """What each adapter has counted of the version since it started."""
+    import http.client
+
+    from promote.pods import Pods
+    from testing import population
+
+    found = {}
+    for pod in Pods(places).addresses():
+        connection = http.client.HTTPConnection(pod, timeout=_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            response = connection.getresponse()
+            text = response.read(_MOST_BYTES).decode()
+            if response.status != 200 or "trainyard_" not in text:
+                raise ValueError
+            found[pod] = population.of_metrics(text, version)
+        except (OSError, http.client.HTTPException) as error:
+            raise InfrastructureError(f"No adapter answers at {pod}: {error}.") from None
+        except ValueError:
+            raise UsageError(f"What answers at {pod} is not an adapter; give its HTTP address.") from None
+        finally:
+            connection.close()
+    return found
+
+
+def asked(images: list[Path], address: str, record: "Record") -> "Seen":
+    """What production answers for each image; images that can't be read are left out."""
+    import imaging
+    from serving.client import Client, ClientError, Unavailable
+    from serving.client.files import classify_all, expand
+    from testing.population import Seen
+
+    seen, files = Seen(), expand(images)
+    with Client(address) as client:
+        try:
+            for outcome in classify_all(files, lambda image: client.classify(image, version=record.version)):
+                if answer := outcome.prediction:
+                    pixels = imaging.pixels(Path(outcome.file).read_bytes(), record.image_size)
+                    seen += Seen({answer.label: 1}, answer.scores[answer.label], imaging.brightness(pixels))
+        except Unavailable as error:
+            raise InfrastructureError(str(error)) from None
+        except ClientError as error:
+            raise UsageError(str(error)) from None
+    return seen
+
+
+def earlier(file: Path, version: int) -> "dict[str, Seen]":
+    """The pods' counts as an earlier call put them out; none if that was about another version."""
+    from testing.population import Seen
+
+    try:
+        told = json.loads(file.read_text("utf-8"))
+        return {pod: Seen(**own) for pod, own in told["pods"].items()} if told["version"] == version else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{file} is not what this command put out; name a file of an earlier --output.") from None
+
+
+def tell_owner(record: "Record", found: list[str], settings: "Settings", uri: str) -> dict[str, Any]:
+    """What became of the mail. Nothing that goes wrong with it changes the result."""
+    import notify
+
+    delivery = notify.send(settings.mail, notify.drifted(record, found, registry=uri))
+    if delivery.error:
+        progress_console().print(f"The mail was not sent: {delivery.error}", markup=False, soft_wrap=True)
+    return {"sent": delivery.sent, "where": delivery.where, "error": delivery.error}
+
+
+if __name__ == "__main__":
+    run(app)
