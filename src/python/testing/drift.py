@@ -106,7 +106,7 @@ def counted(places: list[str], version: int) -> "dict[str, Seen]":
     from testing import population
 
     found = {}
-    for pod in Pods(places).addresses():
+    for pod in Pods(place.removeprefix("http://").rstrip("/") for place in places).addresses():
         connection = http.client.HTTPConnection(pod, timeout=_SECONDS)
         try:
             connection.request("GET", "/metrics")
@@ -115,9 +115,9 @@ def counted(places: list[str], version: int) -> "dict[str, Seen]":
             if response.status != 200 or "trainyard_" not in text:
                 raise ValueError
             found[pod] = population.of_metrics(text, version)
-        except (OSError, http.client.HTTPException) as error:
-            raise InfrastructureError(f"No adapter answers at {pod}: {error}.") from None
-        except ValueError:
+        except OSError as error:
+            raise InfrastructureError(f"No adapter answers at {pod}: {error.strerror or error}.") from None
+        except (ValueError, http.client.HTTPException):
             raise UsageError(f"What answers at {pod} is not an adapter; give its HTTP address.") from None
         finally:
             connection.close()
