@@ -21,6 +21,7 @@ from serving.adapter.refusals import (
     UnknownVersion,
 )
 from serving.adapter.stable import StableVersion
+from serving.brightness import brightness
 
 STABLE = "stable"
 # What a promotion leaves behind, for a rollback.
@@ -165,7 +166,7 @@ class Predictor:
             if isinstance(outcome, Scores):
                 self._labels[version.number] = outcome.labels
                 break
-        return Answer(version.number, outcomes, tuple(map(imaging.brightness, good)))
+        return Answer(version.number, outcomes, tuple(map(brightness, good)))
 
 
 class _NoStable(Unavailable):

@@ -4,7 +4,7 @@ The adapter calls `pixels`; training and model tests call `imaging.array.canonic
 model is served the very pixels it was trained on, and the adapter needs no NumPy.
 """
 
-from imaging.decode import brightness, pixels
+from imaging.decode import pixels
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, NotAnImage, UnsupportedFormat
 from imaging.limits import DEFAULT, Limits
 
@@ -16,6 +16,5 @@ __all__ = [
     "Limits",
     "NotAnImage",
     "UnsupportedFormat",
-    "brightness",
     "pixels",
 ]

@@ -4,12 +4,14 @@ from notify.changed import Changed, Commit
 from notify.delivery import Delivery, send
 from notify.mails import candidate_passed, drifted, gate_missed, promoted, tests_failed
 from notify.message import Attachment, Message, Picture
+from notify.outcome import Kind, tell
 
 __all__ = [
     "Attachment",
     "Changed",
     "Commit",
     "Delivery",
+    "Kind",
     "Message",
     "Picture",
     "candidate_passed",
@@ -17,5 +19,6 @@ __all__ = [
     "gate_missed",
     "promoted",
     "send",
+    "tell",
     "tests_failed",
 ]

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli import Exit, InfrastructureError, TrainyardError, progress_console
 from pipeline.runner import Run
 from pipeline.steps import Launcher
 from settings import Settings
 
-# The report in which the tests leave the confusion matrix as a picture: drawing it needs more than this resolve has.
-_CONFUSION = "confusion.png"
+if TYPE_CHECKING:
+    from notify import Kind
+
 _REPORTS = ("test.html", "junit.xml", "evaluation.html", "dataset.html")
 
 
@@ -50,7 +51,7 @@ def carry_out(
             return run.entry(step)
         return run.step(launcher(step, [*place, *arguments, "--json", *extra.get(step, [])]))
 
-    def mail(kind: str, report: str = "") -> str | None:
+    def mail(kind: "Kind", report: str = "") -> str | None:
         return _mail(settings, kind, version, report) if only in (None, "notify") else None
 
     if name != "test":
@@ -69,7 +70,7 @@ def carry_out(
     if tested["exit_code"] not in (Exit.OK, Exit.GATE):
         return Outcome(tested["exit_code"], version, None)
     _keep_reports(settings, version, run.folder)
-    kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
+    kind: Kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
     return Outcome(tested["exit_code"], version, mail(kind, (tested["result"] or {}).get("report", "")))
 
 
@@ -88,42 +89,13 @@ def _keep_reports(settings: Settings, version: int | None, folder: Path) -> None
         progress_console().print(f"The reports could not be copied: {error}", markup=False, soft_wrap=True)
 
 
-def _mail(settings: Settings, kind: str, version: int | None, report: str = "") -> str | None:
-    """Where the mail went. Nothing that goes wrong with a mail may change how the pipeline ends."""
+def _mail(settings: Settings, kind: "Kind", version: int | None, report: str = "") -> str | None:
+    """Where the mail went."""
     if version is None:
         return None
-    try:
-        return _send(settings, kind, version, report)
-    except Exception as error:
-        progress_console().print(f"The owner could not be told: {error}", markup=False, soft_wrap=True)
-        return None
-
-
-def _send(settings: Settings, kind: str, version: int, report: str) -> str:
     import notify
-    from notify import history
-    from registry import Registry
 
-    uri = settings.registry.uri
-    registry = Registry.open(uri, settings.model.name)
-    record = registry.record(version)
-    stable = registry.serving().stable
-    production = registry.record(stable) if stable is not None and stable != version else None
-    changed = history.changed(record, production, Path.cwd())
-    if kind == "gate_missed":
-        message = notify.gate_missed(record, production, registry=uri, report=report, changed=changed)
-    else:
-        tell = notify.candidate_passed if kind == "candidate_passed" else notify.tests_failed
-        message = tell(
-            record,
-            record.verdicts[-1],
-            production,
-            registry=uri,
-            report=report,
-            changed=changed,
-            picture=registry.read_report(version, _CONFUSION),
-        )
-    delivery = notify.send(settings.mail, message)
-    if delivery.error:
-        progress_console().print(f"Mail kept in the outbox: {delivery.error}", markup=False, soft_wrap=True)
-    return delivery.where
+    def say(line: str) -> None:
+        progress_console().print(line, markup=False, soft_wrap=True)
+
+    return notify.tell(settings.mail, settings.registry.uri, settings.model.name, kind, version, report, say)

@@ -45,6 +45,9 @@ def test_model(
     ] = None,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
     min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Mail the owner how it ended; `pipeline run` does so by itself.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON, last.")] = False,
 ) -> None:
     """Test a version of the registry in a clone of production and save the verdict."""
@@ -70,6 +73,10 @@ def test_model(
     uri = dataset or settings.dataset.uri
     console = progress_console()
     console.print(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     made = verdicts.make(
         opened,
         record,
@@ -77,8 +84,13 @@ def test_model(
         settings.dataset.max_unreadable,
         budget,
         clone,
-        lambda text: console.print(text, markup=False, soft_wrap=True),
+        say,
     )
+    if mail:
+        import notify
+
+        kind: notify.Kind = "candidate_passed" if made["passed"] else "tests_failed"
+        notify.tell(settings.mail, place, opened.model, kind, record.version, made["report"], say)
     if as_json:
         print_json(made)
     _show(console, made)

@@ -9,7 +9,7 @@ import typer
 from cli import DataRefused, GateNotPassed, InfrastructureError, UsageError, command_line, print_json, progress_console, run
 
 if TYPE_CHECKING:
-    from registry import Record
+    from registry import Record, Registry
     from settings import Settings
     from testing.population import Seen
 
@@ -19,11 +19,12 @@ app = command_line(
     "and brightness. Drift is exit code 3 and a mail to the owner, too few images are exit code 4.",
     [
         "./pants run src/python/testing:drift -- --metrics localhost:8080",
-        "./pants run src/python/testing:drift -- --metrics adapter.trainyard.svc:8080 --output today.json --since yesterday.json",
+        "./pants run src/python/testing:drift -- --metrics adapter.trainyard.svc:8080 --since-last",
         "./pants run src/python/testing:drift -- --images ./recent --address localhost:9090",
     ],
 )
 _SECONDS = 10.0
+_KEPT = "drift.json"
 _MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -33,10 +34,12 @@ def drift(
         list[str] | None,
         typer.Option(metavar="HOST:PORT", help="An adapter's HTTP address; repeat it. A name may stand for several."),
     ] = None,
-    since: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What an earlier call put out: only what came after it counts."),
-    ] = None,
+    since_last: Annotated[
+        bool,
+        typer.Option(
+            "--since-last", help="Count only what came after the last such call, which is kept among the reports."
+        ),
+    ] = False,
     images: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="Instead of metrics: recent images, or folders of them; repeat it."),
@@ -56,8 +59,8 @@ def drift(
     from testing import population
 
     settings = settings_module.load()
-    if images and (metrics or since):
-        raise UsageError("Choose --metrics (with --since), or --images.")
+    if images and (metrics or since_last):
+        raise UsageError("Choose --metrics (with --since-last), or --images.")
     places = metrics or settings.drift.metrics
     if not images and not places:
         raise UsageError("Name the adapters with --metrics HOST:PORT or in [drift] metrics, or images with --images.")
@@ -68,7 +71,7 @@ def drift(
         raise UsageError(f"No version of '{opened.model}' is in production; promote one first.")
     record = opened.record(version)
     pods = {"images": asked(images, address, record)} if images else counted(places, version)
-    before = earlier(since, version) if since else {}
+    before = last(opened, version) if since_last else {}
     seen = sum((own.since(before.get(pod, population.Seen())) for pod, own in pods.items()), population.Seen())
     needed = min_images or settings.drift.min_images
     enough = seen.images >= needed
@@ -82,8 +85,12 @@ def drift(
         "held_out": population.held_out(record),
         "pods": {pod: own.as_json() for pod, own in pods.items()},
     }
+    text = json.dumps(result, indent=1) + "\n"
     if output:
-        output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        output.write_text(text, "utf-8")
+    if since_last and enough:
+        # Else what came so far counts the next time too.
+        opened.save_report(version, _KEPT, text.encode())
     what = f"version {version} of {record.model}"
     if found:
         result["mail"] = tell_owner(record, found, settings, uri)
@@ -127,6 +134,7 @@ def counted(places: list[str], version: int) -> "dict[str, Seen]":
 def asked(images: list[Path], address: str, record: "Record") -> "Seen":
     """What production answers for each image; images that can't be read are left out."""
     import imaging
+    from serving.brightness import brightness
     from serving.client import Client, ClientError, Unavailable
     from serving.client.files import classify_all, expand
     from testing.population import Seen
@@ -137,7 +145,7 @@ def asked(images: list[Path], address: str, record: "Record") -> "Seen":
             for outcome in classify_all(files, lambda image: client.classify(image, version=record.version)):
                 if answer := outcome.prediction:
                     pixels = imaging.pixels(Path(outcome.file).read_bytes(), record.image_size)
-                    seen += Seen({answer.label: 1}, answer.scores[answer.label], imaging.brightness(pixels))
+                    seen += Seen({answer.label: 1}, answer.scores[answer.label], brightness(pixels))
         except Unavailable as error:
             raise InfrastructureError(str(error)) from None
         except ClientError as error:
@@ -145,15 +153,12 @@ def asked(images: list[Path], address: str, record: "Record") -> "Seen":
     return seen
 
 
-def earlier(file: Path, version: int) -> "dict[str, Seen]":
-    """The pods' counts as an earlier call put them out; none if that was about another version."""
+def last(registry: "Registry", version: int) -> "dict[str, Seen]":
+    """The pods' counts at the last call that kept them; none if there was no such call about the version."""
     from testing.population import Seen
 
-    try:
-        told = json.loads(file.read_text("utf-8"))
-        return {pod: Seen(**own) for pod, own in told["pods"].items()} if told["version"] == version else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{file} is not what this command put out; name a file of an earlier --output.") from None
+    kept = registry.read_report(version, _KEPT)
+    return {pod: Seen(**own) for pod, own in json.loads(kept)["pods"].items()} if kept else {}
 
 
 def tell_owner(record: "Record", found: list[str], settings: "Settings", uri: str) -> dict[str, Any]:

@@ -57,6 +57,9 @@ Verify = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option(help="Why this run happens; kept in the record.")]
+MailOwner = Annotated[
+    bool, typer.Option("--mail", help="Mail the owner if the model misses the gate; `pipeline run` does so by itself.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as one line of JSON, last.")]
 
 

@@ -42,6 +42,7 @@ def retrain(
     signing_key: flags.SigningKey = None,
     reason: flags.Reason = "",
     verify: flags.Verify = None,
+    mail: flags.MailOwner = False,
     as_json: flags.AsJson = False,
 ) -> None:
     """Train production's model on with the dataset as it is now."""
@@ -86,7 +87,7 @@ def retrain(
     parameters, network = rebuild(current.registry, parent)
     schedules = [schedule if epochs is None else replace(schedule, epochs=epochs) for schedule in RETRAININGS]
     trials = [replace(parameters, schedule=schedule) for schedule in schedules]
-    finish(current.make(data, trials, parent, network), as_json)
+    finish(current.make(data, trials, parent, network), as_json, options if mail else None)
 
 
 def choose_parent(registry: "Registry") -> "Record":

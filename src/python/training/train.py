@@ -53,6 +53,7 @@ def train(
     backbone: flags.Backbone = None,
     weights: flags.BackboneWeights = "imagenet",
     verify: flags.Verify = None,
+    mail: flags.MailOwner = False,
     as_json: flags.AsJson = False,
 ) -> None:
     """Train a classifier from scratch and save it as a candidate if it passes the gate."""
@@ -87,7 +88,7 @@ def train(
     trials = list(TRIALS) if first is None else [first]
     if epochs is not None:
         trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in trials]
-    finish(current.make(data, trials, backbone=start), as_json)
+    finish(current.make(data, trials, backbone=start), as_json, options if mail else None)
 
 
 def with_backbone(name: str, weights: str, base: "Parameters") -> tuple["Parameters", "Backbone"]:
@@ -144,8 +145,8 @@ def repeat(options: flags.Options, version: int, as_json: bool) -> None:
     console.print(f"Version {version} trained again has the same {found.weights} weights, bit for bit", markup=False)
 
 
-def finish(record: "Record", as_json: bool) -> None:
-    """Tells how the run ended.
+def finish(record: "Record", as_json: bool, mail_from: flags.Options | None = None) -> None:
+    """Tells how the run ended; the owner too, if it missed the gate and `mail_from` names the registry.
 
     Raises:
         GateNotPassed: the version was rejected; nothing of it is saved but its record.
@@ -160,6 +161,12 @@ def finish(record: "Record", as_json: bool) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if record.state == "rejected" and mail_from:
+        import notify
+        import settings
+
+        where = (mail_from.registry, mail_from.model)
+        notify.tell(settings.load().mail, *where, "gate_missed", record.version, "", lambda line: console.print(line))
     if record.state == "rejected" and record.verdicts[-1].details:
         raise GateNotPassed(
             f"Version {record.version} of {record.model} is not saved: {'; '.join(record.verdicts[-1].reasons)}. "

@@ -76,15 +76,19 @@ def test_requests_like_the_held_out_images_are_no_drift_and_others_since_then_ar
     assert done.returncode == DATA and told["drift"] is None and "Only 50 images" in done.stderr
 
     ask(adapter, bright=42, dark=28)
-    done, told = drift(tmp_path, *metrics, "--output", "first.json")
+    done, told = drift(tmp_path, *metrics, "--since-last", "--output", "first.json")
     assert done.returncode == OK, done.stderr
     assert (told["version"], told["drift"], told["images"], told["reasons"]) == (1, False, 120, [])
     assert told["served"]["labels"] == {"COVID": 72, "Normal": 48}
     assert json.loads((tmp_path / "first.json").read_text()) == told
     assert "No drift" in done.stderr and not mails(tmp_path)
 
-    ask(adapter, bright=0, dark=100)
-    done, told = drift(tmp_path, *metrics, "--since", "first.json")
+    ask(adapter, bright=0, dark=60)
+    done, told = drift(tmp_path, *metrics, "--since-last")
+    assert (done.returncode, told["images"]) == (DATA, 60), done.stderr
+
+    ask(adapter, bright=0, dark=40)  # with the 60 before, as too few were not used up
+    done, told = drift(tmp_path, *metrics, "--since-last")
     assert done.returncode == GATE, done.stderr
     assert told["served"]["labels"] == {"Normal": 100}
     assert [reason.split()[0] for reason in told["reasons"]] == ["Answers", "Answers", "Images"]
@@ -115,7 +119,6 @@ def test_folder_of_images_is_compared_like_requests(registry, adapter, tmp_path)
         ([], USAGE, "--metrics HOST:PORT"),
         (["--metrics", "127.0.0.1:1"], INFRASTRUCTURE, "No adapter answers at 127.0.0.1:1"),
         (["--metrics", "GRPC"], USAGE, "is not an adapter"),
-        (["--metrics", "HTTP", "--since", "missing.json"], USAGE, "missing.json is not what this command put out"),
         (["--metrics", "HTTP", "--images", "."], USAGE, "Choose --metrics"),
     ],
 )
