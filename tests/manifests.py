@@ -19,6 +19,7 @@ JOBS = (
     "jobs/retrain",
     "jobs/test_model",
     "jobs/promote",
+    "jobs/drift",
     "jobs/schedule",
 )
 ALL = (*OVERLAYS, *JOBS, "jobs/namespace")

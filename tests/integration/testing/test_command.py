@@ -57,8 +57,11 @@ test_model.__test__ = False  # the command's own name, not a test
 
 
 def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_path, sample, registry):
-    result = test_model(tmp_path, sample, "--json")
+    result = test_model(tmp_path, sample, "--mail", "--json")
     assert result.returncode == 3, result.stderr
+    # Where the settings say, which are those of the folder that it is called from.
+    (mail,) = (tmp_path / ".trainyard" / "outbox").glob("*.eml")
+    assert "chest-xray 1 failed its tests" in mail.read_text()
     verdict = json.loads(result.stdout)
     assert verdict["passed"] is False
     assert any("accuracy" in reason for reason in verdict["reasons"])

@@ -22,9 +22,10 @@ NAME = re.compile(r"\btrainyard[a-z0-9_:]*")
 def exported():
     """Names as Prometheus sees them, from the adapter's own /metrics."""
     metrics = Metrics(Admission(1))
+    sums = ["_count", "_sum"]
     found = set()
     for family in metrics.registry.collect():
-        endings = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}.get(family.type, [""])
+        endings = {"counter": ["_total"], "histogram": ["_bucket", *sums], "summary": sums}.get(family.type, [""])
         found |= {family.name + ending for ending in endings}
     return found
 

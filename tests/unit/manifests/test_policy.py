@@ -101,7 +101,7 @@ def test_model_server_has_no_port_and_is_in_no_service(folder):
 
 
 @pytest.mark.parametrize("folder", OVERLAYS)
-def test_nobody_reaches_a_pod_but_the_gateway_promotions_and_prometheus(folder):
+def test_nobody_reaches_a_pod_but_the_gateway_promotions_drift_and_prometheus(folder):
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(render(folder), "NetworkPolicy")}
     assert policies["closed"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     serving = policies["serving"]
@@ -109,14 +109,15 @@ def test_nobody_reaches_a_pod_but_the_gateway_promotions_and_prometheus(folder):
     let_in = {}
     for rule in serving["ingress"]:
         for peer in rule["from"]:
-            who = peer.get("ipBlock", {}).get("cidr") or peer["namespaceSelector"]["matchLabels"]
-            let_in[str(who)] = {port["port"] for port in rule["ports"]}
-    name = "{{'kubernetes.io/metadata.name': '{}'}}".format
+            block, where = peer.get("ipBlock", {}).get("cidr"), peer.get("namespaceSelector", {}).get("matchLabels", {})
+            app = peer.get("podSelector", {}).get("matchLabels", {}).get("app", "any")
+            let_in[block or f"{where['kubernetes.io/metadata.name']}/{app}"] = {port["port"] for port in rule["ports"]}
     google = {block: {8080, 9090} for block in ("130.211.0.0/22", "35.191.0.0/16")}
     assert let_in == google | {
-        name("trainyard-jobs"): {9090},
-        name("trainyard-ci"): {9090},
-        name("gmp-system"): {8080},
+        "trainyard-jobs/promote": {9090},
+        "trainyard-jobs/drift": {8080},
+        "trainyard-ci/any": {9090},
+        "gmp-system/any": {8080},
     }
 
 
@@ -130,8 +131,37 @@ def test_no_pod_reaches_the_internet(folder):
             blocks |= {peer["ipBlock"]["cidr"] for peer in rule.get("to", []) if "ipBlock" in peer}
     # Link-local addresses of the node, and Google's APIs.
     assert blocks == {"169.254.20.10/32", "169.254.169.252/32", "169.254.169.254/32", "199.36.153.8/30"}
-    # A promotion's mail goes to a server of yours.
-    assert anywhere == ([("promote", [587])] if folder == "jobs/namespace" else [])
+    # Mail goes to a server of yours.
+    assert anywhere == ([("mail", [587])] if folder == "jobs/namespace" else [])
+
+
+def test_who_mails_the_owner_has_an_address_a_password_and_a_way_out():
+    having = set()
+    for folder in JOBS:
+        for pod in pods(folder):
+            if pod["metadata"]["labels"].get("mails") != "owner":
+                assert "smtp" not in str(pod), folder
+                continue
+            having.add((folder, pod["metadata"]["labels"]["app"]))
+            (settings,) = [c for c in of_kind(render(folder), "ConfigMap") if c["metadata"]["name"].startswith("mail-")]
+            assert {"TRAINYARD_MAIL_OWNER", "TRAINYARD_MAIL_SENDER", "TRAINYARD_MAIL_SMTP_HOST"} == settings["data"].keys()
+            for container in containers(pod).values():
+                assert settings["metadata"]["name"] in {source["configMapRef"]["name"] for source in container["envFrom"]}
+                variables = {variable["name"]: variable for variable in container["env"]}
+                secret = variables["TRAINYARD_SMTP_PASSWORD"]["valueFrom"]["secretKeyRef"]
+                assert secret == {"name": "smtp", "key": "password", "optional": True}
+    assert having == {("jobs/promote", "promote"), ("jobs/drift", "drift"), ("jobs/schedule", "retrain"),
+                      ("jobs/schedule", "drift")}  # fmt: skip
+    (policy,) = [p for p in of_kind(render("jobs/namespace"), "NetworkPolicy") if p["metadata"]["name"] == "mail"]
+    assert policy["spec"]["podSelector"] == {"matchLabels": {"mails": "owner"}}
+
+
+def test_drift_by_the_clock_is_the_job_of_that_name():
+    (by_hand,), by_clock = pods("jobs/drift"), [p for p in pods("jobs/schedule") if p["metadata"]["labels"]["app"] == "drift"]
+    (ours,), (theirs,) = containers(by_hand).values(), containers(by_clock[0]).values()
+    assert {**theirs, "name": "step"} == ours
+    without = [{k: v for k, v in pod["spec"].items() if k != "containers"} for pod in (by_hand, by_clock[0])]
+    assert without[0] == without[1]
 
 
 def test_gateway_shows_no_metrics_and_no_probe():

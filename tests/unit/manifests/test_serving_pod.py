@@ -138,11 +138,12 @@ def test_a_bucket_of_images_can_be_mounted_into_a_job(tmp_path):
         kubernetes_validate.validate(job, version, strict=True)
 
 
-@pytest.mark.parametrize("folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote"])
+@pytest.mark.parametrize("folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote", "jobs/drift"])
 def test_jobs_program_takes_its_arguments(folder):
     import importlib
 
-    module = {"jobs/test_model": "testing", "jobs/promote": "promote"}.get(folder, folder.replace("jobs/", "training."))
+    programs = {"jobs/test_model": "testing", "jobs/promote": "promote", "jobs/drift": "testing.drift"}
+    module = programs.get(folder, folder.replace("jobs/", "training."))
     command = typer.main.get_command(importlib.import_module(f"{module}.__main__" if "." not in module else module).app)
     (pod,) = pods(folder)
     arguments = list(containers(pod)["step"]["args"])
