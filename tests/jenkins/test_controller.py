@@ -127,6 +127,20 @@ def test_only_promotions_have_the_identity_that_writes_to_production():
     assert [label for label, account in accounts.items() if account == "trainyard-promote"] == ["trainyard-promote"]
 
 
+def test_agents_that_make_jobs_have_what_that_takes_and_no_others_have_a_token():
+    with_token = {t["label"] for t in templates() if yaml.safe_load(t["yaml"])["spec"].get("automountServiceAccountToken")}
+    assert with_token == {"trainyard-train"}
+    (account,) = {t["serviceAccount"] for t in templates() if t["label"] == "trainyard-train"}
+    roles = JENKINS.parents[1] / "infra" / "k8s" / "jobs" / "namespace" / "accounts.yaml"
+    (binding,) = [m for m in yaml.safe_load_all(roles.read_text()) if m["kind"] == "RoleBinding"]
+    assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [(account, "trainyard-ci")]
+    # Accounts give none by themselves.
+    assert all(m.get("automountServiceAccountToken") is False for m in manifests() if m["kind"] == "ServiceAccount"
+               and m["metadata"]["name"] != "jenkins")  # fmt: skip
+    *_, base = re.split(r"^FROM .* AS base$", (JENKINS / "agent" / "Dockerfile").read_text(), flags=re.M)
+    assert "COPY --from=clients /usr/bin/kubectl /usr/bin/docker /usr/local/bin/" in base.split("FROM")[0]
+
+
 def manifests():
     names = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["resources"]
     return [m for name in names for m in yaml.safe_load_all((JENKINS / "gke" / name).read_text())]
