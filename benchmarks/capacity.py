@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from benchmarks.places import at_least, none, tell
 from benchmarks.promotion import MODEL, our_models
 from cli import InfrastructureError, command_line, progress_console, run
 from serving.client import Client
-from serving.pod import LocalPod
+from serving.pod import LocalPod, memory
 
 app = command_line(
     "capacity",
@@ -241,10 +242,19 @@ def capacity(
                 for clients in CLIENTS:
                     console.print(f"{way}, {clients} clients")
                     costs.append(closed_loop(way, make, clients, seconds, pids))
-    tell(lines(costs, model_alone, idle, Image.open(io.BytesIO(drawn)).size), claims(costs, model_alone), as_json)
+            held = {name: most[1] for name, pid in pids.items() if (most := memory.of_process(pid))}
+            with urllib.request.urlopen(f"{pod.url}/metrics", timeout=10) as answer:
+                series = sum(not line.startswith(b"#") for line in answer)
+        size = sum(path.stat().st_size for path in (folder / MODEL / "1").rglob("*") if path.is_file()) / 2**20
+    held_by = ", ".join(f"{name.replace('_', ' ')} {mib:.0f} MiB" for name, mib in held.items())
+    also = f"Memory at its highest: {held_by}. The model's files: {size:.1f} MiB. Samples in /metrics: {series}."
+    told = lines(costs, model_alone, idle, Image.open(io.BytesIO(drawn)).size, also)
+    tell(told, claims(costs, model_alone), as_json)
 
 
-def lines(costs: list[Cost], model_alone: dict[int, float], idle: dict[str, float], drawn: tuple[int, int]) -> list[str]:
+def lines(
+    costs: list[Cost], model_alone: dict[int, float], idle: dict[str, float], drawn: tuple[int, int], also: str
+) -> list[str]:
     table = [
         f"{'':24} {'':>7} {'req/s':>7} {'p50':>7} {'p99':>7} {'adapter':>8} {'server':>8} {'req/s':>7}",
         f"{'request':24} {'clients':>7} {'here':>7} {'ms':>7} {'ms':>7} {'CPU ms':>8} {'CPU ms':>8} {'a core':>7}",
@@ -257,7 +267,7 @@ def lines(costs: list[Cost], model_alone: dict[int, float], idle: dict[str, floa
     for batch, spent in model_alone.items():
         table.append(f"{f'the network, {batch} at once':24} {'':39} {spent * 1000:8.2f} {1 / spent:7.0f}")
     told = ", ".join(f"{name.replace('_', ' ')} {share * 1000:.1f} ms a second" for name, share in idle.items())
-    table += [f"CPU ms are those of one request. As drawn: {drawn[0]}x{drawn[1]}. Without requests: {told}.", ""]
+    table += [f"CPU ms are those of one request. As drawn: {drawn[0]}x{drawn[1]}. Without requests: {told}.", also, ""]
     size = sizes()
     cores = size.adapter + size.model_server
     table.append(

@@ -29,6 +29,7 @@ from tests.pods import MODEL, picture
 MANIFEST = Path("infra/k8s/base/serving.yaml")
 # How often the stand-in for a registry is read again; production's 30 s would only be waited for.
 _POLL = "--model_config_file_poll_wait_seconds"
+_LISTING = "--file_system_poll_wait_seconds"
 # What the gateway's health checks may take to find that a pod is not ready (components/gateway/backend.yaml).
 LATE_SECONDS = 13
 
@@ -51,6 +52,7 @@ class Pod:
             "-port=8080": f"-port={self.http}",
             "-port=9090": f"-port={self.grpc}",
             f"{_POLL}=30": f"{_POLL}=1",
+            f"{_LISTING}=30": f"{_LISTING}=1",
         }
         flags.write_batching(folder)
         self._server = self._start("model_server", server["args"], places)

@@ -1,24 +1,34 @@
 """The command: `python -m serving.client classify IMAGE…`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import command_line, print_json, progress_console, run, version_number
 from cli.errors import DataRefused, InfrastructureError, UsageError
 
+if TYPE_CHECKING:
+    from serving.client.client import Client
+
 app = command_line(
     "client",
     "Ask a running adapter to classify images, or what it serves.",
     [
         "./pants run serving/client -- classify scan.png",
-        "./pants run serving/client -- classify xrays/ --address models.example.com:9090 --json",
+        "./pants run serving/client -- classify xrays/ --address models.example.com:443 --json",
         "./pants run serving/client -- model",
     ],
 )
 
 _Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="gRPC address of the adapter.")]
+_Tls = Annotated[
+    bool | None, typer.Option("--tls/--plaintext", help="Default: TLS, except to an adapter on this machine.")
+]
+_Authority = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", help="PEM of who signed the server's certificate, if nobody public did."),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 _Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for each answer.")]
 _DEFAULT_ADDRESS = "127.0.0.1:9090"
@@ -38,11 +48,12 @@ def classify(
         bool, typer.Option("--csv", help="Print a table with a row per file and a column per class.")
     ] = False,
     timeout: _Timeout = 10,
+    tls: _Tls = None,
+    ca: _Authority = None,
 ) -> None:
     """Classify images. Files that can't be classified are listed with the reason, and make the exit code 4."""
     # Imported here so that --help is instant.
     from serving.client import report
-    from serving.client.client import Client
     from serving.client.errors import Unavailable
     from serving.client.files import classify_all, expand
 
@@ -55,7 +66,7 @@ def classify(
     files = expand(images)
     if not files:
         raise DataRefused(f"There is no PNG or JPEG file in {', '.join(map(str, images))}.")
-    with Client(address) as client:
+    with _connected(address, tls, ca) as client:
         try:
             outcomes = report.with_progress(
                 classify_all(files, lambda image: client.classify(image, version, version_label, timeout)),
@@ -76,15 +87,20 @@ def classify(
 
 
 @app.command()
-def model(address: _Address = _DEFAULT_ADDRESS, as_json: _Json = False, timeout: _Timeout = 10) -> None:
+def model(
+    address: _Address = _DEFAULT_ADDRESS,
+    as_json: _Json = False,
+    timeout: _Timeout = 10,
+    tls: _Tls = None,
+    ca: _Authority = None,
+) -> None:
     """Show which versions an adapter serves."""
     import dataclasses
 
     from serving.client import report
-    from serving.client.client import Client
     from serving.client.errors import ClientError
 
-    with Client(address) as client:
+    with _connected(address, tls, ca) as client:
         try:
             served = client.model(timeout)
         except ClientError as error:
@@ -93,6 +109,31 @@ def model(address: _Address = _DEFAULT_ADDRESS, as_json: _Json = False, timeout:
         print_json(dataclasses.asdict(served))
     else:
         report.show_model(served)
+
+
+def _connected(address: str, tls: bool | None, ca: Path | None) -> "Client":
+    from serving.client.client import Client
+
+    if ca and tls is False:
+        raise UsageError("Choose --ca or --plaintext, not both: without TLS there is no certificate.")
+    try:
+        authorities = ca.read_bytes() if ca else None
+    except OSError as error:
+        raise UsageError(f"{ca} can't be read: {(error.strerror or str(error)).lower()}.") from None
+    if authorities is not None and b"-----BEGIN CERTIFICATE-----" not in authorities:
+        raise UsageError(f"{ca} holds no certificate; name a file in PEM.")
+    return Client(address, tls=bool(ca or not _is_local(address)) if tls is None else tls, authorities=authorities)
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address never leaves this machine."""
+    import ipaddress
+
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or address.startswith("unix:")
 
 
 if __name__ == "__main__":

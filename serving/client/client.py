@@ -61,11 +61,21 @@ class ServedModel:
 
 
 class Client:
-    """A connection to one adapter, to be used by any number of threads. Closes as a context manager."""
+    """A connection to one adapter, to be used by any number of threads. Closes as a context manager.
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+    Arguments:
+        address: HOST:PORT of its gRPC service, or of what ends TLS in front of it.
+        tls: whether TLS is spoken, and the server has to have a certificate for HOST.
+        authorities: PEM of those whose certificates count with TLS; the public ones by default.
+    """
+
+    def __init__(self, address: str, *, tls: bool = False, authorities: bytes | None = None) -> None:
+        self.address, self._tls = address, tls
+        if tls:
+            credentials = grpc.ssl_channel_credentials(authorities)
+            self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
 
     def __enter__(self) -> "Client":
@@ -124,6 +134,15 @@ class Client:
             image_size=response.image_size,
         )
 
+    def _silence(self, details: str) -> str:
+        if not self._tls:
+            return f"No adapter answers at {self.address}; is it running, and does it want TLS (--tls)?"
+        if "CERTIFICATE_VERIFY_FAILED" in details:
+            return f"{self.address} has a certificate of an authority that is not known here (--ca FILE names it)."
+        if "Hostname Verification Check failed" in details or "not verified for" in details:
+            return f"{self.address} has a certificate for another name; give the address by that name."
+        return f"No adapter answers at {self.address} by TLS; is it running, and does it speak TLS (if not: --plaintext)?"
+
     def _explained(self, error: grpc.RpcError) -> ClientError:
         details = error.details() or "no reason was given"
         pushback = dict(error.trailing_metadata() or ()).get(_PUSHBACK)
@@ -137,7 +156,7 @@ class Client:
                 return BadImage(details)
             case grpc.StatusCode.UNAVAILABLE if pushback is None:
                 # gRPC's own words are about sockets.
-                return Unavailable(f"No adapter answers at {self.address}; is it running?")
+                return Unavailable(self._silence(details))
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return Unavailable(details)
             case grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -14,6 +14,9 @@ def model_server_flags(models_config: str, batching_file: str, socket: str, poll
         f"--grpc_socket_path={socket}",
         f"--model_config_file={models_config}",
         f"--model_config_file_poll_wait_seconds={poll_seconds}",
+        # The folder of versions: by default it would be listed every second, for which a bucket charges
+        # (tensorflow/serving#1916). A new version is only looked for there once the configuration names it.
+        f"--file_system_poll_wait_seconds={poll_seconds}",
         f"--batching_parameters_file={batching_file}",
     ]
 

@@ -107,8 +107,10 @@ class Pods:
             GateNotPassed: an answer is not the recorded one.
             InfrastructureError: a pod did not answer.
         """
-        for address in self.addresses():
-            _ask_golden(address, record)
+        addresses = self.addresses()
+        with ThreadPoolExecutor(min(_AT_ONCE, len(addresses) or 1)) as threads:
+            for _ in threads.map(lambda address: _ask_golden(address, record), addresses):
+                pass
 
 
 def is_available(version: int) -> Callable[[Pod], bool]:

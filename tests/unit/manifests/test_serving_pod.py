@@ -40,6 +40,12 @@ def test_flags_are_those_that_a_clone_is_started_with(pod):
     assert sorted(both["adapter"]["args"]) == sorted(adapter)
 
 
+def test_a_promotion_waits_longer_than_a_pod_takes_to_look_twice(pod):
+    options = parse(containers(pod)["model-server"]["args"])
+    looks = options.model_config_file_poll_wait_seconds + options.file_system_poll_wait_seconds
+    assert looks <= Settings().serving.rollover_timeout / 2
+
+
 def test_the_two_programs_take_them(pod):
     assert parse(containers(pod)["model-server"]["args"]).grpc_socket_path == SOCKET
     assert adapter_options(containers(pod)["adapter"]["args"])["backend"] == f"unix:{SOCKET}"

@@ -27,6 +27,7 @@ def test_model_server_listens_on_its_socket_alone():
 def test_model_server_reads_its_configuration_again_and_batches():
     parsed = model_server_flags()
     assert (parsed.model_config_file, parsed.model_config_file_poll_wait_seconds) == ("/models/models.config", 3)
+    assert parsed.file_system_poll_wait_seconds == 3
     assert parsed.enable_batching
     assert parsed.batching_parameters_file == "/models/batching.config"
 
