@@ -22,8 +22,8 @@ import typer
 import yaml
 from PIL import Image
 
-from benchmarks.places import at_least, none, tell
-from benchmarks.promotion import MODEL, our_models
+from benchmarks.claims import AsJson, Claim, tell
+from benchmarks.traffic import MODEL, our_models
 from cli import InfrastructureError, command_line, progress_console, run
 from serving.client import Client
 from serving.pod import LocalPod, memory
@@ -39,7 +39,7 @@ CLIENTS = (1, 8, BATCH)
 RATES = (10, 100, 1_000, 10_000, 100_000)
 # A radiograph as hospitals keep it, rather than as the usual data sets do.
 LARGE = 2048  # pixels
-# About half of what was measured on 2 cores of an AMD EPYC (Zen 3), so that a change that makes requests dearer is seen.
+# About half of what was measured on 2 cores of an AMD EPYC, so that a change that makes requests dearer is seen.
 LEAST_A_CORE = 120
 MOST_TIMES = 3
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -72,7 +72,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many cores a pod asks for, container by container, how busy the autoscaler keeps them, and the fewest pods."""
+    """How many cores a pod asks for, container by container, how busy they are kept, and the fewest pods."""
 
     adapter: float
     model_server: float
@@ -99,7 +99,9 @@ def processor_seconds(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
-        raise InfrastructureError("Processor time is read from /proc, which only Linux has, of a running process.") from None
+        raise InfrastructureError(
+            "Processor time is read from /proc, which only Linux has, of a running process."
+        ) from None
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
@@ -213,7 +215,7 @@ def serve(folder: Path) -> str:
 @app.command()
 def capacity(
     seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop; there are 12.")] = 6,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the processor time of a request, and compute the pods for each rate."""
     console = progress_console()
@@ -248,8 +250,9 @@ def capacity(
         size = sum(path.stat().st_size for path in (folder / MODEL / "1").rglob("*") if path.is_file()) / 2**20
     held_by = ", ".join(f"{name.replace('_', ' ')} {mib:.0f} MiB" for name, mib in held.items())
     also = f"Memory at its highest: {held_by}. The model's files: {size:.1f} MiB. Samples in /metrics: {series}."
-    told = lines(costs, model_alone, idle, Image.open(io.BytesIO(drawn)).size, also)
-    tell(told, claims(costs, model_alone), as_json)
+    for line in lines(costs, model_alone, idle, Image.open(io.BytesIO(drawn)).size, also):
+        typer.echo(line)
+    tell(claims(costs, model_alone), as_json)
 
 
 def lines(
@@ -271,34 +274,30 @@ def lines(
     size = sizes()
     cores = size.adapter + size.model_server
     table.append(
-        f"Pods (cores asked for) of {size.adapter:g} + {size.model_server:g} cores that are kept {size.busy:.0%} busy, by "
-        "what the dearest row of each request costs:"
+        f"Pods (cores asked for) of {size.adapter:g} + {size.model_server:g} cores, kept {size.busy:.0%} busy, by the "
+        "dearest row of each request:"
     )
     dearest = [max((c for c in costs if c.way == way), key=lambda c: c.adapter + c.model_server) for way in ways(costs)]
     table.append(f"{'requests a second':18}" + "".join(f"{cost.way:>26}" for cost in dearest))
     for rate in RATES:
         pods = [size.pods(rate, cost) for cost in dearest]
         table.append(f"{rate:18,}" + "".join(f"{f'{count:,} ({count * cores:,.0f})':>26}" for count in pods))
-    return [*table, ""]
+    return table
 
 
 def ways(costs: list[Cost]) -> list[str]:
     return list(dict.fromkeys(cost.way for cost in costs))
 
 
-def claims(costs: list[Cost], model_alone: dict[int, float]) -> list[dict[str, Any]]:
+def claims(costs: list[Cost], model_alone: dict[int, float]) -> list[Claim]:
     small = next(cost for cost in costs if cost.way == ways(costs)[0] and cost.clients == BATCH)
     times = small.model_server / model_alone[BATCH]
     return [
-        none("requests that failed", sum(cost.failed for cost in costs), "requests"),
-        at_least("requests a second and core, gRPC", round(small.a_core), LEAST_A_CORE, "requests"),
-        {
-            "name": f"processor time of the model server : the network alone, {BATCH} at once",
-            "value": round(times, 2),
-            "wanted": f"<= {MOST_TIMES}",
-            "unit": "times",
-            "holds": times <= MOST_TIMES,
-        },
+        Claim("requests that failed", sum(cost.failed for cost in costs), "== 0", "requests"),
+        Claim("requests a second and core, gRPC", small.a_core, f">= {LEAST_A_CORE}", "requests"),
+        Claim(
+            f"model server's processor time : the network's alone, {BATCH} at once", times, f"<= {MOST_TIMES}", "times"
+        ),
     ]
 
 

@@ -141,7 +141,9 @@ class Client:
             return f"{self.address} has a certificate of an authority that is not known here (--ca FILE names it)."
         if "Hostname Verification Check failed" in details or "not verified for" in details:
             return f"{self.address} has a certificate for another name; give the address by that name."
-        return f"No adapter answers at {self.address} by TLS; is it running, and does it speak TLS (if not: --plaintext)?"
+        return (
+            f"No adapter answers at {self.address} by TLS; is it running, and does it speak TLS (if not: --plaintext)?"
+        )
 
     def _explained(self, error: grpc.RpcError) -> ClientError:
         details = error.details() or "no reason was given"

@@ -128,7 +128,9 @@ def test_only_promotions_have_the_identity_that_writes_to_production():
 
 
 def test_agents_that_make_jobs_have_what_that_takes_and_no_others_have_a_token():
-    with_token = {t["label"] for t in templates() if yaml.safe_load(t["yaml"])["spec"].get("automountServiceAccountToken")}
+    with_token = {
+        t["label"] for t in templates() if yaml.safe_load(t["yaml"])["spec"].get("automountServiceAccountToken")
+    }
     assert with_token == {"trainyard-train"}
     (account,) = {t["serviceAccount"] for t in templates() if t["label"] == "trainyard-train"}
     roles = JENKINS.parents[1] / "infra" / "k8s" / "jobs" / "namespace" / "accounts.yaml"

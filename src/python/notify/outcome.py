@@ -30,9 +30,7 @@ def tell(
         return None
 
 
-def _send(
-    mail: Mail, uri: str, model: str, kind: Kind, version: int, report: str, say: Callable[[str], None]
-) -> str:
+def _send(mail: Mail, uri: str, model: str, kind: Kind, version: int, report: str, say: Callable[[str], None]) -> str:
     registry = Registry.open(uri, model)
     record = registry.record(version)
     stable = registry.serving().stable

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import DataRefused, GateNotPassed, InfrastructureError, UsageError, command_line, print_json, progress_console, run
+from cli import (
+    DataRefused,
+    GateNotPassed,
+    InfrastructureError,
+    UsageError,
+    command_line,
+    print_json,
+    progress_console,
+    run,
+)
 
 if TYPE_CHECKING:
     from registry import Record, Registry
@@ -97,9 +106,8 @@ def drift(
     if as_json:
         print_json(result)
     if not enough:
-        raise DataRefused(
-            f"Only {int(seen.images)} images were answered by {what} on {len(pods)} pod(s); {needed} are needed to tell."
-        )
+        answered = f"Only {int(seen.images)} images were answered by {what} on {len(pods)} pod(s)"
+        raise DataRefused(f"{answered}; {needed} are needed to tell.")
     if found:
         raise GateNotPassed(f"What is asked of {what} has drifted: {' '.join(found)}")
     progress_console().print(f"No drift: {int(seen.images)} images answered by {what} look like what it was tested on.")

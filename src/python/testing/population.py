@@ -2,7 +2,7 @@
 
 Classes are compared by the population stability index (Siddiqi, Credit Risk Scorecards, 2006): under 0.1 nothing moved,
 over 0.25 much did. By chance alone it is about (1/n + 1/m) times a chi-square of one degree less than there are classes
-(Yurdakul and Naranjo, Statistical properties of the population stability index, 2020), so that few images prove nothing.
+(Yurdakul and Naranjo, Statistical properties of the population stability index, 2020): few images prove nothing.
 A calibrated model is as certain as it is right, on images like those it was calibrated on: so mean certainty is held
 against the accuracy on held-out images.
 """
@@ -85,7 +85,7 @@ def stability_index(expected: Mapping[str, float], found: Mapping[str, float]) -
 
 
 def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
-    """A sentence for each thing in which `seen` is not what `record` was tested on; what it does not tell is skipped."""
+    """A sentence for each thing in which `seen` is not what `record` was tested on, as far as it tells."""
     test = record.metrics.test
     if test:
         expected = held_out(record)
@@ -114,7 +114,9 @@ def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
 def held_out(record: Record) -> dict[str, float]:
     """How many held-out images the version took for each class."""
     test = record.metrics.test
-    return {label: float(sum(row[n] for row in test.confusion)) for n, label in enumerate(record.labels)} if test else {}
+    return (
+        {label: float(sum(row[n] for row in test.confusion)) for n, label in enumerate(record.labels)} if test else {}
+    )
 
 
 def _brightness(record: Record) -> tuple[float, float] | None:

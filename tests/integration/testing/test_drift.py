@@ -16,7 +16,7 @@ from tests.unit.adapter.images import gray
 from tests.unit.promote.helpers import promote
 
 OK, USAGE, GATE, DATA, INFRASTRUCTURE = 0, 2, 3, 4, 6
-# The stand-in for a model takes a picture for the first class with the probability of its brightness, else for the second.
+# The stand-in for a model takes a picture for the first class with the probability of its brightness.
 BRIGHT, DARK = 217, 20
 
 

@@ -26,9 +26,13 @@ def signed_by_itself(*names):
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(
+        now + datetime.timedelta(days=1)
+    )
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    made = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256())
+    made = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+        key, hashes.SHA256()
+    )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return private, made.public_bytes(pem)
@@ -98,7 +102,7 @@ def test_certificate_for_another_name_is_refused(served):
 
 
 def test_tls_where_there_is_none_and_none_where_there_is_are_told(served, secured):
-    port, file = secured
+    port, _ = secured
     with Client(served.grpc, tls=True) as client, pytest.raises(Unavailable, match="by TLS"):
         client.classify(gray(1), timeout=5)
     with Client(f"localhost:{port}") as client, pytest.raises(Unavailable, match="want TLS"):

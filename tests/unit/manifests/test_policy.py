@@ -144,9 +144,13 @@ def test_who_mails_the_owner_has_an_address_a_password_and_a_way_out():
                 continue
             having.add((folder, pod["metadata"]["labels"]["app"]))
             (settings,) = [c for c in of_kind(render(folder), "ConfigMap") if c["metadata"]["name"].startswith("mail-")]
-            assert {"TRAINYARD_MAIL_OWNER", "TRAINYARD_MAIL_SENDER", "TRAINYARD_MAIL_SMTP_HOST"} == settings["data"].keys()
+            assert {"TRAINYARD_MAIL_OWNER", "TRAINYARD_MAIL_SENDER", "TRAINYARD_MAIL_SMTP_HOST"} == settings[
+                "data"
+            ].keys()
             for container in containers(pod).values():
-                assert settings["metadata"]["name"] in {source["configMapRef"]["name"] for source in container["envFrom"]}
+                assert settings["metadata"]["name"] in {
+                    source["configMapRef"]["name"] for source in container["envFrom"]
+                }
                 variables = {variable["name"]: variable for variable in container["env"]}
                 secret = variables["TRAINYARD_SMTP_PASSWORD"]["valueFrom"]["secretKeyRef"]
                 assert secret == {"name": "smtp", "key": "password", "optional": True}
@@ -157,7 +161,10 @@ def test_who_mails_the_owner_has_an_address_a_password_and_a_way_out():
 
 
 def test_drift_by_the_clock_is_the_job_of_that_name():
-    (by_hand,), by_clock = pods("jobs/drift"), [p for p in pods("jobs/schedule") if p["metadata"]["labels"]["app"] == "drift"]
+    (by_hand,), by_clock = (
+        pods("jobs/drift"),
+        [p for p in pods("jobs/schedule") if p["metadata"]["labels"]["app"] == "drift"],
+    )
     (ours,), (theirs,) = containers(by_hand).values(), containers(by_clock[0]).values()
     assert {**theirs, "name": "step"} == ours
     without = [{k: v for k, v in pod["spec"].items() if k != "containers"} for pod in (by_hand, by_clock[0])]
