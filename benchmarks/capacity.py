@@ -90,8 +90,13 @@ def sizes(base: Path = _BASE) -> Sizes:
     (server,), (adapter,) = spec["initContainers"], spec["containers"]
     scaling = next(yaml.safe_load_all((base / "scaling.yaml").read_text()))["spec"]
     targets = {metric["containerResource"]["target"]["averageUtilization"] for metric in scaling["metrics"]}
-    cores = [float(container["resources"]["requests"]["cpu"]) for container in (adapter, server)]
+    cores = [_cores(container["resources"]["requests"]["cpu"]) for container in (adapter, server)]
     return Sizes(cores[0], cores[1], max(targets) / 100, scaling["minReplicas"])
+
+
+def _cores(quantity: str) -> float:
+    """Kubernetes writes a thousandth of a core as 1m."""
+    return float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
 
 
 def processor_seconds(pid: int) -> float:
