@@ -76,6 +76,8 @@ class Rollover:
         with self._step(outcome, "record"):
             try:
                 outcome.mail = self._finish(held)
+            except Lost:  # what is served by now is somebody else's doing
+                raise
             except TrainyardError as error:
                 error.args = (f"{error} Version {version} is served; the next call of promote ends the bookkeeping.",)
                 raise
@@ -146,11 +148,14 @@ class Rollover:
         left = held.intent
         before = left.before.labels.get(STABLE) if left.before else None
         serving = self.registry.serving()
+        # A process that stood still for long may have lost this promotion: then it is finished, and what is served by
+        # now may come from a later one. After this, as the configuration was read before, ours can't replace it.
+        held.change()
         trimmed = _trimmed(serving)
         if trimmed != serving:
             self.registry.write_serving(trimmed)
-        old = self._state(before, "retired")
-        new = self._state(left.version, "production")
+        old = self._state(before, in_production=False)
+        new = self._state(left.version, in_production=True)
         if not any(entry.promotion == left.id for entry in self.registry.journal.entries()):
             self.registry.journal.append(
                 left.action,
@@ -165,11 +170,18 @@ class Rollover:
         held.release()
         return delivery
 
-    def _state(self, version: int | None, state: str) -> Record | None:
+    def _state(self, version: int | None, in_production: bool) -> Record | None:
         if version is None:
             return None
+
+        def decide(record: Record) -> dict[str, str]:
+            # Looked up between reading and writing the record, so that no later promotion's word is overwritten.
+            if (self.registry.serving().stable == version) != in_production:
+                return {}
+            return {"state": "production" if in_production else "retired"}
+
         try:
-            return self.registry.update(version, state=state)
+            return self.registry.change(version, decide)
         except UnknownVersion:  # a configuration made by hand may name what has no record
             return None
         except Immutable as error:  # a test came to another verdict meanwhile: what is served is told by the journal

@@ -297,6 +297,49 @@ def test_promotion_held_elsewhere_is_taken_over_when_its_lease_has_ended(tmp_pat
         held.change()
 
 
+def lose(registry: Registry) -> None:
+    """Makes the promotion under way one of a machine that has shown no sign of life for long."""
+    found = intent.current(registry)
+    assert found is not None
+    gone = {"holder": Holder(host="another-machine", pid=1), "expires": time.time() - 1}
+    registry.store.write(intent.KEY, found[0].model_copy(update=gone).model_dump_json().encode())
+
+
+def test_process_that_stood_still_after_the_switch_and_lost_its_promotion_changes_nothing(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            lose(registry)
+            promote(registry, 4)  # which finishes that of version 3 first
+
+    with pytest.raises(intent.Lost) as raised:
+        rollover(registry, tmp_path / "late", say=say).run("promote", 3, "ada", "")
+    assert "is served" not in str(raised.value)
+    assert registry.serving().labels == {"stable": 4, "previous": 3}
+    assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
+    assert not (tmp_path / "late").exists()
+
+
+def test_process_that_stands_still_while_it_keeps_the_books_overwrites_no_later_word(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    one = rollover(registry, tmp_path / "late")
+    state = one._state
+
+    def late(*arguments: object, **named: object) -> object:
+        one._state = state  # type: ignore[method-assign]
+        lose(registry)
+        promote(registry, 4)
+        return state(*arguments, **named)  # type: ignore[arg-type]
+
+    one._state = late  # type: ignore[method-assign,assignment]
+    with pytest.raises(intent.Lost):
+        one.run("promote", 3, "ada", "")
+    assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
+
+
 def test_process_number_given_to_another_process_does_not_keep_a_promotion_alive() -> None:
     here = Holder.this_process()
     assert here.is_alive() is True
