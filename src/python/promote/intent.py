@@ -46,8 +46,12 @@ class Intent(BaseModel):
     expires: float
     # What servers were told before. None: nothing has been changed yet.
     before: Served | None = None
+    # When the label was about to move.
+    switched: str | None = None
     # Set before the earlier configuration is put back, so that nobody finishes what failed.
     undo: bool = False
+    # Whether there was something to put back, as the one who undoes it first saw it.
+    touched: bool = False
 
     def is_abandoned(self) -> bool:
         alive = self.holder.is_alive()

@@ -19,7 +19,7 @@ from cli.errors import TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
-from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion
+from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion, utc_now
 from settings.schema import Mail
 
 # The picture of the last test, among the reports.
@@ -130,7 +130,7 @@ class Rollover:
         with self._step(outcome, "switch"):
             # What servers have loaded by now is still what was signed.
             self.registry.check_files(version)
-            held.change()
+            held.change(switched=utc_now())
             self.registry.write_serving(_switched(state, before, version))
         if self.pods:
             with self._step(outcome, "confirm"):
@@ -156,7 +156,7 @@ class Rollover:
             self.registry.write_serving(trimmed)
         old = self._state(before, in_production=False)
         new = self._state(left.version, in_production=True)
-        if not any(entry.promotion == left.id for entry in self.registry.journal.entries()):
+        if not self._is_told(held):
             self.registry.journal.append(
                 left.action,
                 left.version,
@@ -165,6 +165,7 @@ class Rollover:
                 reason=left.reason,
                 who=left.who,
                 promotion=left.id,
+                since=left.switched,
             )
         delivery = self._send_mail(held, new, old)
         held.release()
@@ -224,18 +225,20 @@ class Rollover:
         if before is None:
             held.release()
             return "Nothing was changed."
-        held.change(undo=True)
         earlier = ServingState(before.versions, before.labels)
         now = self.registry.serving()
+        if not held.intent.undo:
+            switched = held.intent.switched if now.stable == held.intent.version else None
+            touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
+            held.change(undo=True, touched=touched, switched=switched)
         ours = _steps(earlier, held.intent.version)
         if not any((state.versions, state.labels) == (now.versions, now.labels) for state in ours):
             held.release()
             return f"{self.registry.models_config()} was changed by somebody else meanwhile, so it was left as it is."
-        touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
         # Written even when it says that already: a process that lost this promotion unnoticed may be about to write,
         # and fails now because the generation is another.
         self.registry.write_serving(ServingState(earlier.versions, earlier.labels, now.generation))
-        if touched:
+        if held.intent.touched and not self._is_told(held):
             self.registry.journal.append(
                 "undo",
                 held.intent.version,
@@ -243,12 +246,17 @@ class Rollover:
                 after=earlier.stable,
                 reason=f"{held.intent.action} did not succeed",
                 who=held.intent.who,
+                promotion=held.intent.id,
+                since=held.intent.switched,
             )
         held.release()
-        if not touched:
+        if not held.intent.touched:
             return "What is served was not changed."
         what = f"version {earlier.stable} is served as before" if earlier.stable else "nothing is served, as before"
         return f"The earlier configuration is back in place: {what}."
+
+    def _is_told(self, held: Held) -> bool:
+        return any(entry.promotion == held.intent.id for entry in self.registry.journal.entries())
 
     @contextmanager
     def _step(self, outcome: Outcome, name: str) -> Iterator[None]:

@@ -20,6 +20,8 @@ class Entry(BaseModel):
 
     # UTC, ISO 8601.
     at: str
+    # When servers were told to serve the version: before `at`, and long before it where the process was killed between.
+    since: str | None = None
     # Who decided.
     who: str
     action: str
@@ -49,11 +51,13 @@ class Journal:
         reason: str = "",
         who: str | None = None,
         promotion: str | None = None,
+        since: str | None = None,
     ) -> Entry:
         """Adds an entry under the next free number."""
         caller = user()
         entry = Entry(
             at=utc_now(),
+            since=since,
             who=who or caller,
             caller=caller if who and who != caller else None,
             action=action,

@@ -425,3 +425,26 @@ def test_processes_training_at_once_never_share_a_version(tmp_path: Path) -> Non
     assert [record.version for record in records] == list(range(1, 33))
     owners = [record.parameters["pid"] for record in records]
     assert sorted(owners.count(pid) for pid in set(owners)) == [8, 8, 8, 8]
+
+
+def test_undo_killed_before_the_journal_is_told_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise InfrastructureError("no more")
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            monkeypatch.setattr(registry.journal, "append", fail)
+            fail()
+
+    with pytest.raises(InfrastructureError, match="Putting the earlier configuration back failed too"):
+        rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+    monkeypatch.undo()
+    lose(registry)
+    rollover(registry, tmp_path / "outbox").settle()
+    last = registry.journal.entries()[-1]
+    assert (last.action, last.before, last.after, last.since is None) == ("undo", 3, 2, False)
+    assert registry.serving().stable == 2
