@@ -13,7 +13,7 @@ from cli import UsageError, command_line, print_json, progress_console, run, ver
 if TYPE_CHECKING:
     from promote.pods import Pods
     from promote.rollover import Outcome, Rollover
-    from registry import Difference, Registry
+    from registry import Difference, Registry, ServingState
     from settings import Settings
 
 app = command_line(
@@ -146,7 +146,7 @@ def promote(
     if not (named or yes or _agreed(f"Promote version {record.version}?", must_ask=True)):
         _declined(as_json)
         return
-    _carry_out(rollover, "promote", record.version, approver, reason, as_json)
+    _carry_out(rollover, "promote", record.version, serving, approver, reason, as_json)
 
 
 @app.command()
@@ -182,7 +182,7 @@ def rollback(
     if to is None and not yes and not _agreed(f"Go back from version {serving.stable} to {target}?", must_ask=False):
         _declined(as_json)
         return
-    _carry_out(rollover, "rollback", target, approver, reason, as_json)
+    _carry_out(rollover, "rollback", target, serving, approver, reason, as_json)
 
 
 @app.command()
@@ -322,7 +322,13 @@ def _place(registry: str) -> str:
 
 
 def _carry_out(
-    rollover: "Rollover", action: Any, version: int, approver: str | None, reason: str, as_json: bool
+    rollover: "Rollover",
+    action: Any,
+    version: int,
+    shown: "ServingState",
+    approver: str | None,
+    reason: str,
+    as_json: bool,
 ) -> None:
     from rich.markup import escape
 
@@ -333,11 +339,11 @@ def _carry_out(
     rollover.say = lambda line: console.print(line, markup=False, soft_wrap=True)
     if not console.is_terminal:
         rollover.waiting = _now_and_then(rollover.say)
-        outcome = rollover.run(action, version, approver or user(), reason)
+        outcome = rollover.run(action, version, approver or user(), reason, shown)
     else:
         with console.status(f"version {version}") as spinner:
             rollover.waiting = lambda line: spinner.update(escape(line))
-            outcome = rollover.run(action, version, approver or user(), reason)
+            outcome = rollover.run(action, version, approver or user(), reason, shown)
     if as_json:
         print_json(views.outcome_json(outcome))
     else:

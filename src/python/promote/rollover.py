@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import notify
-from cli.errors import TrainyardError
+from cli.errors import Conflict, TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
@@ -50,11 +50,15 @@ class Rollover:
     say: Callable[[str], None] = lambda line: None
     waiting: Callable[[str], None] = lambda line: None
 
-    def run(self, action: Action, version: int, who: str, reason: str) -> Outcome:
+    def run(
+        self, action: Action, version: int, who: str, reason: str, shown: ServingState | None = None
+    ) -> Outcome:
         """Takes `version` into production. Whatever fails before the end puts the earlier configuration back.
 
+        `shown` is what was served when it was decided; default: now.
+
         Raises:
-            Conflict: another promotion is under way.
+            Conflict: another promotion is under way, or has come between.
             GateNotPassed: the version may not go into production, or answers otherwise than recorded.
             Tampered: its files are not those that were tested.
             DataRefused: it is not signed by a trusted key, or holds what no server may load.
@@ -66,7 +70,7 @@ class Rollover:
             return Outcome(action, version, serving.previous, already=True)
         held = intent.take(self.registry, action, version, who, reason)
         try:
-            outcome = Outcome(action, version, serving.stable)
+            outcome = Outcome(action, version, (shown or serving).stable)
             self._carry_out(held, outcome)
         except Lost:
             raise
@@ -111,7 +115,12 @@ class Rollover:
             if held.intent.action == "promote":
                 admission.check(self.registry, record)
             before = self.registry.serving()
-            outcome.previous = before.stable
+            if before.stable != outcome.previous:
+                now = f"version {before.stable}" if before.stable else "nothing"
+                raise Conflict(
+                    f"By now {now} is in production, no longer {outcome.previous or 'nothing'}; look at "
+                    "`promote list` and decide again."
+                )
             held.change(before=intent.Served.of(before))
         with self._step(outcome, "copy"):
             self.registry.copy_to_production(version)

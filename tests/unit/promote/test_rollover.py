@@ -297,6 +297,36 @@ def test_promotion_held_elsewhere_is_taken_over_when_its_lease_has_ended(tmp_pat
         held.change()
 
 
+@pytest.mark.parametrize("other", [3, 4])
+def test_promotion_that_another_came_before_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: int
+) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    take = intent.take
+
+    def late(*arguments: object) -> object:
+        monkeypatch.undo()
+        promote(registry, other)
+        return take(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intent, "take", late)
+    with pytest.raises(Conflict, match=f"By now version {other} is in production, no longer 2"):
+        promote(registry, 3)
+    assert registry.serving().labels == {"stable": other, "previous": 2}
+    assert intent.current(registry) is None
+
+
+def test_decision_on_what_is_served_no_longer_is_a_conflict(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    shown = registry.serving()
+    promote(registry, 4)
+    with pytest.raises(Conflict, match=r"By now version 4 is in production.* Nothing was changed"):
+        rollover(registry, tmp_path / "outbox").run("promote", 3, "ada", "", shown)
+    assert registry.serving().stable == 4
+
+
 def lose(registry: Registry) -> None:
     """Makes the promotion under way one of a machine that has shown no sign of life for long."""
     found = intent.current(registry)
