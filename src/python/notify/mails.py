@@ -121,16 +121,22 @@ def promoted(
     pods: int = 0,
     rollback: bool = False,
     registry: str = "",
+    model: str = "",
     picture: bytes | None = None,
 ) -> Message:
     """`record` is served now instead of `previous`, on so many `pods`.
 
-    The figures are those of its last test; `picture` is its confusion matrix, as for `candidate_passed`.
+    `model` is named in the commands if it is not the one of the settings. The figures are those of its last test;
+    `picture` is its confusion matrix, as for `candidate_passed`.
     """
     tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
     where = f"on {pods} serving pod{'s' if pods != 1 else ''}" if pods else "to servers once they start"
-    back = [_promote("Go back", "rollback", record, registry, version=False)] if previous else []
+    # After a rollback the verb alone would go back one further.
+    undo = ["rollback", "--to", str(previous.version)] if previous and rollback else ["rollback"]
+    named = ["--model-name", model] if model else []
+    back = [Command("Go back", _shell("src/python/promote", [*undo, *named], registry))] if previous else []
+    status = Command("See what is served", _shell("src/python/promote", ["status", *named], registry))
     return _render(
         title=f"{record.model} rolled back to {record.version}"
         if rollback
@@ -143,7 +149,7 @@ def promoted(
         picture=picture,
         reasons=[reason] if reason else [],
         report="",
-        commands=[*back, _promote("See what is served", "status", record, registry, version=False)],
+        commands=[*back, status],
     )
 
 

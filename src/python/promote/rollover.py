@@ -47,12 +47,12 @@ class Rollover:
     timeout: float
     # Of the registry, for the commands in the mail.
     place: str = ""
+    # For them as well; "" where it is the one of the settings.
+    model: str = ""
     say: Callable[[str], None] = lambda line: None
     waiting: Callable[[str], None] = lambda line: None
 
-    def run(
-        self, action: Action, version: int, who: str, reason: str, shown: ServingState | None = None
-    ) -> Outcome:
+    def run(self, action: Action, version: int, who: str, reason: str, shown: ServingState | None = None) -> Outcome:
         """Takes `version` into production. Whatever fails before the end puts the earlier configuration back.
 
         `shown` is what was served when it was decided; default: now.
@@ -213,6 +213,7 @@ class Rollover:
             pods=pods,
             rollback=held.intent.action == "rollback",
             registry=self.place,
+            model=self.model,
             picture=self.registry.read_report(record.version, _CONFUSION),
         )
         return notify.send(self.mail, message)

@@ -119,6 +119,8 @@ def test_commands_can_be_pasted() -> None:
     assert passed in MAILS["candidate_passed"].text
     assert "test_model -- --version 4" in MAILS["tests_failed"].text
     assert "promote -- rollback" in MAILS["promoted"].text
+    # Without its number the command would go back one further, not to what was rolled back.
+    assert f"promote -- rollback --to {record().version}" in MAILS["rollback"].text
 
 
 @pytest.mark.parametrize("name", ["gate_missed", "tests_failed"])
