@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,7 +86,7 @@ def status(
     serving = opened.serving()
     found = intent.current(opened)
     under_way = found[0] if found else None
-    answers = pods.ask() if pods else []
+    answers = pods.look() if pods else []
     if as_json:
         print_json(views.status_json(serving, answers, under_way, opened.models_config(), opened.model))
         return
@@ -260,6 +261,8 @@ def history(
 
     opened, _ = _open(registry, model_name)
     then = parse_time(at) if at is not None else None
+    if then is not None and then > datetime.now(UTC):
+        raise UsageError(f"{at} has not come yet; name a time that has passed, in UTC or with its offset.")
     entries = opened.journal.entries()
     if then is not None:
         period = in_production_at(entries, then)
@@ -313,6 +316,7 @@ def _rollover(
         settings.mail,
         timeout or settings.serving.rollover_timeout,
         place=_place(registry) if registry else settings.registry.uri,
+        model=opened.model if opened.model != settings.model.name else "",
         say=_say,
     )
 

@@ -11,14 +11,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.errors import Conflict, DataRefused
+from notify.message import one_line
 from promote.holder import Holder
 from registry import Registry, ServingState, utc_now
 from registry.errors import Missing
+from registry.journal import user
 
 KEY = "promotion.json"
 # How long a holder that nobody can see from here is believed to be alive after its last sign of life.
 LEASE_SECONDS = 300.0
 _RENEW_SECONDS = 30.0
+_LONGEST_REASON = 1000
 
 Action = Literal["promote", "rollback"]
 
@@ -126,8 +129,9 @@ def take(registry: Registry, action: Action, version: int, who: str, reason: str
         id=uuid.uuid4().hex,
         action=action,
         version=version,
-        who=who,
-        reason=reason,
+        # Typed in any terminal: what is no text could not be written, and what steers a terminal would be shown.
+        who=one_line(who) or user(),
+        reason=one_line(reason, _LONGEST_REASON),
         started=utc_now(),
         holder=Holder.this_process(),
         expires=time.time() + LEASE_SECONDS,
