@@ -17,7 +17,7 @@ from registry.staging import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-    from model_signing._signing.sign_sigstore_pb import Signer
+    from model_signing._signing.signing import Payload, Signature
 
 _NAME_TRUSTED = "name the public key with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS"
 _NAME_PRIVATE = "name one with --signing-key or TRAINYARD_SIGNING_KEY"
@@ -47,10 +47,18 @@ class Keys:
 
         Beside and not inside, as a server, a copy or a container that gets the registry should not get the key; and
         not in the caller's folder, so that whoever finds the registry finds the key.
+
+        Raises:
+            UsageError: `private` is an address that nothing here can sign with.
         """
         files = tuple(Path(path).expanduser() for path in trusted)
-        if private.startswith(pkcs11.SCHEME):
-            return cls(None, files, kept=private)
+        scheme, colon, rest = private.partition(":")
+        if scheme.lower() + colon == pkcs11.SCHEME:
+            return cls(None, files, kept=pkcs11.SCHEME + rest)
+        if "://" in private:  # as a file it would be made, and sign in the place of the key that is meant
+            raise UsageError(
+                f"{private!r} is no signing key; name a file, or a kept key by its {pkcs11.SCHEME} address."
+            )
         in_folder = "://" not in registry
         place = Path(private).expanduser() if private else None
         if place is None and in_folder:
@@ -75,13 +83,13 @@ class Keys:
         else:
             self.file()
 
-    def signer(self) -> "Signer":
-        """What the library signs with; raises as `require` does."""
+    def sign(self, payload: "Payload") -> "Signature":
+        """What the library makes of `payload`; raises as `require` does."""
         if self.kept:
-            return pkcs11.signer(self.kept)
+            return pkcs11.sign(self.kept, payload)
         from model_signing._signing import sign_ec_key
 
-        return sign_ec_key.Signer(self.file())
+        return sign_ec_key.Signer(self.file()).sign(payload)
 
     def file(self) -> Path:
         """The private key's file, for whoever hands it on; a missing pair is made. Raises as `require` does."""

@@ -85,7 +85,7 @@ def _from_text(section: str, field: str, text: str) -> Any:
 
 
 def _anchor(location: str, base: Path) -> str:
-    if location == "sample" or "://" in location or location.startswith("pkcs11:"):
+    if location == "sample" or "://" in location or location.lower().startswith("pkcs11:"):
         return location
     return str(base / Path(location).expanduser())
 

@@ -190,6 +190,16 @@ def test_key_for_a_bucket_is_never_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("address", ["PKCS11:token=t;object=k?module-path=/none.so", "gcpkms://projects/p/key"])
+def test_address_of_a_kept_key_is_never_made_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="signing key"):
+        Keys.of(address, [], "registry").require()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_key_is_beside_the_registry_whoever_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Keys.of("", [], "registry").private == tmp_path / "registry.keys" / "signing.pem"
