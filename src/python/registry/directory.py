@@ -152,7 +152,8 @@ class DirectoryStore:
         """Holds the lock of one object. Its file is never removed: others may be waiting on it."""
         path = self.root / _LOCKS / key.replace("/", "%")
         make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Whoever may write to the folder has to be able to lock: a team's umask says so.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             deadline = time.monotonic() + LOCK_WAIT_SECONDS
             while True:
