@@ -170,6 +170,8 @@ class Registry:
         self.update(version, files=files, sigstore=signature)
         if not self.store.has_folder(key):
             self.store.put_folder(key, folder, files)
+        elif there != files and self.store.manifest(key) != files:  # it has appeared since we looked, or lost a file
+            raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
         if not (there and self.journal.tells_of("publish", version)):
             self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
         return self.change(version, lambda record: self._candidate(record, files))

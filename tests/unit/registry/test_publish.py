@@ -47,6 +47,25 @@ def test_folder_under_the_number_of_an_unpublished_version_is_not_replaced(tmp_p
     assert registry.record(1).state == "training"
 
 
+def test_folder_that_appears_while_another_is_published_makes_no_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    mine, theirs = model_folder(tmp_path / "mine", b"mine"), model_folder(tmp_path / "theirs", b"theirs")
+    has_folder = registry.store.has_folder
+
+    def late(key: str) -> bool:
+        monkeypatch.undo()
+        registry.store.put_folder(key, theirs, manifest_of(theirs))
+        return has_folder(key)
+
+    monkeypatch.setattr(registry.store, "has_folder", late)
+    with pytest.raises(Immutable, match="never overwritten"):
+        registry.publish(1, mine)
+    assert registry.record(1).state == "training"
+
+
 def test_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     registry.create("train")
