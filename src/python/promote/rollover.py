@@ -137,7 +137,8 @@ class Rollover:
                     self.say(f"The record of version {version} holds no golden requests, so none can be asked.")
                 self.pods.ask_golden(record)
         with self._step(outcome, "switch"):
-            # What servers have loaded by now is still what was signed.
+            # What servers have loaded by now is still what was signed, and has not failed a test meanwhile.
+            choice.check(self.registry.record(version), held.intent.action)
             self.registry.check_files(version)
             held.change(switched=utc_now())
             self.registry.write_serving(_switched(state, before, version))

@@ -400,6 +400,18 @@ def test_test_verdict_during_a_promotion_does_not_block_later_ones(tmp_path: Pat
     assert registry.serving().stable == 2
 
 
+def test_version_that_fails_a_test_while_it_is_loaded_gets_no_label(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("load"):
+            registry.update(3, state="rejected")
+
+    with pytest.raises(GateNotPassed, match=r"rejected by its tests.*earlier configuration is back"):
+        rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+    assert (registry.serving().versions, registry.serving().stable) == ((1, 2), 2)
+
+
 def _try(folder: Path, version: int, results: Path) -> None:
     try:
         end = "already" if promote(open_registry(folder), version).already else "won"
