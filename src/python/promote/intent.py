@@ -163,7 +163,7 @@ def take_over(registry: Registry) -> Held | None:
 
 def _busy(intent: Intent) -> str:
     text = str(intent)
-    return f"{text[0].upper()}{text[1:]} is under way; wait until it has ended, then try again."
+    return f"{text[0].upper()}{text[1:]} is under way; wait until it has ended, or end it, then try again."
 
 
 def _to_json(intent: Intent) -> bytes:

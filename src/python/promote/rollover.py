@@ -19,7 +19,7 @@ from cli.errors import Conflict, TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
-from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion, utc_now
+from registry import PREVIOUS, STABLE, Corrupt, Immutable, Record, Registry, ServingState, UnknownVersion, utc_now
 from settings.schema import Mail
 
 # The picture of the last test, among the reports.
@@ -166,7 +166,7 @@ class Rollover:
             self.registry.write_serving(trimmed)
         old = self._state(before, in_production=False)
         new = self._state(left.version, in_production=True)
-        if not self._is_told(held):
+        if not self.registry.journal.tells_of_promotion(left.id):
             self.registry.journal.append(
                 left.action,
                 left.version,
@@ -194,6 +194,9 @@ class Rollover:
         try:
             return self.registry.change(version, decide)
         except UnknownVersion:  # a configuration made by hand may name what has no record
+            return None
+        except Corrupt as error:  # going back must work whatever became of the record of what was served
+            self.say(str(error))
             return None
         except Immutable as error:  # a test came to another verdict meanwhile: what is served is told by the journal
             self.say(f"{error} Look at it with `promote status`.")
@@ -249,7 +252,7 @@ class Rollover:
         # Written even when it says that already: a process that lost this promotion unnoticed may be about to write,
         # and fails now because the generation is another.
         self.registry.write_serving(ServingState(earlier.versions, earlier.labels, now.generation))
-        if held.intent.touched and not self._is_told(held):
+        if held.intent.touched and not self.registry.journal.tells_of_promotion(held.intent.id):
             self.registry.journal.append(
                 "undo",
                 held.intent.version,
@@ -265,9 +268,6 @@ class Rollover:
             return "What is served was not changed."
         what = f"version {earlier.stable} is served as before" if earlier.stable else "nothing is served, as before"
         return f"The earlier configuration is back in place: {what}."
-
-    def _is_told(self, held: Held) -> bool:
-        return any(entry.promotion == held.intent.id for entry in self.registry.journal.entries())
 
     @contextmanager
     def _step(self, outcome: Outcome, name: str) -> Iterator[None]:

@@ -89,6 +89,11 @@ class Journal:
         """Whether there is an entry about it; for those that happen once in a version's life."""
         return any((entry.action, entry.version) == (action, version) for entry in self.entries())
 
+    def tells_of_promotion(self, promotion: str) -> bool:
+        """Whether there is an entry of it; one that can't be parsed must not keep anybody from going back."""
+        text = promotion.encode()
+        return any(read_all(lambda number: text in self._store.read(self._key(number))[0], self._numbers()))
+
     def _read(self, key: str) -> Entry:
         try:
             return Entry.model_validate_json(self._store.read(key)[0])

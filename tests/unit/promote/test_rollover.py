@@ -107,6 +107,18 @@ def test_rollback_works_though_another_record_is_damaged(tmp_path: Path) -> None
     assert roll_back(registry, 1).version == 1
 
 
+def test_going_back_from_a_version_whose_record_is_damaged_is_ended(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    registry.store.write("records/2.json", b"{")
+    registry.store.write("journal/00000001.json", b"{")
+    said: list[str] = []
+    outcome = rollover(registry, tmp_path / "outbox", say=said.append).run("rollback", 1, "ada", "")
+    assert (registry.serving().stable, intent.current(registry)) == (1, None)
+    assert outcome.mail is not None and outcome.mail.where
+    assert any("records/2.json is not a record" in line for line in said)
+    assert b'"rollback"' in registry.store.read("journal/00000006.json")[0]
+
+
 def test_version_in_production_is_not_promoted_again(tmp_path: Path) -> None:
     registry = two_promoted_one_tested(tmp_path)
     before = snapshot(tmp_path)
