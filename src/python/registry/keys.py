@@ -97,9 +97,13 @@ class Keys:
             raise UsageError("A key that a KMS keeps can't be handed on as a file; name the file of one.")
         if self.private is None:
             raise UsageError(f"A registry in a bucket has no key of its own to sign with; {_NAME_PRIVATE}.")
-        if self.make and not self.private.exists():
-            _make_pair(self.private, self.private.with_suffix(".pub"))
-        _read_private(self.private)
+        public = self.private.with_suffix(".pub")
+        if self.make and not os.path.exists(self.private):
+            _make_pair(self.private, public)
+        key = _read_private(self.private)
+        if self.make and not os.path.exists(public):  # whoever made the pair was killed between
+            with suppress(OSError):
+                public.write_bytes(_pem(key.public_key()))
         return self.private
 
     def public_keys(self) -> dict[str, bytes]:
@@ -112,10 +116,11 @@ class Keys:
             keys = [_read_public(path) for path in self.trusted]
         elif self.kept:
             keys = [pkcs11.signer(self.kept).public_key()]
-        elif self.private and self.private.exists():
-            keys = [_read_private(self.private).public_key()]
-        elif self.public and self.public.exists():
+        # The private key is its owner's alone: a colleague gets along with the public half beside it.
+        elif self.private and self.public and not os.access(self.private, os.R_OK) and os.path.exists(self.public):
             keys = [_read_public(self.public)]
+        elif self.private and os.path.exists(self.private):
+            keys = [_read_private(self.private).public_key()]
         else:
             missing = f" ({self.private} is missing)" if self.private else ""
             raise UsageError(f"No key is there to check signatures with{missing}; {_NAME_TRUSTED}.")
