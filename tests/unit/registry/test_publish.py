@@ -174,6 +174,23 @@ def test_leftovers_of_ended_processes_go_and_those_in_use_stay(tmp_path: Path) -
     assert list(staging.iterdir()) == []
 
 
+def test_sweep_right_after_a_folder_was_made_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    area = tmp_path / "registry" / registry.model / ".staging"
+    mkdir, swept = os.mkdir, []
+
+    def late(path: Path, *arguments: int) -> None:
+        mkdir(path, *arguments)
+        if path.parent == area and not swept:
+            swept.append(path)
+            sweep(area)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    assert registry.publish(1, model_folder(tmp_path / "built")).state == "candidate"
+    assert swept and not registry.verify(1)
+
+
 def test_model_in_the_making_survives_the_publish_of_another(tmp_path: Path) -> None:
     source = model_folder(tmp_path / "built")
     with staged_folder(tmp_path / "area", source, manifest_of(source)) as staged:
