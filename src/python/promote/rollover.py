@@ -177,7 +177,10 @@ class Rollover:
                 promotion=left.id,
                 since=left.switched,
             )
-        delivery = self._send_mail(held, new, old)
+        try:
+            delivery = self._send_mail(held, new, old)
+        except Exception as error:  # whatever it is: a promotion that stays open would keep everybody from going back
+            delivery = notify.Delivery(False, "", str(error))
         held.release()
         return delivery
 

@@ -270,7 +270,7 @@ class Registry:
         if record.removed:
             raise UnknownVersion(
                 f"The files of version {version} of '{self.model}' were removed on {record.removed[:10]} to make room; "
-                "only its record is left."
+                "only its record is left. `promote list` shows which are there."
             )
         if not record.files or record.state == "training":
             raise UnknownVersion(

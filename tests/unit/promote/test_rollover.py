@@ -119,6 +119,15 @@ def test_going_back_from_a_version_whose_record_is_damaged_is_ended(tmp_path: Pa
     assert b'"rollback"' in registry.store.read("journal/00000006.json")[0]
 
 
+def test_mail_that_cannot_be_written_keeps_no_promotion_open(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    Path(registry.store.uri("reports/3/confusion.png")).mkdir(parents=True)
+    outcome = promote(registry, 3)
+    assert outcome.mail is not None and "confusion.png" in str(outcome.mail.error)
+    assert intent.current(registry) is None
+    assert roll_back(registry, 2).mail is not None
+
+
 def test_version_in_production_is_not_promoted_again(tmp_path: Path) -> None:
     registry = two_promoted_one_tested(tmp_path)
     before = snapshot(tmp_path)
