@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.home import home_expanded
 from registry import pkcs11
 from registry.errors import InfrastructureError, UsageError
 from registry.staging import make_folder, sync_folder
@@ -51,7 +52,7 @@ class Keys:
         Raises:
             UsageError: `private` is an address that nothing here can sign with.
         """
-        files = tuple(Path(path).expanduser() for path in trusted)
+        files = tuple(home_expanded(path) for path in trusted)
         scheme, colon, rest = private.partition(":")
         if scheme.lower() + colon == pkcs11.SCHEME:
             return cls(None, files, kept=pkcs11.SCHEME + rest)
@@ -60,9 +61,9 @@ class Keys:
                 f"{private!r} is no signing key; name a file, or a kept key by its {pkcs11.SCHEME} address."
             )
         in_folder = "://" not in registry
-        place = Path(private).expanduser() if private else None
+        place = home_expanded(private) if private else None
         if place is None and in_folder:
-            folder = Path(registry).expanduser().absolute()
+            folder = home_expanded(registry).absolute()
             place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
         return cls(place, files, make=in_folder)
 

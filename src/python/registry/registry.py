@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from cli.home import home_expanded
 from registry import serving_config, signing
 from registry.clock import utc_now
 from registry.directory import DirectoryStore
@@ -61,7 +62,7 @@ class Registry:
             return cls(BucketStore.open(uri, model), model, keys)
         if "://" in uri or uri.startswith("gs:"):
             raise UsageError(f"{uri!r} can't be a registry; give a folder, or gs://BUCKET/FOLDER.")
-        root = Path(uri).expanduser().absolute()
+        root = home_expanded(uri).absolute()
         for folder in (root, root / model):
             try:
                 in_the_way = folder.exists() and not folder.is_dir()

@@ -200,6 +200,12 @@ def test_address_of_a_kept_key_is_never_made_as_a_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("named", [("~nobody-of-this-name/key", []), ("", ["~nobody-of-this-name/key"])])
+def test_key_of_a_user_who_is_none_is_told(named: tuple[str, list[str]]) -> None:
+    with pytest.raises(UsageError, match="names a user"):
+        Keys.of(*named, "registry")
+
+
 def test_key_is_beside_the_registry_whoever_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Keys.of("", [], "registry").private == tmp_path / "registry.keys" / "signing.pem"
