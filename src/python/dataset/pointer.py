@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
+from cli.home import home_expanded
 from dataset import dvc, stores
 from dataset.check import scan
 from dataset.model import Dataset
@@ -45,7 +46,7 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
         return _fetched_as_listed(bucket, bucket.entries(), progress)
     if "://" in uri:
         raise UsageError(f"Dataset {uri} is not supported; name a folder on this machine, or gs://BUCKET/PATH.")
-    path = Path(uri).expanduser()
+    path = home_expanded(uri)
     if path.suffix == dvc.SUFFIX and not path.is_dir():
         return _pointed_to(path, progress)
     if path.suffix == ".toml" and path.is_file():

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from cli.errors import DataRefused, InfrastructureError, UsageError
+from cli.home import home_expanded
 from dataset.read import in_order
 
 _AT_ONCE = 8  # files
@@ -126,7 +127,7 @@ def open_store(uri: str, base: Path) -> Store:
         return CloudStore(uri)
     if "://" in uri:
         raise DataRefused(f"Datasets can't be fetched from {uri}; use a folder or gs://BUCKET/PATH as DVC's remote.")
-    return FolderStore((base / Path(uri).expanduser()).resolve())
+    return FolderStore((base / home_expanded(uri)).resolve())
 
 
 def content(key_names: Sequence[str], md5: str, places: Sequence[Store], what: str) -> bytes:

@@ -46,10 +46,12 @@ def check(folder: Path) -> tuple[dict[str, int], list[str]]:
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "a special file"
             reasons.append(f"{shown(name)} is {kind}, not a plain file; put the file itself in its place.")
+        elif known := _known(name):  # among the assets as well, where names are free
+            reasons.append(f"{shown(name)} {known}; {_WAY_OUT}")
         elif _EXPECTED.fullmatch(name):
             found[name] = size
         else:
-            reasons.append(f"{shown(name)} {_known(name)}; {_WAY_OUT}")
+            reasons.append(f"{shown(name)} is not part of a SavedModel that we serve; {_WAY_OUT}")
     if not any(name == GRAPH for name, _, _ in entries):
         reasons.append(f"{GRAPH} is missing, so this is no SavedModel; {_WAY_OUT}")
     return found, few(reasons, "files")
@@ -76,7 +78,7 @@ def _known(name: str) -> str:
     for endings, what in _KNOWN.items():
         if name.lower().endswith(endings):
             return what
-    return "is not part of a SavedModel that we serve"
+    return ""
 
 
 def variables(found: Mapping[str, int], needed: bool) -> list[str]:

@@ -18,6 +18,15 @@ from registry import Record, Verdict
 _GREEN, _RED, _BLUE = "#1b7f4d", "#b3261e", "#1a5fb4"
 # A failed test may say much; a mail is no log.
 _LONGEST_REASON = 1000
+# Of versions whose state a test does not change.
+_PASSED = {
+    "production": "It is in production, and stays there.",
+    "retired": "It was in production before, and is not now; production is as it was.",
+}
+_FAILED = {
+    "production": "It is in production all the same: users get its answers until you promote another or go back.",
+    "retired": "It was in production before, and is not now; production is as it was.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,19 +49,21 @@ def candidate_passed(
 ) -> Message:
     """A candidate passed its tests and waits for a promotion; `production` is the version in use now.
 
+    Where nothing waits, tests are of production's version, or of one that was there before: the mail says so.
+
     `picture` is its confusion matrix as a PNG; without one the mail draws a table.
     """
     verdict = Verdict.model_validate(verdict)
     return _render(
         title=f"{record.model} {record.version} passed its tests",
-        lead="It waits for you: nothing changes for users until you promote it.",
+        lead=_PASSED.get(record.state, "It waits for you: nothing changes for users until you promote it."),
         color=_GREEN,
         record=record,
         production=production,
         verdict=verdict,
         reasons=verdict.reasons,
         report=report,
-        commands=[_promote("Promote it", "run", record, registry)],
+        commands=[_next(record, registry)],
         changed=changed,
         picture=picture,
     )
@@ -94,7 +105,7 @@ def tests_failed(
     verdict = Verdict.model_validate(verdict)
     return _render(
         title=f"{record.model} {record.version} failed its tests",
-        lead="It can't be promoted; production is as it was.",
+        lead=_FAILED.get(record.state, "It can't be promoted; production is as it was."),
         color=_RED,
         record=record,
         production=production,
@@ -104,10 +115,15 @@ def tests_failed(
         changed=changed,
         picture=picture,
         commands=[
+            *(
+                [_promote("Go back", "rollback", record, registry, version=False)]
+                if record.state == "production"
+                else []
+            ),
             Command(
                 "Test it again",
                 _shell("src/python/testing:test_model", ["--version", str(record.version)], registry),
-            )
+            ),
         ],
     )
 
@@ -121,16 +137,22 @@ def promoted(
     pods: int = 0,
     rollback: bool = False,
     registry: str = "",
+    model: str = "",
     picture: bytes | None = None,
 ) -> Message:
     """`record` is served now instead of `previous`, on so many `pods`.
 
-    The figures are those of its last test; `picture` is its confusion matrix, as for `candidate_passed`.
+    `model` is named in the commands if it is not the one of the settings. The figures are those of its last test;
+    `picture` is its confusion matrix, as for `candidate_passed`.
     """
     tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
     where = f"on {pods} serving pod{'s' if pods != 1 else ''}" if pods else "to servers once they start"
-    back = [_promote("Go back", "rollback", record, registry, version=False)] if previous else []
+    # After a rollback the verb alone would go back one further.
+    undo = ["rollback", "--to", str(previous.version)] if previous and rollback else ["rollback"]
+    named = ["--model-name", model] if model else []
+    back = [Command("Go back", _shell("src/python/promote", [*undo, *named], registry))] if previous else []
+    status = Command("See what is served", _shell("src/python/promote", ["status", *named], registry))
     return _render(
         title=f"{record.model} rolled back to {record.version}"
         if rollback
@@ -143,7 +165,7 @@ def promoted(
         picture=picture,
         reasons=[reason] if reason else [],
         report="",
-        commands=[*back, _promote("See what is served", "status", record, registry, version=False)],
+        commands=[*back, status],
     )
 
 
@@ -224,6 +246,16 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     if seconds:
         facts.append(("Took", f"{seconds / 60:.1f} min"))
     return [(name, one_line(value)) for name, value in facts if value]
+
+
+def _next(record: Record, registry: str) -> Command:
+    """What there is to do with a version that passed."""
+    if record.state == "production":
+        return _promote("See what is served", "status", record, registry, version=False)
+    if record.state == "retired":
+        back = ["rollback", "--to", str(record.version)]
+        return Command("Go back to it", _shell("src/python/promote", back, registry))
+    return _promote("Promote it", "run", record, registry)
 
 
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from cli import UsageError, command_line, print_json, progress_console, run, ver
 if TYPE_CHECKING:
     from promote.pods import Pods
     from promote.rollover import Outcome, Rollover
-    from registry import Difference, Registry
+    from registry import Difference, Registry, ServingState
     from settings import Settings
 
 app = command_line(
@@ -85,7 +86,7 @@ def status(
     serving = opened.serving()
     found = intent.current(opened)
     under_way = found[0] if found else None
-    answers = pods.ask() if pods else []
+    answers = pods.look() if pods else []
     if as_json:
         print_json(views.status_json(serving, answers, under_way, opened.models_config(), opened.model))
         return
@@ -146,7 +147,7 @@ def promote(
     if not (named or yes or _agreed(f"Promote version {record.version}?", must_ask=True)):
         _declined(as_json)
         return
-    _carry_out(rollover, "promote", record.version, approver, reason, as_json)
+    _carry_out(rollover, "promote", record.version, serving, approver, reason, as_json)
 
 
 @app.command()
@@ -182,7 +183,7 @@ def rollback(
     if to is None and not yes and not _agreed(f"Go back from version {serving.stable} to {target}?", must_ask=False):
         _declined(as_json)
         return
-    _carry_out(rollover, "rollback", target, approver, reason, as_json)
+    _carry_out(rollover, "rollback", target, serving, approver, reason, as_json)
 
 
 @app.command()
@@ -260,6 +261,8 @@ def history(
 
     opened, _ = _open(registry, model_name)
     then = parse_time(at) if at is not None else None
+    if then is not None and then > datetime.now(UTC):
+        raise UsageError(f"{at} has not come yet; name a time that has passed, in UTC or with its offset.")
     entries = opened.journal.entries()
     if then is not None:
         period = in_production_at(entries, then)
@@ -313,6 +316,7 @@ def _rollover(
         settings.mail,
         timeout or settings.serving.rollover_timeout,
         place=_place(registry) if registry else settings.registry.uri,
+        model=opened.model if opened.model != settings.model.name else "",
         say=_say,
     )
 
@@ -322,7 +326,13 @@ def _place(registry: str) -> str:
 
 
 def _carry_out(
-    rollover: "Rollover", action: Any, version: int, approver: str | None, reason: str, as_json: bool
+    rollover: "Rollover",
+    action: Any,
+    version: int,
+    shown: "ServingState",
+    approver: str | None,
+    reason: str,
+    as_json: bool,
 ) -> None:
     from rich.markup import escape
 
@@ -333,11 +343,11 @@ def _carry_out(
     rollover.say = lambda line: console.print(line, markup=False, soft_wrap=True)
     if not console.is_terminal:
         rollover.waiting = _now_and_then(rollover.say)
-        outcome = rollover.run(action, version, approver or user(), reason)
+        outcome = rollover.run(action, version, approver or user(), reason, shown)
     else:
         with console.status(f"version {version}") as spinner:
             rollover.waiting = lambda line: spinner.update(escape(line))
-            outcome = rollover.run(action, version, approver or user(), reason)
+            outcome = rollover.run(action, version, approver or user(), reason, shown)
     if as_json:
         print_json(views.outcome_json(outcome))
     else:

@@ -9,27 +9,32 @@ from registry import Entry
 
 @dataclass(frozen=True)
 class Period:
-    """A time in which one version was in production; `ended` is None while it lasts."""
+    """A time in which one version, or none, was in production; `ended` is None while it lasts."""
 
-    entry: Entry
+    version: int | None
+    began: str
     ended: str | None
-
-    @property
-    def version(self) -> int:
-        return self.entry.version
+    # What tells of it.
+    entry: Entry
 
 
 def periods(entries: list[Entry]) -> list[Period]:
-    """All of them in order. The journal is written after the switch, so a period begins a moment early at the most."""
-    switches = [entry for entry in entries if entry.action in ("promote", "rollback")]
-    ends = [entry.at for entry in switches[1:]]
-    return [Period(entry, end) for entry, end in zip(switches, [*ends, None], strict=True)] if switches else []
+    """All of them in order. A period begins a moment early at the most: its time is taken before servers are told."""
+    switches: list[tuple[int | None, str, Entry]] = []
+    for entry in entries:
+        if entry.action in ("promote", "rollback"):
+            switches.append((entry.version, entry.since or entry.at, entry))
+        elif entry.action == "undo" and entry.since:  # undone after the label had moved
+            before = entry.after if isinstance(entry.after, int) else None
+            switches += [(entry.version, entry.since, entry), (before, entry.at, entry)]
+    ends = [*(began for _, began, _ in switches[1:]), None]
+    return [Period(version, began, end, entry) for (version, began, entry), end in zip(switches, ends, strict=False)]
 
 
 def at(entries: list[Entry], time: datetime) -> Period | None:
-    """What was in production at a time; None before the first promotion."""
-    begun = [period for period in periods(entries) if _time(period.entry.at) <= time]
-    return begun[-1] if begun else None
+    """What was in production at a time; None before the first promotion, and after one that was undone."""
+    begun = [period for period in periods(entries) if _time(period.began) <= time]
+    return begun[-1] if begun and begun[-1].version is not None else None
 
 
 def parse_time(text: str) -> datetime:

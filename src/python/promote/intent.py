@@ -11,14 +11,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.errors import Conflict, DataRefused
+from notify.message import one_line
 from promote.holder import Holder
 from registry import Registry, ServingState, utc_now
 from registry.errors import Missing
+from registry.journal import user
 
 KEY = "promotion.json"
 # How long a holder that nobody can see from here is believed to be alive after its last sign of life.
 LEASE_SECONDS = 300.0
 _RENEW_SECONDS = 30.0
+_LONGEST_REASON = 1000
 
 Action = Literal["promote", "rollback"]
 
@@ -46,8 +49,12 @@ class Intent(BaseModel):
     expires: float
     # What servers were told before. None: nothing has been changed yet.
     before: Served | None = None
+    # When the label was about to move.
+    switched: str | None = None
     # Set before the earlier configuration is put back, so that nobody finishes what failed.
     undo: bool = False
+    # Whether there was something to put back, as the one who undoes it first saw it.
+    touched: bool = False
 
     def is_abandoned(self) -> bool:
         alive = self.holder.is_alive()
@@ -122,8 +129,9 @@ def take(registry: Registry, action: Action, version: int, who: str, reason: str
         id=uuid.uuid4().hex,
         action=action,
         version=version,
-        who=who,
-        reason=reason,
+        # Typed in any terminal: what is no text could not be written, and what steers a terminal would be shown.
+        who=one_line(who) or user(),
+        reason=one_line(reason, _LONGEST_REASON),
         started=utc_now(),
         holder=Holder.this_process(),
         expires=time.time() + LEASE_SECONDS,
@@ -155,7 +163,7 @@ def take_over(registry: Registry) -> Held | None:
 
 def _busy(intent: Intent) -> str:
     text = str(intent)
-    return f"{text[0].upper()}{text[1:]} is under way; wait until it has ended, then try again."
+    return f"{text[0].upper()}{text[1:]} is under way; wait until it has ended, or end it, then try again."
 
 
 def _to_json(intent: Intent) -> bytes:

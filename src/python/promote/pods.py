@@ -70,6 +70,19 @@ class Pods:
         with ThreadPoolExecutor(min(_AT_ONCE, len(addresses) or 1)) as threads:
             return list(threads.map(_ask, addresses))
 
+    def look(self) -> list[Pod]:
+        """As `ask`, for whoever only wants to see: that a name has no address is an answer too."""
+
+        def answers(name: str) -> list[Pod]:
+            try:
+                return Pods([name]).ask()
+            except InfrastructureError as error:
+                return [Pod(name, error=str(error))]
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = threads.map(answers, [name for name, _, _ in self._names])
+            return list({pod.address: pod for pods in found for pod in pods}.values())
+
     def wait_until(
         self, ready: Callable[[Pod], bool], record: Record, timeout: float, waiting: Callable[[str], None]
     ) -> list[Pod]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import notify
-from cli.errors import TrainyardError
+from cli.errors import Conflict, TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
-from registry import PREVIOUS, STABLE, Immutable, Record, Registry, ServingState, UnknownVersion
+from registry import PREVIOUS, STABLE, Corrupt, Immutable, Record, Registry, ServingState, UnknownVersion, utc_now
 from settings.schema import Mail
 
 # The picture of the last test, among the reports.
@@ -47,14 +47,18 @@ class Rollover:
     timeout: float
     # Of the registry, for the commands in the mail.
     place: str = ""
+    # For them as well; "" where it is the one of the settings.
+    model: str = ""
     say: Callable[[str], None] = lambda line: None
     waiting: Callable[[str], None] = lambda line: None
 
-    def run(self, action: Action, version: int, who: str, reason: str) -> Outcome:
+    def run(self, action: Action, version: int, who: str, reason: str, shown: ServingState | None = None) -> Outcome:
         """Takes `version` into production. Whatever fails before the end puts the earlier configuration back.
 
+        `shown` is what was served when it was decided; default: now.
+
         Raises:
-            Conflict: another promotion is under way.
+            Conflict: another promotion is under way, or has come between.
             GateNotPassed: the version may not go into production, or answers otherwise than recorded.
             Tampered: its files are not those that were tested.
             DataRefused: it is not signed by a trusted key, or holds what no server may load.
@@ -66,7 +70,7 @@ class Rollover:
             return Outcome(action, version, serving.previous, already=True)
         held = intent.take(self.registry, action, version, who, reason)
         try:
-            outcome = Outcome(action, version, serving.stable)
+            outcome = Outcome(action, version, (shown or serving).stable)
             self._carry_out(held, outcome)
         except Lost:
             raise
@@ -76,6 +80,8 @@ class Rollover:
         with self._step(outcome, "record"):
             try:
                 outcome.mail = self._finish(held)
+            except Lost:  # what is served by now is somebody else's doing
+                raise
             except TrainyardError as error:
                 error.args = (f"{error} Version {version} is served; the next call of promote ends the bookkeeping.",)
                 raise
@@ -109,7 +115,12 @@ class Rollover:
             if held.intent.action == "promote":
                 admission.check(self.registry, record)
             before = self.registry.serving()
-            outcome.previous = before.stable
+            if before.stable != outcome.previous:
+                now = f"version {before.stable}" if before.stable else "nothing"
+                raise Conflict(
+                    f"By now {now} is in production, no longer {outcome.previous or 'nothing'}; look at "
+                    "`promote list` and decide again."
+                )
             held.change(before=intent.Served.of(before))
         with self._step(outcome, "copy"):
             self.registry.copy_to_production(version)
@@ -126,9 +137,10 @@ class Rollover:
                     self.say(f"The record of version {version} holds no golden requests, so none can be asked.")
                 self.pods.ask_golden(record)
         with self._step(outcome, "switch"):
-            # What servers have loaded by now is still what was signed.
+            # What servers have loaded by now is still what was signed, and has not failed a test meanwhile.
+            choice.check(self.registry.record(version), held.intent.action)
             self.registry.check_files(version)
-            held.change()
+            held.change(switched=utc_now())
             self.registry.write_serving(_switched(state, before, version))
         if self.pods:
             with self._step(outcome, "confirm"):
@@ -146,12 +158,15 @@ class Rollover:
         left = held.intent
         before = left.before.labels.get(STABLE) if left.before else None
         serving = self.registry.serving()
+        # A process that stood still for long may have lost this promotion: then it is finished, and what is served by
+        # now may come from a later one. After this, as the configuration was read before, ours can't replace it.
+        held.change()
         trimmed = _trimmed(serving)
         if trimmed != serving:
             self.registry.write_serving(trimmed)
-        old = self._state(before, "retired")
-        new = self._state(left.version, "production")
-        if not any(entry.promotion == left.id for entry in self.registry.journal.entries()):
+        old = self._state(before, in_production=False)
+        new = self._state(left.version, in_production=True)
+        if not self.registry.journal.tells_of_promotion(left.id):
             self.registry.journal.append(
                 left.action,
                 left.version,
@@ -160,17 +175,31 @@ class Rollover:
                 reason=left.reason,
                 who=left.who,
                 promotion=left.id,
+                since=left.switched,
             )
-        delivery = self._send_mail(held, new, old)
+        try:
+            delivery = self._send_mail(held, new, old)
+        except Exception as error:  # whatever it is: a promotion that stays open would keep everybody from going back
+            delivery = notify.Delivery(False, "", str(error))
         held.release()
         return delivery
 
-    def _state(self, version: int | None, state: str) -> Record | None:
+    def _state(self, version: int | None, in_production: bool) -> Record | None:
         if version is None:
             return None
+
+        def decide(record: Record) -> dict[str, str]:
+            # Looked up between reading and writing the record, so that no later promotion's word is overwritten.
+            if (self.registry.serving().stable == version) != in_production:
+                return {}
+            return {"state": "production" if in_production else "retired"}
+
         try:
-            return self.registry.update(version, state=state)
+            return self.registry.change(version, decide)
         except UnknownVersion:  # a configuration made by hand may name what has no record
+            return None
+        except Corrupt as error:  # going back must work whatever became of the record of what was served
+            self.say(str(error))
             return None
         except Immutable as error:  # a test came to another verdict meanwhile: what is served is told by the journal
             self.say(f"{error} Look at it with `promote status`.")
@@ -191,6 +220,7 @@ class Rollover:
             pods=pods,
             rollback=held.intent.action == "rollback",
             registry=self.place,
+            model=self.model,
             picture=self.registry.read_report(record.version, _CONFUSION),
         )
         return notify.send(self.mail, message)
@@ -212,18 +242,20 @@ class Rollover:
         if before is None:
             held.release()
             return "Nothing was changed."
-        held.change(undo=True)
         earlier = ServingState(before.versions, before.labels)
         now = self.registry.serving()
+        if not held.intent.undo:
+            switched = held.intent.switched if now.stable == held.intent.version else None
+            touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
+            held.change(undo=True, touched=touched, switched=switched)
         ours = _steps(earlier, held.intent.version)
         if not any((state.versions, state.labels) == (now.versions, now.labels) for state in ours):
             held.release()
             return f"{self.registry.models_config()} was changed by somebody else meanwhile, so it was left as it is."
-        touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
         # Written even when it says that already: a process that lost this promotion unnoticed may be about to write,
         # and fails now because the generation is another.
         self.registry.write_serving(ServingState(earlier.versions, earlier.labels, now.generation))
-        if touched:
+        if held.intent.touched and not self.registry.journal.tells_of_promotion(held.intent.id):
             self.registry.journal.append(
                 "undo",
                 held.intent.version,
@@ -231,9 +263,11 @@ class Rollover:
                 after=earlier.stable,
                 reason=f"{held.intent.action} did not succeed",
                 who=held.intent.who,
+                promotion=held.intent.id,
+                since=held.intent.switched,
             )
         held.release()
-        if not touched:
+        if not held.intent.touched:
             return "What is served was not changed."
         what = f"version {earlier.stable} is served as before" if earlier.stable else "nothing is served, as before"
         return f"The earlier configuration is back in place: {what}."

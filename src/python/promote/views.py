@@ -175,13 +175,15 @@ def period_text(period: Period | None, then: datetime, model: str) -> str:
     time = then.isoformat().replace("+00:00", "Z")
     if period is None:
         return f"At {time} no version of '{model}' was in production."
-    entry, verb = period.entry, "promoted" if period.entry.action == "promote" else "gone back to"
+    entry = period.entry
+    verbs = {"promote": "promoted", "rollback": "gone back to"}
+    verb = verbs.get(entry.action) or ("tried" if period.version == entry.version else "put back")
     caller = f" (called by {entry.caller})" if entry.caller else ""
     until = f"until {period.ended}" if period.ended else "and is still"
     why = f": {entry.reason}" if entry.reason else ""
     return (
         f"At {time} version {period.version} of '{model}' was in production, {until}; "
-        f"{verb} at {entry.at} by {entry.who}{caller} from {entry.host}{why}."
+        f"{verb} at {period.began} by {entry.who}{caller} from {entry.host}{why}."
     )
 
 
@@ -191,7 +193,7 @@ def period_json(period: Period | None, then: datetime) -> dict[str, Any]:
         return {"at": time, "version": None}
     entry = period.entry.model_dump(by_alias=True)
     chosen = {name: entry[name] for name in ("action", "who", "caller", "host", "reason")}
-    return {"at": time, "version": period.version, "since": period.entry.at, "until": period.ended, **chosen}
+    return {"at": time, "version": period.version, "since": period.began, "until": period.ended, **chosen}
 
 
 def age(created: str) -> str:

@@ -51,6 +51,8 @@ def gc(
     opened = Registry.open(registry if registry is not None else loaded.registry.uri, model_name or loaded.model.name)
     plan = collector.plan(opened, keep)
     _show(plan)
+    for record in [] if dry_run else plan.mend:
+        collector.mend(opened, record)
     removed: list[int] = []
     if not dry_run and plan.remove and (yes or _agreed(len(plan.remove))):
         reason = f"not among the newest {keep}, and not served"

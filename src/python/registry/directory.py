@@ -31,7 +31,7 @@ class DirectoryStore:
         self.root = root
 
     def read(self, key: str) -> tuple[bytes, int]:
-        with self._disk("read"):
+        with self._disk("read", key):
             try:
                 descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -152,7 +152,8 @@ class DirectoryStore:
         """Holds the lock of one object. Its file is never removed: others may be waiting on it."""
         path = self.root / _LOCKS / key.replace("/", "%")
         make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Whoever may write to the folder has to be able to lock: a team's umask says so.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             deadline = time.monotonic() + LOCK_WAIT_SECONDS
             while True:
@@ -171,11 +172,13 @@ class DirectoryStore:
             os.close(descriptor)
 
     @contextmanager
-    def _disk(self, verb: str) -> Iterator[None]:
+    def _disk(self, verb: str, key: str = "") -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            what = f" ({error.filename})" if error.filename else ""
+            # Of an open file, a number.
+            name = key if isinstance(error.filename, int) else error.filename
+            what = f" ({name})" if name else ""
             raise InfrastructureError(
                 f"The registry {self.root} can't be {verb}: {error.strerror or error}{what}. "
                 "Check that it is a folder, the permissions and the free space, then run the same command again."

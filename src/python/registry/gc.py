@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from registry.clock import utc_now
 from registry.errors import Conflict, Immutable, Missing
+from registry.manifest import compare
 from registry.names import is_version
 from registry.record import Record
 from registry.registry import AREAS, Registry
@@ -24,6 +25,8 @@ class Plan:
     keep: dict[int, str]
     # Ascending; those whose removal was begun already are among them.
     remove: list[Record]
+    # Marked as removed and loaded all the same: a call was killed before it took its mark back.
+    mend: list[Record]
 
 
 def plan(registry: Registry, newest: int) -> Plan:
@@ -44,15 +47,18 @@ def plan(registry: Registry, newest: int) -> Plan:
     records = registry.records()
     there = {int(key.split("/")[1]) for area in AREAS for key in registry.store.list(area) if _is_version(key)}
     waiting = [record.version for record in records if record.state in _WAITING and not record.removed]
-    keep, remove = {}, []
+    keep, remove, mend = {}, [], []
     for record in records:
         if record.version not in there:
             continue
-        if why := _named(registry, record.version) or _wanted(record, waiting[max(0, len(waiting) - newest) :]):
+        named = _named(registry, record.version)
+        if named and record.removed:
+            mend.append(record)
+        if why := named or _wanted(record, waiting[max(0, len(waiting) - newest) :]):
             keep[record.version] = why
         else:
             remove.append(record)
-    return Plan(keep, remove)
+    return Plan(keep, remove, mend)
 
 
 def remove(registry: Registry, record: Record, reason: str) -> bool:
@@ -76,6 +82,12 @@ def remove(registry: Registry, record: Record, reason: str) -> bool:
     for area in AREAS:
         registry.store.remove_folder(f"{area}/{version}")
     return True
+
+
+def mend(registry: Registry, record: Record) -> None:
+    """Takes back the mark of a version that servers load, whose files are all there; or nobody could go back to it."""
+    if not compare(registry.store.manifest(f"production/{record.version}"), record.files):
+        registry.update(record.version, removed=None)
 
 
 def _named(registry: Registry, version: int) -> str:

@@ -20,6 +20,8 @@ class Entry(BaseModel):
 
     # UTC, ISO 8601.
     at: str
+    # When servers were told to serve the version: before `at`, and long before it where the process was killed between.
+    since: str | None = None
     # Who decided.
     who: str
     action: str
@@ -49,11 +51,13 @@ class Journal:
         reason: str = "",
         who: str | None = None,
         promotion: str | None = None,
+        since: str | None = None,
     ) -> Entry:
         """Adds an entry under the next free number."""
         caller = user()
         entry = Entry(
             at=utc_now(),
+            since=since,
             who=who or caller,
             caller=caller if who and who != caller else None,
             action=action,
@@ -84,6 +88,11 @@ class Journal:
     def tells_of(self, action: str, version: int) -> bool:
         """Whether there is an entry about it; for those that happen once in a version's life."""
         return any((entry.action, entry.version) == (action, version) for entry in self.entries())
+
+    def tells_of_promotion(self, promotion: str) -> bool:
+        """Whether there is an entry of it; one that can't be parsed must not keep anybody from going back."""
+        text = promotion.encode()
+        return any(read_all(lambda number: text in self._store.read(self._key(number))[0], self._numbers()))
 
     def _read(self, key: str) -> Entry:
         try:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.home import home_expanded
 from registry import pkcs11
 from registry.errors import InfrastructureError, UsageError
 from registry.staging import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-    from model_signing._signing.sign_sigstore_pb import Signer
+    from model_signing._signing.signing import Payload, Signature
 
 _NAME_TRUSTED = "name the public key with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS"
 _NAME_PRIVATE = "name one with --signing-key or TRAINYARD_SIGNING_KEY"
@@ -47,14 +48,22 @@ class Keys:
 
         Beside and not inside, as a server, a copy or a container that gets the registry should not get the key; and
         not in the caller's folder, so that whoever finds the registry finds the key.
+
+        Raises:
+            UsageError: `private` is an address that nothing here can sign with.
         """
-        files = tuple(Path(path).expanduser() for path in trusted)
-        if private.startswith(pkcs11.SCHEME):
-            return cls(None, files, kept=private)
+        files = tuple(home_expanded(path) for path in trusted)
+        scheme, colon, rest = private.partition(":")
+        if scheme.lower() + colon == pkcs11.SCHEME:
+            return cls(None, files, kept=pkcs11.SCHEME + rest)
+        if "://" in private:  # as a file it would be made, and sign in the place of the key that is meant
+            raise UsageError(
+                f"{private!r} is no signing key; name a file, or a kept key by its {pkcs11.SCHEME} address."
+            )
         in_folder = "://" not in registry
-        place = Path(private).expanduser() if private else None
+        place = home_expanded(private) if private else None
         if place is None and in_folder:
-            folder = Path(registry).expanduser().absolute()
+            folder = home_expanded(registry).absolute()
             place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
         return cls(place, files, make=in_folder)
 
@@ -75,13 +84,13 @@ class Keys:
         else:
             self.file()
 
-    def signer(self) -> "Signer":
-        """What the library signs with; raises as `require` does."""
+    def sign(self, payload: "Payload") -> "Signature":
+        """What the library makes of `payload`; raises as `require` does."""
         if self.kept:
-            return pkcs11.signer(self.kept)
+            return pkcs11.sign(self.kept, payload)
         from model_signing._signing import sign_ec_key
 
-        return sign_ec_key.Signer(self.file())
+        return sign_ec_key.Signer(self.file()).sign(payload)
 
     def file(self) -> Path:
         """The private key's file, for whoever hands it on; a missing pair is made. Raises as `require` does."""
@@ -89,9 +98,13 @@ class Keys:
             raise UsageError("A key that a KMS keeps can't be handed on as a file; name the file of one.")
         if self.private is None:
             raise UsageError(f"A registry in a bucket has no key of its own to sign with; {_NAME_PRIVATE}.")
-        if self.make and not self.private.exists():
-            _make_pair(self.private, self.private.with_suffix(".pub"))
-        _read_private(self.private)
+        public = self.private.with_suffix(".pub")
+        if self.make and not os.path.exists(self.private):
+            _make_pair(self.private, public)
+        key = _read_private(self.private)
+        if self.make and not os.path.exists(public):  # whoever made the pair was killed between
+            with suppress(OSError):
+                public.write_bytes(_pem(key.public_key()))
         return self.private
 
     def public_keys(self) -> dict[str, bytes]:
@@ -104,10 +117,11 @@ class Keys:
             keys = [_read_public(path) for path in self.trusted]
         elif self.kept:
             keys = [pkcs11.signer(self.kept).public_key()]
-        elif self.private and self.private.exists():
-            keys = [_read_private(self.private).public_key()]
-        elif self.public and self.public.exists():
+        # The private key is its owner's alone: a colleague gets along with the public half beside it.
+        elif self.private and self.public and not os.access(self.private, os.R_OK) and os.path.exists(self.public):
             keys = [_read_public(self.public)]
+        elif self.private and os.path.exists(self.private):
+            keys = [_read_private(self.private).public_key()]
         else:
             missing = f" ({self.private} is missing)" if self.private else ""
             raise UsageError(f"No key is there to check signatures with{missing}; {_NAME_TRUSTED}.")

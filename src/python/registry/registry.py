@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from cli.home import home_expanded
 from registry import serving_config, signing
 from registry.clock import utc_now
 from registry.directory import DirectoryStore
@@ -61,7 +62,7 @@ class Registry:
             return cls(BucketStore.open(uri, model), model, keys)
         if "://" in uri or uri.startswith("gs:"):
             raise UsageError(f"{uri!r} can't be a registry; give a folder, or gs://BUCKET/FOLDER.")
-        root = Path(uri).expanduser().absolute()
+        root = home_expanded(uri).absolute()
         for folder in (root, root / model):
             try:
                 in_the_way = folder.exists() and not folder.is_dir()
@@ -170,6 +171,8 @@ class Registry:
         self.update(version, files=files, sigstore=signature)
         if not self.store.has_folder(key):
             self.store.put_folder(key, folder, files)
+        elif there != files and self.store.manifest(key) != files:  # it has appeared since we looked, or lost a file
+            raise Immutable(f"Version {version} of '{self.model}' exists and is never overwritten; take a new version.")
         if not (there and self.journal.tells_of("publish", version)):
             self.journal.append("publish", version, before="training", after="candidate", reason=record.reason)
         return self.change(version, lambda record: self._candidate(record, files))
@@ -268,7 +271,7 @@ class Registry:
         if record.removed:
             raise UnknownVersion(
                 f"The files of version {version} of '{self.model}' were removed on {record.removed[:10]} to make room; "
-                "only its record is left."
+                "only its record is left. `promote list` shows which are there."
             )
         if not record.files or record.state == "training":
             raise UnknownVersion(

@@ -25,7 +25,6 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
 
     Raises as `Keys.require` does.
     """
-    signer = keys.signer()
     from model_signing import manifest
     from model_signing._hashing.hashing import Digest
     from model_signing._signing import signing
@@ -37,7 +36,7 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
     )
     items = [serialization.new_item(name, Digest(_SHA256, bytes.fromhex(digest))) for name, digest in files.items()]
     payload = signing.Payload(manifest.Manifest(subject(model, version), items, serialization))
-    bundle: dict[str, Any] = json.loads(signer.sign(payload).bundle.to_json())
+    bundle: dict[str, Any] = json.loads(keys.sign(payload).bundle.to_json())
     return bundle
 
 

@@ -128,7 +128,10 @@ def _entry(area: Path, folder: bool) -> Iterator[tuple[Path, int]]:
         path = area / uuid.uuid4().hex
         if folder:
             os.mkdir(path)
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:  # a sweep has come already
+                continue
         else:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from cli.errors import UsageError
+from cli.home import home_expanded
 from settings.schema import Settings
 
 FILE_NAME = "trainyard.toml"
@@ -85,9 +86,9 @@ def _from_text(section: str, field: str, text: str) -> Any:
 
 
 def _anchor(location: str, base: Path) -> str:
-    if location == "sample" or "://" in location or location.startswith("pkcs11:"):
+    if location == "sample" or "://" in location or location.lower().startswith("pkcs11:"):
         return location
-    return str(base / Path(location).expanduser())
+    return str(base / home_expanded(location))
 
 
 def _sentence(error: ValidationError, path: Path | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from cli import InfrastructureError
+from cli.home import home_expanded
 from dataset import Dataset
 from registry import Record
 from training.loop import Stopped
@@ -35,10 +36,10 @@ _SOURCES = (
 def run_folder(options: Options) -> Path:
     """The folder that holds a folder for every run: beside the models if they are on this machine's disks."""
     if options.work is not None:
-        return Path(options.work).expanduser()
+        return home_expanded(options.work)
     if "://" in options.registry:
         return Path(".trainyard") / _FOLDER / options.model
-    return Path(options.registry).expanduser() / options.model / _FOLDER
+    return home_expanded(options.registry) / options.model / _FOLDER
 
 
 def identity(

@@ -111,6 +111,19 @@ def test_what_a_configuration_made_by_hand_names_stays(place: Place, registry: R
     assert not registry.verify(4)
 
 
+def test_mark_that_a_killed_call_left_on_what_is_loaded_is_taken_back(place: Place, registry: Registry) -> None:
+    registry.update(
+        2, removed="2026-01-01T00:00:00Z"
+    )  # then it looks at the configuration, which names 2, and is killed
+    with pytest.raises(UnknownVersion, match="were removed"):
+        roll_back(registry, 2)
+    call(place, "--keep", "5", "--dry-run")
+    assert registry.record(2).removed
+    call(place, "--keep", "5", "--yes")
+    roll_back(registry, 2)
+    assert registry.serving().stable == 2
+
+
 def test_nothing_goes_while_a_promotion_is_under_way(place: Place, registry: Registry) -> None:
     held = intent.take(registry, "promote", 6, "ada", "")
     with pytest.raises(Conflict, match="under way"):

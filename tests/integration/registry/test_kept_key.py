@@ -1,8 +1,10 @@
 """A signing key that never leaves its keeper, here SoftHSM: what a KMS does, in a process of our own."""
 
+import gc
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
     """A token of its own with one key in it that can't be taken out."""
     import PyKCS11
 
+    gc.collect()  # an error that is kept somewhere keeps its session, and one login counts for the whole process
     (tmp_path / "tokens").mkdir()
     configuration = tmp_path / "softhsm2.conf"
     configuration.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
@@ -109,6 +112,36 @@ def test_module_that_is_none_is_the_keepers_failure(kept: Kept, tmp_path: Path) 
     (tmp_path / "module.so").write_bytes(b"no library")
     with pytest.raises(InfrastructureError, match="The keeper of the signing key"):
         Keys.of(kept.address(module=tmp_path / "module.so"), [], "registry").require()
+
+
+def test_keeper_that_fails_while_it_signs_is_told(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from model_signing._signing.sign_pkcs11 import Signer
+
+    sign = Signer.sign
+
+    def late(self: Signer, payload: Any) -> Any:
+        self.session.logout()
+        return sign(self, payload)
+
+    monkeypatch.setattr(Signer, "sign", late)
+    with pytest.raises((InfrastructureError, UsageError), match="The keeper of"):
+        published(Registry.open(str(tmp_path / "registry"), MODEL, kept.keys()), tmp_path)
+
+
+def test_kept_key_of_another_kind_is_told(kept: Kept) -> None:
+    import PyKCS11
+
+    library = PyKCS11.PyKCS11Lib().load(str(MODULE))
+    slot = next(slot for slot in library.getSlotList() if library.getTokenInfo(slot).label.strip() == "trainyard")
+    session = library.openSession(slot, PyKCS11.CKF_SERIAL_SESSION | PyKCS11.CKF_RW_SESSION)
+    session.login(PIN)
+    named = [(PyKCS11.CKA_TOKEN, True), (PyKCS11.CKA_LABEL, "rsa"), (PyKCS11.CKA_ID, (2,))]
+    public = [*named, (PyKCS11.CKA_MODULUS_BITS, 2048), (PyKCS11.CKA_PUBLIC_EXPONENT, (1, 0, 1))]
+    session.generateKeyPair(public, named, PyKCS11.Mechanism(PyKCS11.CKM_RSA_PKCS_KEY_PAIR_GEN, None))
+    session.logout()
+    session.closeSession()
+    with pytest.raises(UsageError, match="no elliptic-curve key"):
+        Keys.of(kept.address(key="rsa"), [], "registry").require()
 
 
 def test_kept_key_is_no_file_to_hand_on(kept: Kept) -> None:

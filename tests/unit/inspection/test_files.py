@@ -35,6 +35,8 @@ def test_all_that_an_export_may_hold_is_expected(folder):
     [
         ("scaler.pkl", "is a pickle"),
         ("assets.extra/x.joblib", "is a pickle"),
+        ("assets/labels.pkl", "is a pickle"),
+        ("assets/a/model.keras", "is a Keras file"),
         ("old/model.H5", "is a Keras file"),
         ("1.tar.gz", "is an archive"),
         ("variables/load.py", "is a program"),

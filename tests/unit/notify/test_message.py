@@ -119,6 +119,19 @@ def test_commands_can_be_pasted() -> None:
     assert passed in MAILS["candidate_passed"].text
     assert "test_model -- --version 4" in MAILS["tests_failed"].text
     assert "promote -- rollback" in MAILS["promoted"].text
+    # Without its number the command would go back one further, not to what was rolled back.
+    assert f"promote -- rollback --to {record().version}" in MAILS["rollback"].text
+
+
+def test_mail_about_the_version_in_production_does_not_say_that_it_waits() -> None:
+    served = record().model_copy(update={"state": "production"})
+    verdict = {"kind": "test", "passed": False, "reasons": ["Slow."], "at": "2026-01-01T00:00:00Z"}
+    failed = notify.tests_failed(served, verdict).text
+    assert "It is in production all the same" in failed and "promote -- rollback" in failed
+    passed = notify.candidate_passed(served, verdict | {"passed": True}).text
+    assert "It is in production, and stays there." in passed and "promote -- run" not in passed
+    retired = notify.candidate_passed(record().model_copy(update={"state": "retired"}), verdict | {"passed": True}).text
+    assert f"promote -- rollback --to {record().version}" in retired
 
 
 @pytest.mark.parametrize("name", ["gate_missed", "tests_failed"])

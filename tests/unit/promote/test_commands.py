@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -243,5 +244,26 @@ def test_help_loads_no_heavy_library() -> None:
 def test_model_name_is_an_option(registry: Registry, tmp_path: Path) -> None:
     other = Registry.open(str(tmp_path / "registry"), "other", keys_in(tmp_path))
     promotable(other, tmp_path / "other")
+    promotable(other, tmp_path / "other")
     assert answer("run", "--version", "1", "--model-name", "other")["promoted"] == 1
     assert (open_registry(tmp_path).serving().stable, MODEL) == (2, "chest-xray")
+    mail = message_from_bytes(Path(answer("run", "--version", "2", "--model-name", "other")["mail"]).read_bytes())
+    text = mail.get_payload()[0].get_payload(decode=True).decode()  # type: ignore[union-attr,index]
+    assert "promote -- rollback --model-name other --registry" in text
+
+
+def test_text_of_any_terminal_is_taken_and_steers_none(registry: Registry) -> None:
+    answer("run", "--version", "3", "--approver", "a\nda", "--reason", "f\udcfcr \x1b[2Jalle")
+    last = registry.journal.entries()[-1]
+    assert (last.who, last.reason) == ("a da", "f?r [2Jalle")
+
+
+def test_pod_without_an_address_does_not_hide_the_others(registry: Registry) -> None:
+    shown = answer("status", "--pod", "nowhere.invalid:9090", "--pod", "127.0.0.1:9")
+    assert shown["labels"] == {"stable": 2, "previous": 1}
+    assert [pod["address"] for pod in shown["pods"]] == ["nowhere.invalid:9090", "127.0.0.1:9"]
+    assert "can't be found" in shown["pods"][0]["error"] and "No adapter answers" in shown["pods"][1]["error"]
+
+
+def test_nothing_is_said_of_the_future(registry: Registry) -> None:
+    assert "has not come yet" in refused(UsageError, "history", "--at", "2999-01-01")

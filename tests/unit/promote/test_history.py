@@ -3,19 +3,23 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.errors import UsageError
-from promote import history
+from promote import history, intent
 from promote.__main__ import app
+from promote.holder import Holder
 from registry import Entry
-from tests.unit.promote.helpers import two_promoted_one_tested
+from tests.unit.promote.helpers import rollover, two_promoted_one_tested
 
 
-def entry(at: str, version: int, action: str = "promote", before: int | None = None) -> Entry:
-    return Entry(at=at, who="ada", action=action, version=version, before=before, after=version, host="here")
+def entry(at: str, version: int, action: str = "promote", before: int | None = None, **fields: Any) -> Entry:
+    return Entry(
+        at=at, who="ada", action=action, version=version, before=before, host="here", **{"after": version} | fields
+    )
 
 
 STORY = [
@@ -46,9 +50,54 @@ def test_version_in_production_at_a_time(time: str, version: int | None) -> None
 
 
 def test_periods_follow_each_other() -> None:
-    found = [(period.version, period.entry.at[:10], (period.ended or "")[:10]) for period in history.periods(STORY)]
+    found = [(period.version, period.began[:10], (period.ended or "")[:10]) for period in history.periods(STORY)]
     assert found == [(1, "2026-01-02", "2026-01-03"), (2, "2026-01-03", "2026-01-04"), (1, "2026-01-04", "")]
     assert history.periods([]) == []
+
+
+@pytest.mark.parametrize(
+    ("time", "version"),
+    [("10:59", 1), ("11:00", 2), ("13:59", 2), ("14:00", 3), ("14:30", 3), ("15:00", 2)],
+)
+def test_version_served_before_the_journal_told_of_it_was_in_production(time: str, version: int) -> None:
+    story = [
+        entry("2026-01-01T10:00:00Z", 1),
+        entry("2026-01-01T13:00:00Z", 2, since="2026-01-01T11:00:00Z"),
+        # Not confirmed by the pods, and put back an hour later.
+        entry("2026-01-01T15:00:00Z", 3, "undo", before=3, after=2, since="2026-01-01T14:00:00Z"),
+    ]
+    found = history.at(story, history.parse_time(f"2026-01-01T{time}"))
+    assert found is not None and found.version == version
+
+
+def test_first_promotion_that_was_undone_leaves_nothing_in_production() -> None:
+    story = [entry("2026-01-01T15:00:00Z", 1, "undo", before=1, after=None, since="2026-01-01T14:00:00Z")]
+    assert history.at(story, history.parse_time("2026-01-01T16:00")) is None
+
+
+def test_promotion_killed_after_the_switch_counts_from_the_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            raise MemoryError
+
+    one = rollover(registry, tmp_path / "outbox", say=say)
+    monkeypatch.setattr(one, "_give_up", lambda held, error: None)  # nor does a killed process
+    monkeypatch.setattr("promote.rollover.utc_now", lambda: "2026-01-01T12:00:00Z")
+    with pytest.raises(MemoryError):
+        one.run("promote", 3, "ada", "")
+    found = intent.current(registry)
+    assert found is not None
+    registry.store.write(
+        intent.KEY,
+        found[0].model_copy(update={"holder": Holder(host="x", pid=1), "expires": 0.0}).model_dump_json().encode(),
+    )
+    rollover(registry, tmp_path / "outbox").settle()
+    last = history.periods(registry.journal.entries())[-1]
+    assert (last.version, last.began, last.ended) == (3, "2026-01-01T12:00:00Z", None)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "12:00"])

@@ -107,6 +107,27 @@ def test_rollback_works_though_another_record_is_damaged(tmp_path: Path) -> None
     assert roll_back(registry, 1).version == 1
 
 
+def test_going_back_from_a_version_whose_record_is_damaged_is_ended(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    registry.store.write("records/2.json", b"{")
+    registry.store.write("journal/00000001.json", b"{")
+    said: list[str] = []
+    outcome = rollover(registry, tmp_path / "outbox", say=said.append).run("rollback", 1, "ada", "")
+    assert (registry.serving().stable, intent.current(registry)) == (1, None)
+    assert outcome.mail is not None and outcome.mail.where
+    assert any("records/2.json is not a record" in line for line in said)
+    assert b'"rollback"' in registry.store.read("journal/00000006.json")[0]
+
+
+def test_mail_that_cannot_be_written_keeps_no_promotion_open(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    Path(registry.store.uri("reports/3/confusion.png")).mkdir(parents=True)
+    outcome = promote(registry, 3)
+    assert outcome.mail is not None and "confusion.png" in str(outcome.mail.error)
+    assert intent.current(registry) is None
+    assert roll_back(registry, 2).mail is not None
+
+
 def test_version_in_production_is_not_promoted_again(tmp_path: Path) -> None:
     registry = two_promoted_one_tested(tmp_path)
     before = snapshot(tmp_path)
@@ -297,6 +318,79 @@ def test_promotion_held_elsewhere_is_taken_over_when_its_lease_has_ended(tmp_pat
         held.change()
 
 
+@pytest.mark.parametrize("other", [3, 4])
+def test_promotion_that_another_came_before_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: int
+) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    take = intent.take
+
+    def late(*arguments: object) -> object:
+        monkeypatch.undo()
+        promote(registry, other)
+        return take(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intent, "take", late)
+    with pytest.raises(Conflict, match=f"By now version {other} is in production, no longer 2"):
+        promote(registry, 3)
+    assert registry.serving().labels == {"stable": other, "previous": 2}
+    assert intent.current(registry) is None
+
+
+def test_decision_on_what_is_served_no_longer_is_a_conflict(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    shown = registry.serving()
+    promote(registry, 4)
+    with pytest.raises(Conflict, match=r"By now version 4 is in production.* Nothing was changed"):
+        rollover(registry, tmp_path / "outbox").run("promote", 3, "ada", "", shown)
+    assert registry.serving().stable == 4
+
+
+def lose(registry: Registry) -> None:
+    """Makes the promotion under way one of a machine that has shown no sign of life for long."""
+    found = intent.current(registry)
+    assert found is not None
+    gone = {"holder": Holder(host="another-machine", pid=1), "expires": time.time() - 1}
+    registry.store.write(intent.KEY, found[0].model_copy(update=gone).model_dump_json().encode())
+
+
+def test_process_that_stood_still_after_the_switch_and_lost_its_promotion_changes_nothing(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            lose(registry)
+            promote(registry, 4)  # which finishes that of version 3 first
+
+    with pytest.raises(intent.Lost) as raised:
+        rollover(registry, tmp_path / "late", say=say).run("promote", 3, "ada", "")
+    assert "is served" not in str(raised.value)
+    assert registry.serving().labels == {"stable": 4, "previous": 3}
+    assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
+    assert not (tmp_path / "late").exists()
+
+
+def test_process_that_stands_still_while_it_keeps_the_books_overwrites_no_later_word(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+    promotable(registry, tmp_path)
+    one = rollover(registry, tmp_path / "late")
+    state = one._state
+
+    def late(*arguments: object, **named: object) -> object:
+        one._state = state  # type: ignore[method-assign]
+        lose(registry)
+        promote(registry, 4)
+        return state(*arguments, **named)  # type: ignore[arg-type]
+
+    one._state = late  # type: ignore[method-assign,assignment]
+    with pytest.raises(intent.Lost):
+        one.run("promote", 3, "ada", "")
+    assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
+
+
 def test_process_number_given_to_another_process_does_not_keep_a_promotion_alive() -> None:
     here = Holder.this_process()
     assert here.is_alive() is True
@@ -325,6 +419,18 @@ def test_test_verdict_during_a_promotion_does_not_block_later_ones(tmp_path: Pat
     assert intent.current(registry) is None
     roll_back(registry, 2)
     assert registry.serving().stable == 2
+
+
+def test_version_that_fails_a_test_while_it_is_loaded_gets_no_label(tmp_path: Path) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+
+    def say(line: str) -> None:
+        if line.startswith("load"):
+            registry.update(3, state="rejected")
+
+    with pytest.raises(GateNotPassed, match=r"rejected by its tests.*earlier configuration is back"):
+        rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+    assert (registry.serving().versions, registry.serving().stable) == ((1, 2), 2)
 
 
 def _try(folder: Path, version: int, results: Path) -> None:
@@ -382,3 +488,26 @@ def test_processes_training_at_once_never_share_a_version(tmp_path: Path) -> Non
     assert [record.version for record in records] == list(range(1, 33))
     owners = [record.parameters["pid"] for record in records]
     assert sorted(owners.count(pid) for pid in set(owners)) == [8, 8, 8, 8]
+
+
+def test_undo_killed_before_the_journal_is_told_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = two_promoted_one_tested(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise InfrastructureError("no more")
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            monkeypatch.setattr(registry.journal, "append", fail)
+            fail()
+
+    with pytest.raises(InfrastructureError, match="Putting the earlier configuration back failed too"):
+        rollover(registry, tmp_path / "outbox", say=say).run("promote", 3, "ada", "")
+    monkeypatch.undo()
+    lose(registry)
+    rollover(registry, tmp_path / "outbox").settle()
+    last = registry.journal.entries()[-1]
+    assert (last.action, last.before, last.after, last.since is None) == ("undo", 3, 2, False)
+    assert registry.serving().stable == 2

@@ -1,6 +1,7 @@
 """What a directory alone has: a clock, locks, links, and editors. The rest is in tests/integration/registry."""
 
 import fcntl
+import os
 import time
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_waiting_for_a_lock_ends(store: DirectoryStore, monkeypatch: pytest.Monk
         with pytest.raises(Conflict, match="locked by another process"):
             store.write("a", b"2")
     store.write("a", b"2")
+
+
+def test_those_who_share_a_folder_can_take_each_others_locks(store: DirectoryStore) -> None:
+    before = os.umask(0o002)
+    try:
+        store.write("records/1.json", b"one")
+    finally:
+        os.umask(before)
+    assert (store.root / ".locks" / "records%1.json").stat().st_mode & 0o777 == 0o664
 
 
 def test_listing_names_keys_and_folders_but_nothing_hidden(store: DirectoryStore) -> None:

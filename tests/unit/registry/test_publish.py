@@ -47,6 +47,25 @@ def test_folder_under_the_number_of_an_unpublished_version_is_not_replaced(tmp_p
     assert registry.record(1).state == "training"
 
 
+def test_folder_that_appears_while_another_is_published_makes_no_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    mine, theirs = model_folder(tmp_path / "mine", b"mine"), model_folder(tmp_path / "theirs", b"theirs")
+    has_folder = registry.store.has_folder
+
+    def late(key: str) -> bool:
+        monkeypatch.undo()
+        registry.store.put_folder(key, theirs, manifest_of(theirs))
+        return has_folder(key)
+
+    monkeypatch.setattr(registry.store, "has_folder", late)
+    with pytest.raises(Immutable, match="never overwritten"):
+        registry.publish(1, mine)
+    assert registry.record(1).state == "training"
+
+
 def test_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     registry.create("train")
@@ -153,6 +172,23 @@ def test_leftovers_of_ended_processes_go_and_those_in_use_stay(tmp_path: Path) -
         assert [path.name for path in staging.iterdir()] == ["used"]
     published(registry, tmp_path)
     assert list(staging.iterdir()) == []
+
+
+def test_sweep_right_after_a_folder_was_made_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    area = tmp_path / "registry" / registry.model / ".staging"
+    mkdir, swept = os.mkdir, []
+
+    def late(path: Path, *arguments: int) -> None:
+        mkdir(path, *arguments)
+        if path.parent == area and not swept:
+            swept.append(path)
+            sweep(area)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    assert registry.publish(1, model_folder(tmp_path / "built")).state == "candidate"
+    assert swept and not registry.verify(1)
 
 
 def test_model_in_the_making_survives_the_publish_of_another(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_report_that_was_not_saved_is_none(tmp_path: Path) -> None:
     assert registry.read_report(2, "test.html") is None
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/registry", "gs://", "gs:bucket", ""])
+@pytest.mark.parametrize("uri", ["s3://bucket/registry", "gs://", "gs:bucket", "~nobody-of-this-name/registry", ""])
 def test_place_that_is_not_a_folder_is_refused(uri: str) -> None:
     with pytest.raises(UsageError):
         Registry.open(uri, MODEL)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.errors import TrainyardError, UsageError
+from cli.errors import InfrastructureError, TrainyardError, UsageError
 from registry import Immutable, Keys, Record, Registry, Tampered, Unsigned, WrongSignature, signing
 from tests.registries import MODEL, keys_in, model_folder, open_registry, published
 
@@ -190,6 +190,22 @@ def test_key_for_a_bucket_is_never_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("address", ["PKCS11:token=t;object=k?module-path=/none.so", "gcpkms://projects/p/key"])
+def test_address_of_a_kept_key_is_never_made_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="signing key"):
+        Keys.of(address, [], "registry").require()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", [("~nobody-of-this-name/key", []), ("", ["~nobody-of-this-name/key"])])
+def test_key_of_a_user_who_is_none_is_told(named: tuple[str, list[str]]) -> None:
+    with pytest.raises(UsageError, match="names a user"):
+        Keys.of(*named, "registry")
+
+
 def test_key_is_beside_the_registry_whoever_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Keys.of("", [], "registry").private == tmp_path / "registry.keys" / "signing.pem"
@@ -202,6 +218,35 @@ def test_public_half_is_enough_to_check(registry: Registry, tmp_path: Path) -> N
     keys_in(tmp_path).public.unlink()
     with pytest.raises(UsageError, match="No key is there to check signatures with"):
         registry.check_files(1)
+
+
+def test_colleague_who_may_not_read_the_private_key_checks_with_the_public_one(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = keys_in(tmp_path).private
+    assert private is not None
+    access, read = os.access, Path.read_bytes
+
+    def mine(path: Path) -> bytes:
+        if path == private:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(os, "access", lambda path, mode: path != private and access(path, mode))
+    monkeypatch.setattr(Path, "read_bytes", mine)
+    registry.check_files(1)
+    keys_in(tmp_path).public.unlink()  # type: ignore[union-attr]
+    with pytest.raises(InfrastructureError, match=r"signing\.pem can't be read: Permission denied"):
+        registry.check_files(1)
+
+
+def test_public_half_that_a_killed_process_did_not_write_is_made_up_for(registry: Registry, tmp_path: Path) -> None:
+    keys = keys_in(tmp_path)
+    assert keys.public is not None
+    before = keys.public.read_bytes()
+    keys.public.unlink()
+    keys.require()
+    assert keys.public.read_bytes() == before
 
 
 def test_records_older_than_signatures_can_be_read() -> None:
