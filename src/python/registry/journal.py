@@ -16,7 +16,8 @@ _DIGITS = 8
 
 
 class Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    # What a newer Trainyard notes besides is passed over: entries are never written again, so nothing is lost.
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
     # UTC, ISO 8601.
     at: str

@@ -32,8 +32,9 @@ class Keys:
     Arguments:
         private: file of the key that signs; None for a registry in a bucket where none is named.
         trusted: files of public keys; without any, the public half of `private` is the one that counts.
-        make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone:
-            a bucket is shared, and each machine would make a key of its own.
+        make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone, as
+            a bucket is shared, and each machine would make a key of its own; and never one that was named: a mount
+            that failed would be signed for by a stranger.
         kept: the PKCS #11 address of the key that signs, in place of `private`; "" for none.
     """
 
@@ -65,7 +66,7 @@ class Keys:
         if place is None and in_folder:
             folder = home_expanded(registry).absolute()
             place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
-        return cls(place, files, make=in_folder)
+        return cls(place, files, make=in_folder and not private)
 
     @property
     def public(self) -> Path | None:

@@ -22,8 +22,8 @@ SigningKey = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="PEM file of the key that signs the model, made on first use for a local registry; or pkcs11:… for one "
-        "that a KMS keeps.",
+        help="PEM file of the key that signs the model, or pkcs11:… for one that a KMS keeps; by default one beside a "
+        "local registry, made on first use.",
     ),
 ]
 ModelName = Annotated[str | None, typer.Option(help="Name of the model in the registry.")]

@@ -206,6 +206,14 @@ def test_key_of_a_user_who_is_none_is_told(named: tuple[str, list[str]]) -> None
         Keys.of(*named, "registry")
 
 
+def test_key_that_was_named_is_never_made(tmp_path: Path) -> None:
+    """A mount that failed would be signed for by a stranger, and noticed when it is too late."""
+    keys = Keys.of(str(tmp_path / "mounted" / "signing.pem"), [], str(tmp_path / "registry"))
+    with pytest.raises(UsageError, match=r"mounted/signing.pem does not exist"):
+        keys.require()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_key_is_beside_the_registry_whoever_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Keys.of("", [], "registry").private == tmp_path / "registry.keys" / "signing.pem"
