@@ -23,6 +23,9 @@ _STRANGE = 64  # pictures that are no X-rays, to see how unsure of them it is
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
 _FAULTLESS_LOSS = 0.1
+# Ends of a run that went as far as it was meant to. The learning rate has come down by then, and the last average is
+# better than what a few dozen noisy labels call best: on real X-rays that is mostly an early epoch.
+_COMPLETE = ("epochs", "time", "faultless")
 
 
 class Diverged(ArithmeticError):
@@ -67,15 +70,16 @@ def fit(
     hopeless: Callable[[Sequence[Epoch]], bool] = lambda history: False,
     watch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> State:
-    """Trains `network` (logits), leaves it with the weights that were best on `validation`, and tells how it went.
+    """Trains `network` (logits), leaves it with the weights that are kept, and tells how it went.
 
     What is judged, and kept, is a running average of the weights after each epoch, steadier than any single one, with
     the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
     Validation asks for what training asks for: right answers, and none that is sure about pictures that are no X-rays.
 
     The run ends after `schedule.epochs`, when `seconds` are over, when validation stops getting better or `hopeless`
-    says so, or when it has been faultless for a while. No epochs leave the network as it is. A network made under the
-    strategy of a `team` needs that.
+    says so, or when it has been faultless for a while. A run that was not given up keeps its last weights, else those
+    with the lowest validation loss. No epochs leave the network as it is. A network made under the strategy of a
+    `team` needs that.
 
     `save` gets the state after every epoch, and urgently (True) when the run is asked to stop. A run that starts from
     such a `state` comes to the same weights as one that was never left; so does one that follows the `planned` lengths
@@ -177,7 +181,7 @@ class _Run:
         told = json.loads(verdict)
         epoch = Epoch(**told["epoch"])
         better = all(epoch.validation_loss < earlier.validation_loss for earlier in state.history)
-        best = self.network.get_weights() if better else state.best
+        best = self.network.get_weights() if better or told["ended"] in _COMPLETE else state.best
         self.network.set_weights(state.own)
         return replace(
             state,
@@ -211,8 +215,10 @@ class _Run:
         last = history[-1]
         if last.number >= last.epochs:
             return "epochs" if last.epochs == self.schedule.epochs else "time"
+        # The loss alone would give up too soon: it may rise with noisy labels while more and more answers are right.
         best = min(history, key=lambda epoch: epoch.validation_loss)
-        if last.number - best.number >= self.schedule.patience:
+        most = max(history, key=lambda epoch: epoch.validation_accuracy)
+        if last.number - max(best.number, most.number) >= self.schedule.patience:
             return "patience"
         # Sure and without a mistake for some epochs: there is nothing left to learn from.
         recent = history[-_FAULTLESS_EPOCHS:]

@@ -29,7 +29,7 @@ class Schedule:
     augmentation: float = 0.6  # strength; 0 only mirrors
     outliers: float = 0.125  # pictures that are no X-rays, for every image of a batch
     averaging: float = 0.8  # share of the earlier epochs in the running average of the weights
-    patience: int = 25  # epochs without a better validation loss before the run stops
+    patience: int = 40  # epochs without a better validation loss or accuracy before the run stops
 
 
 def training_step(

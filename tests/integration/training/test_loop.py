@@ -16,6 +16,8 @@ from training.team import Team
 
 NETWORK = Network(image_size=32, width=4, stages=2)
 SCHEDULE = Schedule(epochs=2, batch=8)
+# Long enough to learn noise by heart, so that the validation loss rises again.
+MEMORISING = replace(SCHEDULE, epochs=16, learning_rate=0.01, augmentation=0, outliers=0)
 
 
 def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,22 +45,33 @@ def test_no_epochs_leave_the_network_as_it_is():
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
 
 
-def test_kept_weights_are_those_of_the_best_validation_loss():
-    network, history = fitted(replace(SCHEDULE, epochs=4, outliers=0))
+def validation_loss(network: keras.Model) -> float:
     pixels, labels = labelled(9)
-    loss = -np.mean(np.log(Predictor(network)(pixels)[np.arange(9), labels] + 1e-7))
-    assert loss == pytest.approx(min(epoch.validation_loss for epoch in history), rel=1e-4)
+    return -np.mean(np.log(Predictor(network)(pixels)[np.arange(9), labels] + 1e-7))
+
+
+def test_run_that_was_given_up_keeps_the_weights_with_the_best_validation_loss():
+    network, history = fitted(MEMORISING, hopeless=lambda history: len(history) == 10)
+    losses = [epoch.validation_loss for epoch in history]
+    assert len(losses) == 10
+    assert min(losses) < losses[-1]
+    assert validation_loss(network) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_complete_run_keeps_its_last_weights_even_after_a_lower_validation_loss():
+    network, history = fitted(MEMORISING)
+    losses = [epoch.validation_loss for epoch in history]
+    assert min(losses) < losses[-1]
+    assert validation_loss(network) == pytest.approx(losses[-1], rel=1e-4)
 
 
 def test_certainty_about_pictures_that_are_no_x_rays_counts_against_the_weights():
     share = 0.5
     network, history = fitted(replace(SCHEDULE, epochs=4, outliers=share))
-    (pixels, labels), predict = labelled(9), Predictor(network)
     strange = tf.cast(tf.round(outliers(64, 32, tf.constant([0, -1], tf.int32))), tf.uint8).numpy()
-    loss = -np.mean(np.log(predict(pixels)[np.arange(9), labels] + 1e-7))
-    beyond_even = -np.mean(np.log(predict(strange) + 1e-7)) - np.log(3)
+    beyond_even = -np.mean(np.log(Predictor(network)(strange) + 1e-7)) - np.log(3)
     assert beyond_even > 0
-    assert loss + share * beyond_even == pytest.approx(min(epoch.validation_loss for epoch in history), rel=1e-4)
+    assert validation_loss(network) + share * beyond_even == pytest.approx(history[-1].validation_loss, rel=1e-4)
 
 
 def test_loss_that_is_no_number_ends_the_run():
