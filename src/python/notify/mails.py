@@ -169,8 +169,14 @@ def promoted(
     )
 
 
-def drifted(record: Record, reasons: Iterable[str], *, registry: str = "") -> Message:
-    """What production's version `record` is asked no longer looks like what it was tested on."""
+def drifted(
+    record: Record, reasons: Iterable[str], *, looked: list[str], registry: str = "", model: str = ""
+) -> Message:
+    """What production's version `record` is asked no longer looks like what it was tested on.
+
+    `looked` are the flags that say where; `model` is named in the commands if it is not the one of the settings.
+    """
+    named = ["--model-name", model] if model else []
     return _render(
         title=f"{record.model} {record.version}: what is asked has drifted",
         lead="Nothing was changed. Look at recent images, and retrain with some of them once they are labelled.",
@@ -180,8 +186,8 @@ def drifted(record: Record, reasons: Iterable[str], *, registry: str = "") -> Me
         reasons=reasons,
         report="",
         commands=[
-            _promote("See what is served", "status", record, registry, version=False),
-            Command("Look again", _shell("src/python/testing:drift", [], registry)),
+            Command("See what is served", _shell("src/python/promote", ["status", *named], registry)),
+            Command("Look again", _shell("src/python/testing:drift", [*looked, *named], registry)),
         ],
     )
 

@@ -18,6 +18,7 @@ from cli import (
 )
 
 if TYPE_CHECKING:
+    import notify
     from registry import Record, Registry
     from settings import Settings
     from testing.population import Seen
@@ -63,6 +64,7 @@ def drift(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:
     """Hold what production is asked about against what its model was tested on."""
+    import notify
     import settings as settings_module
     from registry import Registry
     from testing import population
@@ -102,7 +104,10 @@ def drift(
         opened.save_report(version, _KEPT, text.encode())
     what = f"version {version} of {record.model}"
     if found:
-        result["mail"] = tell_owner(record, found, settings, uri)
+        looked = [text for pod in metrics or [] for text in ("--metrics", pod)]
+        looked += [text for place in images or [] for text in ("--images", str(place), "--address", address)]
+        mail = notify.drifted(record, found, looked=looked, registry=uri, model=model_name or "")
+        result["mail"] = tell_owner(mail, settings)
     if as_json:
         print_json(result)
     if not enough:
@@ -169,11 +174,11 @@ def last(registry: "Registry", version: int) -> "dict[str, Seen]":
     return {pod: Seen(**own) for pod, own in json.loads(kept)["pods"].items()} if kept else {}
 
 
-def tell_owner(record: "Record", found: list[str], settings: "Settings", uri: str) -> dict[str, Any]:
+def tell_owner(mail: "notify.Message", settings: "Settings") -> dict[str, Any]:
     """What became of the mail. Nothing that goes wrong with it changes the result."""
     import notify
 
-    delivery = notify.send(settings.mail, notify.drifted(record, found, registry=uri))
+    delivery = notify.send(settings.mail, mail)
     if delivery.error:
         progress_console().print(f"The mail was not sent: {delivery.error}", markup=False, soft_wrap=True)
     return {"sent": delivery.sent, "where": delivery.where, "error": delivery.error}

@@ -96,6 +96,8 @@ def test_requests_like_the_held_out_images_are_no_drift_and_others_since_then_ar
     text = mail.get_body(("plain",)).get_content()
     assert mail["Subject"] == "chest-xray 1: what is asked has drifted"
     assert all(reason in " ".join(text.split()) for reason in told["reasons"])
+    # What it says of looking again can be pasted as it stands.
+    assert f"drift -- {' '.join(metrics)}" in text
 
 
 def test_folder_of_images_is_compared_like_requests(registry, adapter, tmp_path):
