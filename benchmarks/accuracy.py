@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import UsageError, command_line, print_json, progress_console, run
+from benchmarks.claims import AsJson, Claim, tell
+from cli import UsageError, command_line, progress_console, run
 from training import options
 
 app = command_line(
@@ -29,7 +30,7 @@ def accuracy(
     folds: Annotated[int, typer.Option(min=1, max=FOLDS, help="Of the five, how many to measure.")] = FOLDS,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and networks.")] = 0,
     outliers: Annotated[float | None, typer.Option(min=0, help="Pictures that are no X-rays, an image.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the accuracy on real X-rays."""
     if xrays is None:
@@ -55,14 +56,9 @@ def accuracy(
         found.append(fold(pixels, labels, rest, held, left / (folds - number), seed, outliers))
         console.print(f"Fold {number + 1} of {FOLDS}: {found[-1]:.3f}, {time.monotonic() - began:.0f} s so far")
     mean = float(np.mean(found))
-    holds = mean >= WANTED and folds == FOLDS
-    name = f"mean accuracy over {folds} of {FOLDS} folds of {len(labels)} X-rays"
-    claims = [{"name": name, "value": round(mean, 4), "wanted": f">= {WANTED}", "unit": "", "holds": holds}]
-    if as_json:
-        print_json({"claims": claims})
-        return
-    typer.echo(f"{name}: {mean:.4f} (wanted {WANTED}): {'holds' if holds else 'DOES NOT HOLD'}")
     typer.echo(f"each: {', '.join(f'{value:.3f}' for value in found)}; {time.process_time() - cpu:.0f} CPU seconds")
+    name = f"mean accuracy over {folds} of {FOLDS} folds of {len(labels)} X-rays"
+    tell([Claim(name, round(mean, 4), f">= {WANTED}")], as_json)
 
 
 def fold(pixels: Any, labels: Any, rest: Any, held: Any, seconds: float, seed: int, outliers: float | None) -> float:

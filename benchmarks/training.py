@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks import classical
+from benchmarks.claims import AsJson, Claim, tell
 from cli import InfrastructureError, UsageError, command_line, print_json, progress_console, run
 from training import options
 
@@ -41,7 +42,7 @@ def training(
     child: Annotated[str, typer.Option(hidden=True)] = "",
     folder: Annotated[str, typer.Option(hidden=True)] = "",
     limit: Annotated[float, typer.Option(hidden=True)] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the claims as one line of JSON, last.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure what training costs."""
     if child:
@@ -50,7 +51,7 @@ def training(
     if wrong := set(part) - set(PARTS):
         raise UsageError(f"There is nothing to measure called '{wrong.pop()}'; name {', '.join(PARTS)}.")
     console = progress_console()
-    claims: list[dict[str, Any]] = []
+    claims: list[Claim] = []
     with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as temporary:
         scratch = Path(temporary)
         if "epoch" in part:
@@ -70,13 +71,8 @@ def training(
         other = in_child("classical-time", Path(xrays), own["seconds"] * WANTED_TIMES)
         console.print(str(other))
         claims += time_claims(own, other)
-    if as_json:
-        print_json({"claims": claims})
-        return
-    for made in claims:
-        verdict = "holds" if made["holds"] else "DOES NOT HOLD"
-        typer.echo(f"{made['name']}: {made['value']} {made['unit']} (wanted {made['wanted']}): {verdict}")
     typer.echo(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    tell(claims, as_json)
 
 
 def in_child(name: str, folder: Path, limit: float = 0.0) -> dict[str, Any]:
@@ -89,34 +85,28 @@ def in_child(name: str, folder: Path, limit: float = 0.0) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def epoch_claims(found: dict[str, Any]) -> list[dict[str, Any]]:
+def epoch_claims(found: dict[str, Any]) -> list[Claim]:
     return [
-        claim("epoch, fed : tensors in memory (CPU time)", found["cpu"], f"<= {WANTED_EPOCH}", "times"),
-        claim("epoch, fed : tensors in memory (best wall time)", found["wall"], f"<= {WANTED_EPOCH}", "times"),
+        Claim("epoch, fed : tensors in memory (CPU time)", found["cpu"], f"<= {WANTED_EPOCH}", "times"),
+        Claim("epoch, fed : tensors in memory (best wall time)", found["wall"], f"<= {WANTED_EPOCH}", "times"),
     ]
 
 
-def memory_claims(own: float, one_array: float) -> list[dict[str, Any]]:
+def memory_claims(own: float, one_array: float) -> list[Claim]:
     return [
-        claim("peak memory, ours : everything in one array", own / one_array, f"<= {WANTED_MEMORY}", "times"),
-        claim("peak memory of a training run, TensorFlow included", own, f"<= {one_array * WANTED_MEMORY:.0f}", "MiB"),
+        Claim("peak memory, ours : everything in one array", own / one_array, f"<= {WANTED_MEMORY}", "times"),
+        Claim("peak memory of a training run, TensorFlow included", own, f"<= {one_array * WANTED_MEMORY:.0f}", "MiB"),
     ]
 
 
-def time_claims(own: dict[str, Any], other: dict[str, Any]) -> list[dict[str, Any]]:
+def time_claims(own: dict[str, Any], other: dict[str, Any]) -> list[Claim]:
     # A classical run that was stopped took at least as long as is shown.
     ratio = other["seconds"] / own["seconds"]
     what = "" if other["accuracy"] >= WANTED_ACCURACY else f", which had not come there (best {other['accuracy']:.3f})"
     return [
-        claim("accuracy reached by ours on held-out X-rays", own["accuracy"], f">= {WANTED_ACCURACY}", ""),
-        claim(f"CPU time to 0.75, classical way{what} : ours", ratio, f">= {WANTED_TIMES}", "times"),
+        Claim("accuracy reached by ours on held-out X-rays", own["accuracy"], f">= {WANTED_ACCURACY}", ""),
+        Claim(f"CPU time to 0.75, classical way{what} : ours", ratio, f">= {WANTED_TIMES}", "times"),
     ]
-
-
-def claim(name: str, value: float, wanted: str, unit: str) -> dict[str, Any]:
-    operator, limit = wanted.split()
-    holds = value >= float(limit) if operator == ">=" else value <= float(limit)
-    return {"name": name, "value": round(value, 3), "wanted": wanted, "unit": unit, "holds": holds}
 
 
 def many(folder: Path, images: int) -> None:
