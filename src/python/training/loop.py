@@ -23,8 +23,8 @@ _STRANGE = 64  # pictures that are no X-rays, to see how unsure of them it is
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
 _FAULTLESS_LOSS = 0.1
-# Ends of a run that went as far as it was meant to. The learning rate has come down by then, and the last average is
-# better than what a few dozen noisy labels call best: on real X-rays that is mostly an early epoch.
+# Ends of a run that went as far as it was meant to. The learning rate has come down by then, and a few dozen noisy
+# labels are no better judge than that (docs/decisions/0014).
 _COMPLETE = ("epochs", "time", "faultless")
 
 
