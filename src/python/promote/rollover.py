@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import notify
-from cli.errors import Conflict, TrainyardError
+from cli.errors import Conflict, InfrastructureError, TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
@@ -157,15 +157,15 @@ class Rollover:
         """Everything after the switch; may be done twice."""
         left = held.intent
         before = left.before.labels.get(STABLE) if left.before else None
-        serving = self.registry.serving()
+        serving = self._switched_to(held)
         # A process that stood still for long may have lost this promotion: then it is finished, and what is served by
         # now may come from a later one. After this, as the configuration was read before, ours can't replace it.
         held.change()
         trimmed = _trimmed(serving)
         if trimmed != serving:
             self.registry.write_serving(trimmed)
-        old = self._state(before, in_production=False)
-        new = self._state(left.version, in_production=True)
+        old = self._state(held, before, "retired")
+        new = self._state(held, left.version, "production")
         if not self.registry.journal.tells_of_promotion(left.id):
             self.registry.journal.append(
                 left.action,
@@ -184,15 +184,30 @@ class Rollover:
         held.release()
         return delivery
 
-    def _state(self, version: int | None, in_production: bool) -> Record | None:
+    def _switched_to(self, held: Held) -> ServingState:
+        """What is served, which is the version of this promotion.
+
+        Raises:
+            Lost: no more, as another process finished this promotion and a later one may have come.
+            InfrastructureError: an earlier state was read than is written, or somebody changed it by hand.
+        """
+        serving = self.registry.serving()
+        if serving.stable != held.intent.version:
+            held.change()
+            raise InfrastructureError(
+                f"{self.registry.models_config()} was switched to version {held.intent.version}, but names "
+                f"{serving.stable or 'none'} as `{STABLE}`: the storage answers with old data, or somebody changed it."
+            )
+        return serving
+
+    def _state(self, held: Held, version: int | None, state: str) -> Record | None:
         if version is None:
             return None
 
         def decide(record: Record) -> dict[str, str]:
             # Looked up between reading and writing the record, so that no later promotion's word is overwritten.
-            if (self.registry.serving().stable == version) != in_production:
-                return {}
-            return {"state": "production" if in_production else "retired"}
+            self._switched_to(held)
+            return {"state": state}
 
         try:
             return self.registry.change(version, decide)

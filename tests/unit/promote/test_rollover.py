@@ -391,6 +391,29 @@ def test_process_that_stands_still_while_it_keeps_the_books_overwrites_no_later_
     assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
 
 
+@pytest.mark.parametrize("from_read", [1, 2, 3])
+def test_storage_that_answers_with_an_old_configuration_leaves_no_record_behind(
+    tmp_path: Path, from_read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch is done, but what is read afterwards, from some moment on, is still the configuration before it."""
+    registry = two_promoted_one_tested(tmp_path)
+    old, serving, reads = registry.serving(), registry.serving, iter(range(1, 100))
+
+    def say(line: str) -> None:
+        if line.startswith("switch"):
+            monkeypatch.setattr(registry, "serving", lambda: old if next(reads) >= from_read else serving())
+
+    with pytest.raises(InfrastructureError, match=r"was switched to version 3, but names 2 as `stable`.* ends the book"):
+        rollover(registry, tmp_path / "out", say=say).run("promote", 3, "ada", "")
+    monkeypatch.undo()
+    assert serving().stable == 3
+    lose(registry)
+    rollover(registry, tmp_path / "out").settle()
+    assert states(registry) == {1: "retired", 2: "retired", 3: "production"}
+    assert registry.journal.entries()[-1].version == 3
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
 def test_process_number_given_to_another_process_does_not_keep_a_promotion_alive() -> None:
     here = Holder.this_process()
     assert here.is_alive() is True
