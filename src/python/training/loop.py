@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training import kernel_machine
 from training.feed import Feed, Labelled
 from training.outliers import outliers
 from training.pace import learning_rate, plan, progress
@@ -115,7 +116,7 @@ class _Run:
         planned: Sequence[int],
         hopeless: Callable[[Sequence[Epoch]], bool],
     ) -> None:
-        self.network, self.validation, self.schedule = network, validation, schedule
+        self.network, self.train, self.validation, self.schedule = network, train, validation, schedule
         self.seed, self.team, self.hopeless = seed, team, hopeless
         self.limit, self.given = seconds, planned
         self.weights = class_weights(train[1], network.output_shape[-1])
@@ -133,7 +134,10 @@ class _Run:
 
     def begin(self, state: State | None) -> State:
         """The chief's state, in every process; the clock and the batches go on from there."""
-        state = state or State.first(self.network, self.optimizer)
+        if state is None:
+            if self.team.chief and self.schedule.epochs:
+                kernel_machine.fit(self.network, *self.train, self.weights, self.seed)
+            state = State.first(self.network, self.optimizer)
         if not self.team.alone:
             state = State.from_bytes(self.team.share(state.to_bytes() if self.team.chief else b""))
         if not state.planned:
@@ -253,7 +257,8 @@ def _blend(average: Weights, own: Weights, share: float, epoch: int) -> Weights:
         return own
     # A young average forgets faster, or the first epochs' weights would spoil it for long.
     kept = min(share, (1 + epoch) / (10 + epoch))
-    return [kept * old + (1 - kept) * new for old, new in zip(average, own, strict=True)]
+    # What is the same in both stays so to the last bit.
+    return [new + kept * (old - new) for old, new in zip(average, own, strict=True)]
 
 
 def _loss(probabilities: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The network: a small residual network for the CPU, with its normalisation inside."""
+"""The network: a small residual network for the CPU, with its normalisation inside, and a kernel machine beside it."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,11 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor, layers, ops
 
+from training import kernel_machine
 from training.backbone import features
 
+# The layer with what training learns by gradients; what follows it is fitted at once.
+HEAD = "head"
 _NEIGHBOURHOOD = 8  # pixels
 
 
@@ -20,26 +23,33 @@ class Network:
     stages: int = 4
     blocks: int = 1  # residual blocks a stage
     backbone: str = ""  # a network of keras.applications in place of the stages
+    landmarks: int = 1024  # images and mirror images that the kernel machine compares with; 0: there is none
 
 
 def build(parameters: Network, classes: int) -> keras.Model:
     """Pixels float32 [N, H, W, 1] in 0..255 -> logits float32 [N, classes].
 
-    The last layer takes the features, on which the training step does the dropout: drawn here, it would depend on how
-    many replicas share a batch.
+    The head takes the features, on which the training step does the dropout: drawn here, it would depend on how many
+    replicas share a batch.
     """
     pixels = keras.Input((parameters.image_size, parameters.image_size, 1), name="pixels")
-    if parameters.backbone:
-        return keras.Model(pixels, layers.Dense(classes)(features(pixels, parameters.backbone, _shared())))
     whole = _standardised(pixels)
+    found = features(pixels, parameters.backbone, _shared()) if parameters.backbone else _trunk(whole, parameters)
+    logits = layers.Dense(classes, name=HEAD)(found)
+    if parameters.landmarks:
+        logits = kernel_machine.joined(logits, whole, parameters.landmarks)
+    return keras.Model(pixels, logits)
+
+
+def _trunk(whole: KerasTensor, parameters: Network) -> KerasTensor:
+    """Features float32 [N, F] of images as `_standardised` gives them."""
     x = ops.concatenate([whole, _evened(whole)], axis=-1)
     # The first convolution strides by 4: fine detail costs most of the time on a CPU and decides little.
     x = _convolution(x, parameters.width, kernel=7, stride=4)
     for stage in range(parameters.stages):
         for block in range(parameters.blocks):
             x = _residual(x, parameters.width * 2**stage, stride=2 if stage > 0 and block == 0 else 1)
-    x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(pixels, layers.Dense(classes)(x))
+    return layers.GlobalAveragePooling2D()(x)
 
 
 def _standardised(pixels: KerasTensor) -> KerasTensor:

@@ -28,6 +28,8 @@ class Parameters:
             # Records of earlier versions count dropout to the network.
             if "dropout" in network:
                 schedule["dropout"] = network.pop("dropout")
+            # And know of no kernel machine.
+            network.setdefault("landmarks", 0)
             return cls(Network(**network), Schedule(**schedule))
         except (KeyError, TypeError) as error:
             raise ValueError(f"Expected the parameters of a network and a schedule; {error}") from error

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.augmentation import augment
+from training.model import HEAD
 from training.outliers import outliers
 from training.team import Team
 
@@ -44,7 +45,7 @@ def training_step(
     classes, side = len(class_weights), network.input_shape[1]
     share = size // team.replicas
     strange = round(schedule.outliers * size / team.replicas)  # a replica
-    head = network.layers[-1]
+    head = network.get_layer(HEAD)
     features = keras.Model(network.input, head.input)
 
     def replica(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

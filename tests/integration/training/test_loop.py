@@ -14,7 +14,8 @@ from training.state import State
 from training.step import Schedule
 from training.team import Team
 
-NETWORK = Network(image_size=32, width=4, stages=2)
+# Only what the loop teaches.
+NETWORK = Network(image_size=32, width=4, stages=2, landmarks=0)
 SCHEDULE = Schedule(epochs=2, batch=8)
 # Long enough to learn noise by heart, so that the validation loss rises again.
 MEMORISING = replace(SCHEDULE, epochs=16, learning_rate=0.01, augmentation=0, outliers=0)

@@ -1,0 +1,111 @@
+"""A second judge beside the network: kernel regression on where in an image which edges run.
+
+A network that averages over the image in the end forgets where it saw what, and learns slowly; this one does neither.
+It gets other images wrong than the network does, so that the mean of the two is right more often than either
+(docs/decisions/0014).
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import KerasTensor, layers, ops
+
+_NAME = "kernel_machine"
+_GRID = 8  # cells along each side
+_DIRECTIONS = 8
+# Of a cell's gradients, in standard deviations of the image a pixel: fainter ones are noise and count for less.
+_FAINT = 0.03
+_STEADY = 0.02
+# Ridge; and what the regression's answers, right one minus wrong one about 1, are multiplied with to be logits.
+_RIDGE, _SHARPNESS = 0.1, 4.0
+_AT_ONCE = 256  # images
+
+
+class KernelMachine(layers.Layer):
+    """Features float32 [N, F] -> scores float32 [N, C]: 0 for images that are like none of the landmarks."""
+
+    def __init__(self, landmarks: int, classes: int) -> None:
+        super().__init__(name=_NAME, trainable=False)
+        self.count, self.classes = landmarks, classes
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="zeros", name="scale")
+        self.landmarks = self.add_weight(shape=(self.count, shape[-1]), initializer="zeros", name="landmarks")
+        self.shares = self.add_weight(shape=(self.count, self.classes), initializer="zeros", name="shares")
+
+    def call(self, features: KerasTensor) -> KerasTensor:
+        x, marks = features * self.scale, ops.convert_to_tensor(self.landmarks)
+        gaps = ops.sum(x * x, -1, keepdims=True) + ops.sum(marks * marks, -1) - 2 * x @ ops.transpose(marks)
+        return ops.exp(-ops.maximum(gaps, 0.0)) @ ops.convert_to_tensor(self.shares)
+
+
+def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
+    """Logits [N, C] of the mean of two probabilities: those of `logits`, and a kernel machine's on the same images."""
+    scores = KernelMachine(landmarks, logits.shape[-1])(oriented_gradients(standardised))
+    return ops.log((ops.softmax(logits) + ops.softmax(_SHARPNESS * scores)) / 2)
+
+
+def oriented_gradients(x: KerasTensor) -> KerasTensor:
+    """Images [N, S, S, 1] of mean 0 and deviation 1 -> how strong edges of each direction are in each cell, [N, F].
+
+    After Dalal and Triggs, Histograms of oriented gradients for human detection (CVPR 2005).
+    """
+    across = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]])
+    turns = [turn * 2 * math.pi / _DIRECTIONS for turn in range(_DIRECTIONS)]
+    filters = np.stack([math.cos(turn) * across + math.sin(turn) * across.T for turn in turns], axis=-1)
+    framed = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
+    edges = ops.relu(ops.conv(framed, filters[:, :, None, :].astype(np.float32), padding="valid"))
+    cell = max(1, x.shape[1] // _GRID)
+    cells = ops.average_pool(edges, cell, cell)
+    strength = ops.sqrt(ops.sum(ops.square(cells), axis=-1, keepdims=True) + _FAINT)
+    return layers.Flatten()(cells / strength)
+
+
+def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weights: np.ndarray, seed: int) -> None:
+    """Fits the kernel machine of `network`, if it has one, to uint8 [N, S, S, 1] and their mirror images.
+
+    Ridge regression with a Gaussian kernel on some of the images, the landmarks: the Nystroem approximation (Williams
+    and Seeger, NIPS 2000), which is exact as long as all of them are landmarks.
+    """
+    machine = next((layer for layer in network.layers if layer.name == _NAME), None)
+    if machine is None:
+        return
+    ask = keras.Model(network.input, machine.input)
+    starts = range(0, len(pixels), _AT_ONCE)
+    both = [pixels, pixels[:, :, ::-1]]
+    plain, mirrored = (
+        np.concatenate([ask(each[start : start + _AT_ONCE].astype(np.float32)).numpy() for start in starts])
+        for each in both
+    )
+    features = np.concatenate([plain, mirrored])
+    # What hardly differs between these images may, in others, not count for more than anything else.
+    scale = 1 / (np.maximum(features.std(axis=0), _STEADY) * math.sqrt(features.shape[1]))
+    features *= scale
+    chosen = np.random.default_rng(seed).permutation(len(pixels))[: machine.count // 2]
+    marks = features[np.concatenate([chosen, chosen + len(pixels)])]
+    shares = _regression(features, marks, np.tile(labels, 2), class_weights)
+    spare = ((0, machine.count - len(marks)), (0, 0))
+    machine.set_weights([scale, np.pad(marks, spare), np.pad(shares, spare)])
+
+
+def _regression(features: np.ndarray, marks: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:
+    """How much each of `marks` speaks for each class, float64 [M, C]."""
+    classes = len(class_weights)
+    targets = np.eye(classes)[labels] - 1 / classes
+    left, right = _RIDGE * _alike(marks, marks), np.zeros((len(marks), classes))
+    for start in range(0, len(features), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        alike = _alike(features[part], marks)
+        weighted = alike.T * class_weights[labels[part]]
+        left += weighted @ alike
+        right += weighted @ targets[part]
+    # Images that are there twice would make it singular.
+    left[np.diag_indices_from(left)] += 1e-6 * len(features)
+    return np.linalg.solve(left, right)
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    gaps = np.sum(one**2, axis=1)[:, None] + np.sum(other**2, axis=1) - 2 * one @ other.T
+    return np.exp(-np.maximum(gaps, 0))

@@ -1,0 +1,120 @@
+"""The kernel machine beside the network: what is fitted, what it answers, and what training leaves alone."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+
+from training import kernel_machine
+from training.loop import Predictor, class_weights, fit
+from training.model import HEAD, Network, build
+from training.parameters import Parameters
+from training.step import Schedule
+
+CLASSES = 3
+NETWORK = Network(image_size=32, width=4, stages=2, landmarks=256)
+
+
+def bars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images of a horizontal bar in one of three places, which only tells apart who knows where it is."""
+    drawn = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int32) % CLASSES
+    pixels = drawn.normal(100, 15, (count, 32, 32, 1))
+    for image, label in zip(pixels, labels, strict=True):
+        top = 4 + 9 * label + drawn.integers(-1, 2)
+        image[top : top + 4] += 60
+    return pixels.clip(0, 255).astype(np.uint8), labels
+
+
+def fitted(pixels: np.ndarray, labels: np.ndarray, network: Network = NETWORK) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = build(network, CLASSES)
+    kernel_machine.fit(model, pixels, labels, class_weights(labels, CLASSES), seed=0)
+    return model
+
+
+def scores(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    ask = keras.Model(model.input, model.get_layer("kernel_machine").output)
+    return ask(pixels.astype(np.float32)).numpy()
+
+
+def features(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    machine = model.get_layer("kernel_machine")
+    found = keras.Model(model.input, machine.input)(pixels.astype(np.float32)).numpy()
+    return (found * machine.get_weights()[0]).astype(np.float64)
+
+
+def test_knows_images_it_has_not_seen():
+    model, (pixels, labels) = fitted(*bars(60, seed=1)), bars(60, seed=2)
+    assert np.mean(scores(model, pixels).argmax(axis=1) == labels) > 0.95
+
+
+@pytest.mark.parametrize("counts", [[20, 20, 20], [40, 15, 5]])
+def test_is_kernel_ridge_regression_where_all_images_are_landmarks(counts):
+    """The reference is scikit-learn's; rare classes weigh as much as others."""
+    chosen = np.concatenate([np.flatnonzero(bars(120, 1)[1] == c)[:count] for c, count in enumerate(counts)])
+    pixels, labels = (part[chosen] for part in bars(120, seed=1))
+    model, asked = fitted(pixels, labels), bars(30, seed=2)[0]
+    both = np.concatenate([pixels, pixels[:, :, ::-1]])
+    weights = np.tile(class_weights(labels, CLASSES)[labels], 2)
+    reference = KernelRidge(kernel="rbf", gamma=1.0, alpha=kernel_machine._RIDGE)
+    reference.fit(features(model, both), np.tile(np.eye(CLASSES)[labels], (2, 1)) - 1 / CLASSES, weights)
+    assert np.allclose(scores(model, asked), reference.predict(features(model, asked)), atol=2e-3)
+
+
+def test_fewer_landmarks_than_images_come_close():
+    pixels, labels = bars(120, seed=1)
+    asked, truth = bars(60, seed=2)
+    few = scores(fitted(pixels, labels, replace(NETWORK, landmarks=40)), asked)
+    assert np.mean(few.argmax(axis=1) == truth) > 0.9
+
+
+def test_answers_mirror_images_alike():
+    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+    assert np.allclose(scores(model, asked), scores(model, asked[:, :, ::-1]), atol=1e-3)
+
+
+def test_says_nothing_of_what_is_like_no_image():
+    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+    noise = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1)).astype(np.uint8)
+    assert np.abs(scores(model, noise)).max() < 0.2
+    assert np.median(scores(model, asked).max(axis=1)) > 0.5
+
+
+def test_answer_of_the_model_is_the_mean_of_both():
+    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+    logits = keras.Model(model.input, model.get_layer(HEAD).output)(asked.astype(np.float32)).numpy()
+
+    def softmax(values: np.ndarray) -> np.ndarray:
+        return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+
+    expected = (softmax(logits) + softmax(4.0 * scores(model, asked))) / 2
+    assert np.allclose(Predictor(model)(asked), expected, atol=1e-5)
+
+
+def test_training_leaves_it_as_it_was_fitted():
+    """To the last bit, and with the weights that are averaged and kept; no epochs leave it as it was before."""
+    keras.utils.set_random_seed(0)
+    pixels, labels = bars(60, seed=1)
+    schedule = Schedule(epochs=3, batch=16)
+    trained = build(NETWORK, CLASSES)
+    fit(trained, (pixels, labels), bars(30, seed=2), schedule, seed=0)
+    once = fitted(pixels, labels).get_layer("kernel_machine").get_weights()
+    kept = trained.get_layer("kernel_machine").get_weights()
+    assert [array.tobytes() for array in once] == [array.tobytes() for array in kept]
+    other = bars(60, seed=3)
+    fit(trained, other, bars(30, seed=2), replace(schedule, epochs=0), seed=0)
+    assert np.array_equal(trained.get_layer("kernel_machine").get_weights()[1], once[1])
+
+
+def test_network_of_a_record_that_knows_no_kernel_machine_has_none():
+    """A parent from before there was one is built again as it was, and trained on."""
+    values = Parameters(NETWORK).as_dict()
+    del values["network"]["landmarks"]
+    network = Parameters.from_dict(values).network
+    assert network == replace(NETWORK, landmarks=0)
+    model = build(network, CLASSES)
+    fit(model, bars(30, 1), bars(30, 2), Schedule(epochs=1, batch=16), seed=0)
+    assert model.layers[-1].name == HEAD
