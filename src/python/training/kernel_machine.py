@@ -31,13 +31,15 @@ class KernelMachine(layers.Layer):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.scale = self.add_weight(shape=(shape[-1],), initializer="zeros", name="scale")
-        self.landmarks = self.add_weight(shape=(self.count, shape[-1]), initializer="zeros", name="landmarks")
+        # Columns, with their squared lengths: as the product wants them, at every request.
+        self.landmarks = self.add_weight(shape=(shape[-1], self.count), initializer="zeros", name="landmarks")
+        self.lengths = self.add_weight(shape=(self.count,), initializer="zeros", name="lengths")
         self.shares = self.add_weight(shape=(self.count, self.classes), initializer="zeros", name="shares")
 
     def call(self, features: KerasTensor) -> KerasTensor:
-        x, marks = features * self.scale, ops.convert_to_tensor(self.landmarks)
-        gaps = ops.sum(x * x, -1, keepdims=True) + ops.sum(marks * marks, -1) - 2 * x @ ops.transpose(marks)
-        return ops.exp(-ops.maximum(gaps, 0.0)) @ ops.convert_to_tensor(self.shares)
+        x = features * self.scale
+        gaps = ops.sum(x * x, axis=-1, keepdims=True) + self.lengths - 2 * ops.matmul(x, self.landmarks)
+        return ops.matmul(ops.exp(-ops.maximum(gaps, 0.0)), self.shares)
 
 
 def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
@@ -85,8 +87,10 @@ def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weig
     chosen = np.random.default_rng(seed).permutation(len(pixels))[: machine.count // 2]
     marks = features[np.concatenate([chosen, chosen + len(pixels)])]
     shares = _regression(features, marks, np.tile(labels, 2), class_weights)
-    spare = ((0, machine.count - len(marks)), (0, 0))
-    machine.set_weights([scale, np.pad(marks, spare), np.pad(shares, spare)])
+    # Landmarks that there are no images for have no share in any class.
+    spare = (0, machine.count - len(marks))
+    landmarks = np.pad(marks.T, ((0, 0), spare))
+    machine.set_weights([scale, landmarks, np.sum(landmarks**2, axis=0), np.pad(shares, (spare, (0, 0)))])
 
 
 def _regression(features: np.ndarray, marks: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:

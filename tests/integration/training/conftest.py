@@ -35,7 +35,7 @@ def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parameters, "TRIALS", (SMALL,))
-        train(dataset=str(sample), registry=str(place), epochs=16, min_accuracy=0.7, min_recall=0.4, reason="a test")
+        train(dataset=str(sample), registry=str(place), epochs=8, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)
 

@@ -70,10 +70,9 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
         str(sample),
         "--registry",
         str(tmp_path),
-        "--epochs",
-        "1",
-        "--min-accuracy",
-        "1",
+        *("--epochs", "1"),
+        *("--max-trials", "1"),
+        *("--min-accuracy", "1"),
         "--json",
     ]
     done = subprocess.run(command("training.train", *arguments), capture_output=True, text=True, timeout=240)
@@ -92,7 +91,7 @@ def test_every_trial_is_in_the_record(trained):
     (trial,) = record.trials
     assert trial.chosen and trial.parameters == record.parameters
     assert trial.validation == record.metrics.validation
-    assert trial.planned == [16] * len(trial.history) + [len(trial.history)]
+    assert trial.planned == [8] * len(trial.history) + [len(trial.history)]
     assert trial.ended in ("epochs", "faultless")
 
 

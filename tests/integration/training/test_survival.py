@@ -23,7 +23,7 @@ def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.Com
     return subprocess.run(
         [
             *(sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample)),
-            *("--registry", str(place), "--epochs", "16", *gates),
+            *("--registry", str(place), "--epochs", "8", *gates),
         ],
         capture_output=True,
         text=True,
