@@ -167,10 +167,12 @@ def _epoch(folder: Path, limit: float) -> dict[str, Any]:
 
 
 def _own_memory(folder: Path, limit: float) -> dict[str, Any]:
-    """Checks and decodes everything, then trains over it: all pixels are kept, some of them make the one epoch."""
+    """Checks and decodes everything, then trains over it: all pixels are kept and make the kernel machine, some of them
+    the one epoch."""
     options.prepare_tensorflow()
     from dataset import open_dataset
-    from training.loop import fit
+    from training import kernel_machine
+    from training.loop import class_weights, fit
     from training.model import Network, build
     from training.step import Schedule
 
@@ -180,7 +182,9 @@ def _own_memory(folder: Path, limit: float) -> dict[str, Any]:
     data.arrays("test", size)
     some = len(labels) // 20
     train = pixels[::20][:some], labels[::20][:some]
-    fit(build(Network(), 3), train, data.arrays("validation", size), Schedule(epochs=1), seed=0)
+    network = build(Network(), 3)
+    kernel_machine.fit(network, pixels, labels, class_weights(labels, 3), seed=0)
+    fit(network, train, data.arrays("validation", size), Schedule(epochs=1), seed=0)
     return {"mib": peak_mib()}
 
 

@@ -19,7 +19,7 @@ _FAINT = 0.03
 _STEADY = 0.02
 # Ridge; and what the regression's answers, right one minus wrong one about 1, are multiplied with to be logits.
 _RIDGE, _SHARPNESS = 0.1, 4.0
-_AT_ONCE = 256  # images
+_AT_ONCE = 64  # images
 
 
 class KernelMachine(layers.Layer):
@@ -74,13 +74,11 @@ def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weig
     if machine is None:
         return
     ask = keras.Model(network.input, machine.input)
-    starts = range(0, len(pixels), _AT_ONCE)
-    both = [pixels, pixels[:, :, ::-1]]
-    plain, mirrored = (
-        np.concatenate([ask(each[start : start + _AT_ONCE].astype(np.float32)).numpy() for start in starts])
-        for each in both
-    )
-    features = np.concatenate([plain, mirrored])
+    features = np.empty((2 * len(pixels), machine.input.shape[-1]), np.float32)
+    for start in range(0, len(pixels), _AT_ONCE):
+        plain = pixels[start : start + _AT_ONCE].astype(np.float32)
+        for first, images in (start, plain), (len(pixels) + start, plain[:, :, ::-1]):
+            features[first : first + len(images)] = ask(images)
     # What hardly differs between these images may, in others, not count for more than anything else.
     scale = 1 / (np.maximum(features.std(axis=0), _STEADY) * math.sqrt(features.shape[1]))
     features *= scale
