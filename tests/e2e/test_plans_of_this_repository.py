@@ -1,5 +1,6 @@
 """A push decides by the real build graph: a copy of this repository gets commits, and is asked what they ask for."""
 
+import ast
 import json
 import re
 import shutil
@@ -37,6 +38,17 @@ def affected_by_pants(repository, revision):
     result = graph.run_pants(repository.root, *options, "list")
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
+
+
+def test_what_decides_the_weights_of_a_run_is_model_code():
+    """A run that was cut off is gone on with by the code it began with, which is what a push trains anew for."""
+    from training import resuming
+
+    build = ast.parse((ROOT / "src/python/training/BUILD").read_text()).body
+    (listed,) = [ast.literal_eval(part.value) for part in build if isinstance(part, ast.Assign)]
+    # The export comes after the weights, a team is part of the identity, and the search chooses between runs.
+    told = {name.removesuffix(".py") for name in listed} - {"export", "team"} | {"space", "trials"}
+    assert set(resuming._SOURCES) == told
 
 
 CASES = {

@@ -43,12 +43,12 @@ def check(record: Record, action: Action, where: Where = ()) -> None:
         GateNotPassed: it does not.
     """
     if action == "promote":
-        check_promotable(record, where)
+        _check_promotable(record, where)
     else:
-        check_rollback(record, where)
+        _check_rollback(record, where)
 
 
-def check_promotable(record: Record, where: Where = ()) -> None:
+def _check_promotable(record: Record, where: Where = ()) -> None:
     """
     Raises:
         GateNotPassed: the version has not passed its tests, or was in production before.
@@ -72,7 +72,7 @@ def check_promotable(record: Record, where: Where = ()) -> None:
         )
 
 
-def check_rollback(record: Record, where: Where = ()) -> None:
+def _check_rollback(record: Record, where: Where = ()) -> None:
     """
     Raises:
         GateNotPassed: the version was never in production.

@@ -84,7 +84,7 @@ class Held:
         try:
             self._generation = self._registry.store.write(KEY, _to_json(intent), if_generation=self._generation)
         except Conflict:
-            raise Lost(f"Another process took over {self.intent}; look at it with `promote status`.") from None
+            raise Lost(self.intent) from None
         self.intent = intent
         self._renewed = time.monotonic()
 
@@ -97,11 +97,14 @@ class Held:
         try:
             self._registry.store.delete(KEY, if_generation=self._generation)
         except Conflict:
-            raise Lost(f"Another process took over {self.intent}; look at it with `promote status`.") from None
+            raise Lost(self.intent) from None
 
 
 class Lost(Conflict):
     """The promotion is somebody else's now: nothing may be put back any more."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__(f"Another process took over {intent}; look at it with `promote status`.")
 
 
 def current(registry: Registry) -> tuple[Intent, int] | None:

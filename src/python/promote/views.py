@@ -15,7 +15,7 @@ from promote.rollover import Outcome
 from registry import STABLE, Difference, Entry, Record, ServingState, signing
 from registry.manifest import printable
 
-KINDS = ("extra", "missing", "changed")
+_KINDS = ("extra", "missing", "changed")
 # Of a table that goes to a file or a pipe.
 _PLAIN_WIDTH = 140
 
@@ -35,7 +35,7 @@ def versions_table(records: list[Record], serving: ServingState) -> Table:
             f"{record.state}, files removed" if record.removed else record.state,
             f"{test.accuracy:.3f}" if test else "-",
             f"{record.dataset.fingerprint[:8]} ({record.dataset.images})" if record.dataset else "-",
-            age(record.created),
+            _age(record.created),
             ", ".join(_served_as(record.version, serving)),
             style="bold green" if record.version == serving.stable else None,
         )
@@ -137,7 +137,7 @@ def verified_lines(
     lines = [
         f"{kind:8} {area}/{version}/{printable(name)}"
         for area, difference in differences.items()
-        for kind in KINDS
+        for kind in _KINDS
         for name in getattr(difference, kind)
     ]
     if not lines:
@@ -149,7 +149,7 @@ def verified_json(
     version: int, differences: Mapping[str, Difference], signer: str, unsigned: Exception | None
 ) -> dict[str, Any]:
     areas = {
-        area: {kind: list(getattr(difference, kind)) for kind in KINDS} for area, difference in differences.items()
+        area: {kind: list(getattr(difference, kind)) for kind in _KINDS} for area, difference in differences.items()
     }
     signature = {"ok": unsigned is None, "signer": signer or None, "error": str(unsigned) if unsigned else None}
     ok = unsigned is None and not any(differences.values())
@@ -196,7 +196,7 @@ def period_json(period: Period | None, then: datetime) -> dict[str, Any]:
     return {"at": time, "version": period.version, "since": period.began, "until": period.ended, **chosen}
 
 
-def age(created: str) -> str:
+def _age(created: str) -> str:
     """How long ago, in the largest unit that fits."""
     try:
         then = datetime.fromisoformat(created)

@@ -1,4 +1,4 @@
-"""Networks of keras.applications under our input and our last layer.
+"""Networks of keras.applications under our input and our head.
 
 Only those that normalise their own input (0 to 255, three channels) are taken, so that the exported model keeps the one
 contract: gray pixels in, probabilities out.

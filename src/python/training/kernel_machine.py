@@ -6,9 +6,11 @@ It gets other images wrong than the network does, so that the mean of the two is
 """
 
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import KerasTensor, layers, ops
 
 _NAME = "kernel_machine"
@@ -16,9 +18,9 @@ _GRID = 8  # cells along each side
 _DIRECTIONS = 8
 # Of a cell's gradients, in standard deviations of the image a pixel: fainter ones are noise and count for less.
 _FAINT = 0.03
-_STEADY = 0.02
-# Ridge; and what the regression's answers, right one minus wrong one about 1, are multiplied with to be logits.
-_RIDGE, _SHARPNESS = 0.1, 4.0
+_STEADY = 0.05
+_RIDGE = 0.1
+_SUREST = 0.965  # probability of a class that the regression has no doubt of
 _AT_ONCE = 64  # images
 
 
@@ -28,24 +30,29 @@ class KernelMachine(layers.Layer):
     def __init__(self, landmarks: int, classes: int) -> None:
         super().__init__(name=_NAME, trainable=False)
         self.count, self.classes = landmarks, classes
+        # Scores of one class are about 1 above the others' where there is no doubt.
+        self.sharpness = math.log(_SUREST / (1 - _SUREST) * max(1, classes - 1))
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.scale = self.add_weight(shape=(shape[-1],), initializer="zeros", name="scale")
+        # Taken from the middle of the landmarks: between large numbers, the last bits of a distance would be chance.
+        self.middle = self.add_weight(shape=(shape[-1],), initializer="zeros", name="middle")
         # Columns, with their squared lengths: as the product wants them, at every request.
         self.landmarks = self.add_weight(shape=(shape[-1], self.count), initializer="zeros", name="landmarks")
         self.lengths = self.add_weight(shape=(self.count,), initializer="zeros", name="lengths")
         self.shares = self.add_weight(shape=(self.count, self.classes), initializer="zeros", name="shares")
 
     def call(self, features: KerasTensor) -> KerasTensor:
-        x = features * self.scale
+        x = features * self.scale - self.middle
         gaps = ops.sum(x * x, axis=-1, keepdims=True) + self.lengths - 2 * ops.matmul(x, self.landmarks)
         return ops.matmul(ops.exp(-ops.maximum(gaps, 0.0)), self.shares)
 
 
 def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
     """Logits [N, C] of the mean of two probabilities: those of `logits`, and a kernel machine's on the same images."""
-    scores = KernelMachine(landmarks, logits.shape[-1])(oriented_gradients(standardised))
-    return ops.log((ops.softmax(logits) + ops.softmax(_SHARPNESS * scores)) / 2)
+    machine = KernelMachine(landmarks, logits.shape[-1])
+    scores = machine(oriented_gradients(standardised))
+    return ops.log((ops.softmax(logits) + ops.softmax(machine.sharpness * scores)) / 2)
 
 
 def oriented_gradients(x: KerasTensor) -> KerasTensor:
@@ -58,14 +65,25 @@ def oriented_gradients(x: KerasTensor) -> KerasTensor:
     filters = np.stack([math.cos(turn) * across + math.sin(turn) * across.T for turn in turns], axis=-1)
     framed = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
     edges = ops.relu(ops.conv(framed, filters[:, :, None, :].astype(np.float32), padding="valid"))
-    cell = max(1, x.shape[1] // _GRID)
-    cells = ops.average_pool(edges, cell, cell)
+    # A side that is no multiple of the grid loses as much at either end, as far as pixels allow, so that mirror images stay such.
+    grid, cell = min(_GRID, x.shape[1]), max(1, x.shape[1] // _GRID)
+    first, end = (x.shape[1] - grid * cell) // 2, (x.shape[1] + grid * cell) // 2
+    cells = ops.average_pool(edges[:, first:end, first:end], cell, cell)
     strength = ops.sqrt(ops.sum(ops.square(cells), axis=-1, keepdims=True) + _FAINT)
     return layers.Flatten()(cells / strength)
 
 
-def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weights: np.ndarray, seed: int) -> None:
+def fit(
+    network: keras.Model,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    class_weights: np.ndarray,
+    seed: int,
+    go_on: Callable[[], None] = lambda: None,
+) -> None:
     """Fits the kernel machine of `network`, if it has one, to uint8 [N, S, S, 1] and their mirror images.
+
+    `go_on` is called now and then, to end it by an error.
 
     Ridge regression with a Gaussian kernel on some of the images, the landmarks: the Nystroem approximation (Williams
     and Seeger, NIPS 2000), which is exact as long as all of them are landmarks.
@@ -73,9 +91,11 @@ def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weig
     machine = next((layer for layer in network.layers if layer.name == _NAME), None)
     if machine is None:
         return
-    ask = keras.Model(network.input, machine.input)
+    model = keras.Model(network.input, machine.input)
+    ask = tf.function(lambda images: model(images), reduce_retracing=True)
     features = np.empty((2 * len(pixels), machine.input.shape[-1]), np.float32)
     for start in range(0, len(pixels), _AT_ONCE):
+        go_on()
         plain = pixels[start : start + _AT_ONCE].astype(np.float32)
         for first, images in (start, plain), (len(pixels) + start, plain[:, :, ::-1]):
             features[first : first + len(images)] = ask(images)
@@ -83,12 +103,15 @@ def fit(network: keras.Model, pixels: np.ndarray, labels: np.ndarray, class_weig
     scale = 1 / (np.maximum(features.std(axis=0), _STEADY) * math.sqrt(features.shape[1]))
     features *= scale
     chosen = np.random.default_rng(seed).permutation(len(pixels))[: machine.count // 2]
-    marks = features[np.concatenate([chosen, chosen + len(pixels)])]
+    both = np.concatenate([chosen, chosen + len(pixels)])
+    middle = features[both].mean(axis=0)
+    features -= middle
+    marks = features[both]
     shares = _regression(features, marks, np.tile(labels, 2), class_weights)
     # Landmarks that there are no images for have no share in any class.
     spare = (0, machine.count - len(marks))
     landmarks = np.pad(marks.T, ((0, 0), spare))
-    machine.set_weights([scale, landmarks, np.sum(landmarks**2, axis=0), np.pad(shares, (spare, (0, 0)))])
+    machine.set_weights([scale, middle, landmarks, np.sum(landmarks**2, axis=0), np.pad(shares, (spare, (0, 0)))])
 
 
 def _regression(features: np.ndarray, marks: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:

@@ -77,6 +77,8 @@ def fit(
     the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
     Validation asks for what training asks for: right answers, and none that is sure about pictures that are no X-rays.
 
+    A kernel machine beside the network is fitted first, anew even where the network goes on from a parent's weights.
+
     The run ends after `schedule.epochs`, when `seconds` are over, when validation stops getting better or `hopeless`
     says so, or when it has been faultless for a while. A run that was not given up keeps its last weights, else those
     with the lowest validation loss. No epochs leave the network as it is. A network made under the strategy of a
@@ -91,7 +93,7 @@ def fit(
         Stopped: `stop` said so; the state of that moment was saved.
     """
     run = _Run(network, train, validation, schedule, seed, team or Team(), seconds, planned, hopeless)
-    state = run.begin(state)
+    state = run.begin(state, stop)
     while not state.ended:
         state = run.epoch(state, stop, save)
         watch(state.history[-1])
@@ -132,11 +134,17 @@ class _Run:
         drawn = outliers(_STRANGE, network.input_shape[1], tf.constant([seed, -1], tf.int32))
         self.strange = tf.cast(tf.round(drawn), tf.uint8).numpy()
 
-    def begin(self, state: State | None) -> State:
+    def begin(self, state: State | None, stop: Callable[[], bool]) -> State:
         """The chief's state, in every process; the clock and the batches go on from there."""
+        began = time.monotonic()
+
+        def go_on() -> None:
+            if stop():
+                raise Stopped("before the first epoch")
+
         if state is None:
             if self.team.chief and self.schedule.epochs:
-                kernel_machine.fit(self.network, *self.train, self.weights, self.seed)
+                kernel_machine.fit(self.network, *self.train, self.weights, self.seed, go_on)
             state = State.first(self.network, self.optimizer)
         if not self.team.alone:
             state = State.from_bytes(self.team.share(state.to_bytes() if self.team.chief else b""))
@@ -144,7 +152,7 @@ class _Run:
             first = self.given[0] if self.given else self.schedule.epochs
             state = replace(state, planned=[first], ended="" if first else "epochs")
         state.restore(self.network, self.optimizer)
-        self.started = time.monotonic() - state.seconds
+        self.started = began - state.seconds
         self.batches = self.feed.batches(state.step, self.schedule.epochs * self.feed.steps)
         return state
 

@@ -9,7 +9,7 @@ from keras import KerasTensor, layers, ops
 from training import kernel_machine
 from training.backbone import features
 
-# The layer with what training learns by gradients; what follows it is fitted at once.
+# The last layer that learns step by step; what comes after it is fitted at once.
 HEAD = "head"
 _NEIGHBOURHOOD = 8  # pixels
 

@@ -77,7 +77,6 @@ class Options:
     signing_key: str
     public_keys: list[str]
     seed: int = 0
-    epochs: int | None = None
     max_minutes: float = 10.0
     max_trials: int = 1
     tune: bool = False

@@ -28,8 +28,8 @@ _MAY_PASS = (
 )
 # Model code, but for the export: what decides which weights a run comes to.
 _SOURCES = (
-    *("augmentation", "backbone", "feed", "loop", "model", "outliers"),
-    *("pace", "parameters", "space", "state", "step", "trials"),
+    *("augmentation", "backbone", "feed", "kernel_machine", "loop", "model"),
+    *("outliers", "pace", "parameters", "space", "state", "step", "trials"),
 )
 
 

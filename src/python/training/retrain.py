@@ -54,7 +54,6 @@ def retrain(
         min_recall,
         signing_key,
         seed=seed,
-        epochs=epochs,
         max_minutes=max_minutes,
         max_trials=max_trials,
         tune=tune,

@@ -4,6 +4,7 @@ Random numbers are drawn for the batch as a whole, and each replica takes those 
 not depend on how many replicas share a batch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Schedule:
     learning_rate: float = 2e-3  # at its peak; a cosine leads down to zero
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    dropout: float = 0.3  # share of the features before the last layer
+    dropout: float = 0.3  # share of the features before the head
     augmentation: float = 0.6  # strength; 0 only mirrors
     outliers: float = 0.125  # pictures that are no X-rays, for every image of a batch
     averaging: float = 0.8  # share of the earlier epochs in the running average of the weights
@@ -44,7 +45,10 @@ def training_step(
     """A function that takes one batch of `size` images and a seed, int32 [2], learns, and returns the mean loss."""
     classes, side = len(class_weights), network.input_shape[1]
     share = size // team.replicas
-    strange = round(schedule.outliers * size / team.replicas)  # a replica
+    # As many for every replica, and so perhaps some too many, which then weigh less.
+    total = round(schedule.outliers * size)
+    strange = math.ceil(total / team.replicas)
+    weight = total / max(1, strange * team.replicas)
     head = network.get_layer(HEAD)
     features = keras.Model(network.input, head.input)
 
@@ -63,7 +67,7 @@ def training_step(
         if strange:
             every = strange * team.replicas
             inputs = tf.concat([inputs, own(outliers(every, side, seeds[2]), strange)], 0)
-            targets = tf.concat([targets, tf.fill([strange, classes], 1 / classes)], 0)
+            targets = tf.concat([targets, tf.fill([strange, classes], weight / classes)], 0)
             dropped = _kept(seeds[3], every, features.output_shape[-1], schedule.dropout)
             kept = tf.concat([kept, own(dropped, strange)], 0)
         with tf.GradientTape() as tape:

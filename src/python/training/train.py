@@ -65,7 +65,6 @@ def train(
         min_recall,
         signing_key,
         seed=seed,
-        epochs=epochs,
         max_minutes=max_minutes,
         max_trials=max_trials,
         tune=tune,

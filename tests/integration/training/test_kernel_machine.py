@@ -8,7 +8,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from training import kernel_machine
-from training.loop import Predictor, class_weights, fit
+from training.loop import Predictor, Stopped, class_weights, fit
 from training.model import HEAD, Network, build
 from training.parameters import Parameters
 from training.step import Schedule
@@ -43,7 +43,8 @@ def scores(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
 def features(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
     machine = model.get_layer("kernel_machine")
     found = keras.Model(model.input, machine.input)(pixels.astype(np.float32)).numpy()
-    return (found * machine.get_weights()[0]).astype(np.float64)
+    scale, middle = machine.get_weights()[:2]
+    return (found * scale - middle).astype(np.float64)
 
 
 def test_knows_images_it_has_not_seen():
@@ -71,9 +72,45 @@ def test_fewer_landmarks_than_images_come_close():
     assert np.mean(few.argmax(axis=1) == truth) > 0.9
 
 
-def test_answers_mirror_images_alike():
-    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+@pytest.mark.parametrize("side", [32, 30, 12, 5])
+def test_answers_mirror_images_alike(side):
+    """On sides that are no multiple of the grid, too, where that is possible to the pixel."""
+    pixels, labels = bars(60, seed=1)
+    model = fitted(pixels[:, :side, :side], labels, replace(NETWORK, image_size=side))
+    asked = bars(30, seed=2)[0][:, :side, :side]
     assert np.allclose(scores(model, asked), scores(model, asked[:, :, ::-1]), atol=1e-3)
+
+
+def test_answer_does_not_depend_on_the_batch():
+    """Distances are differences of large numbers, of which the last bits are chance."""
+    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+    alone = np.concatenate([scores(model, asked[i : i + 1]) for i in range(len(asked))])
+    assert np.allclose(scores(model, asked), alone, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("shift", [1, 2])
+def test_knows_an_image_that_was_moved_a_little(shift):
+    model, (asked, truth) = fitted(*bars(60, seed=1)), bars(60, seed=2)
+    moved = scores(model, np.roll(asked, shift, axis=2))
+    assert np.mean(moved.argmax(axis=1) == truth) > 0.95
+    assert np.median(moved.max(axis=1)) > 0.3
+
+
+@pytest.mark.parametrize("classes", [2, 3, 20])
+def test_is_as_sure_of_one_of_many_classes_as_of_one_of_two(classes):
+    machine = kernel_machine.KernelMachine(16, classes)
+    perfect = np.eye(classes)[0] - 1 / classes
+    sure = np.exp(machine.sharpness * perfect)
+    assert sure[0] / sure.sum() == pytest.approx(kernel_machine._SUREST)
+
+
+def test_fitting_can_be_stopped():
+    """Before the first epoch nothing is worth keeping, and the network is as it was."""
+    model, kept = build(NETWORK, CLASSES), []
+    with pytest.raises(Stopped, match="before the first epoch"):
+        images = bars(60, seed=1)
+        fit(model, images, images, Schedule(), seed=0, stop=lambda: True, save=lambda *given: kept.append(given))
+    assert not kept and not np.any(model.get_layer("kernel_machine").get_weights()[0])
 
 
 def test_says_nothing_of_what_is_like_no_image():
@@ -90,7 +127,8 @@ def test_answer_of_the_model_is_the_mean_of_both():
     def softmax(values: np.ndarray) -> np.ndarray:
         return np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
 
-    expected = (softmax(logits) + softmax(4.0 * scores(model, asked))) / 2
+    sharpness = model.get_layer("kernel_machine").sharpness
+    expected = (softmax(logits) + softmax(sharpness * scores(model, asked))) / 2
     assert np.allclose(Predictor(model)(asked), expected, atol=1e-5)
 
 
@@ -106,7 +144,7 @@ def test_training_leaves_it_as_it_was_fitted():
     assert [array.tobytes() for array in once] == [array.tobytes() for array in kept]
     other = bars(60, seed=3)
     fit(trained, other, bars(30, seed=2), replace(schedule, epochs=0), seed=0)
-    assert np.array_equal(trained.get_layer("kernel_machine").get_weights()[1], once[1])
+    assert np.array_equal(trained.get_layer("kernel_machine").get_weights()[2], once[2])
 
 
 def test_network_of_a_record_that_knows_no_kernel_machine_has_none():
