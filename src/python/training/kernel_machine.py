@@ -65,7 +65,7 @@ def oriented_gradients(x: KerasTensor) -> KerasTensor:
     filters = np.stack([math.cos(turn) * across + math.sin(turn) * across.T for turn in turns], axis=-1)
     framed = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
     edges = ops.relu(ops.conv(framed, filters[:, :, None, :].astype(np.float32), padding="valid"))
-    # A side that is no multiple of the grid loses as much at either end, as far as pixels allow, so that mirror images stay such.
+    # A side that is no multiple of the grid loses as much at either end, as far as pixels allow, for the mirror image.
     grid, cell = min(_GRID, x.shape[1]), max(1, x.shape[1] // _GRID)
     first, end = (x.shape[1] - grid * cell) // 2, (x.shape[1] + grid * cell) // 2
     cells = ops.average_pool(edges[:, first:end, first:end], cell, cell)
