@@ -1,7 +1,7 @@
 """A second judge beside the network: kernel regression on where in an image which edges run.
 
 A network that averages over the image in the end forgets where it saw what, and learns slowly; this one does neither.
-It gets other images wrong than the network does, so that the mean of the two is right more often than either
+It gets other images wrong than the network does, so that the two together are right more often than either
 (docs/decisions/0014).
 """
 
@@ -15,12 +15,15 @@ from keras import KerasTensor, layers, ops
 
 _NAME = "kernel_machine"
 _GRID = 8  # cells along each side
+_FRAME = 32  # one part in so many of the side, at each end
 _DIRECTIONS = 8
 # Of a cell's gradients, in standard deviations of the image a pixel: fainter ones are noise and count for less.
 _FAINT = 0.03
 _STEADY = 0.05
 _RIDGE = 0.1
 _SUREST = 0.965  # probability of a class that the regression has no doubt of
+# Of one judge's evidence, what is news to the other: with this the two together are as sure as they are right.
+_INDEPENDENCE = 0.75
 _AT_ONCE = 64  # images
 
 
@@ -49,10 +52,13 @@ class KernelMachine(layers.Layer):
 
 
 def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
-    """Logits [N, C] of the mean of two probabilities: those of `logits`, and a kernel machine's on the same images."""
+    """Logits [N, C] of two judges together: the network, by its `logits`, and a kernel machine on the same images.
+
+    Both are added up, which is the logarithmic pool of their probabilities; where one has no opinion, the other decides.
+    """
     machine = KernelMachine(landmarks, logits.shape[-1])
     scores = machine(oriented_gradients(standardised))
-    return ops.log((ops.softmax(logits) + ops.softmax(machine.sharpness * scores)) / 2)
+    return _INDEPENDENCE * (logits + machine.sharpness * scores)
 
 
 def oriented_gradients(x: KerasTensor) -> KerasTensor:
@@ -63,12 +69,13 @@ def oriented_gradients(x: KerasTensor) -> KerasTensor:
     across = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]])
     turns = [turn * 2 * math.pi / _DIRECTIONS for turn in range(_DIRECTIONS)]
     filters = np.stack([math.cos(turn) * across + math.sin(turn) * across.T for turn in turns], axis=-1)
-    framed = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
-    edges = ops.relu(ops.conv(framed, filters[:, :, None, :].astype(np.float32), padding="valid"))
-    # A side that is no multiple of the grid loses as much at either end, as far as pixels allow, for the mirror image.
-    grid, cell = min(_GRID, x.shape[1]), max(1, x.shape[1] // _GRID)
-    first, end = (x.shape[1] - grid * cell) // 2, (x.shape[1] + grid * cell) // 2
-    cells = ops.average_pool(edges[:, first:end, first:end], cell, cell)
+    edges = ops.relu(ops.conv(x, filters[:, :, None, :].astype(np.float32), padding="valid"))
+    # Without a frame, where a picture that was moved or turned a little shows nothing but the edge of what it lacks.
+    inside = x.shape[1] - 2 * max(1, x.shape[1] // _FRAME)
+    grid, cell = min(_GRID, inside), max(1, inside // _GRID)
+    first = (edges.shape[1] - grid * cell) // 2
+    inner = slice(first, first + grid * cell)
+    cells = ops.average_pool(edges[:, inner, inner], cell, cell)
     strength = ops.sqrt(ops.sum(ops.square(cells), axis=-1, keepdims=True) + _FAINT)
     return layers.Flatten()(cells / strength)
 
