@@ -54,7 +54,7 @@ class KernelMachine(layers.Layer):
 def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
     """Logits [N, C] of two judges together: the network, by its `logits`, and a kernel machine on the same images.
 
-    Both are added up, which is the logarithmic pool of their probabilities; where one has no opinion, the other decides.
+    Both are added up: the logarithmic pool of their probabilities. Where one has no opinion, the other decides.
     """
     machine = KernelMachine(landmarks, logits.shape[-1])
     scores = machine(oriented_gradients(standardised))
