@@ -43,8 +43,8 @@ class Judgement:
 
     images: int
     accuracy_interval: Interval
-    # Per class. Of F1 by bootstrap, as of accuracy; of plain shares by Wilson's formula, as a bootstrap would call
-    # a class certain of which all of few images are right.
+    # Per class. Of F1 by bootstrap; of plain shares, as accuracy is one, by Wilson's formula: a bootstrap would call
+    # certain what is right for all of few images.
     recall_intervals: dict[str, Interval]
     precision_intervals: dict[str, Interval]
     f1_intervals: dict[str, Interval]
@@ -74,7 +74,7 @@ def judge(
     """
     answers = probabilities.argmax(axis=1)
     right = answers == truth
-    accuracy, f1 = _bootstrap(answers, truth, len(labels), seed)
+    f1 = _bootstrap(answers, truth, len(labels), seed)
     own = [(truth == index, answers == index) for index in range(len(labels))]
     recalls = [_wilson(int((is_one & told).sum()), int(is_one.sum())) for is_one, told in own]
     precisions = [_wilson(int((is_one & told).sum()), int(told.sum())) for is_one, told in own]
@@ -83,7 +83,7 @@ def judge(
     bins = _reliability(probabilities.max(axis=1), right)
     return Judgement(
         images=len(truth),
-        accuracy_interval=accuracy,
+        accuracy_interval=_wilson(int(right.sum()), len(truth)),
         recall_intervals=dict(zip(labels, recalls, strict=True)),
         precision_intervals=dict(zip(labels, precisions, strict=True)),
         f1_intervals=dict(zip(labels, f1, strict=True)),
@@ -96,8 +96,8 @@ def judge(
     )
 
 
-def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) -> tuple[Interval, list[Interval]]:
-    """Intervals of accuracy and of each class's F1: what they would be, were the images drawn again and again."""
+def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) -> list[Interval]:
+    """Intervals of each class's F1: what it would be, were the images drawn again and again."""
     random = np.random.default_rng(seed)
     cells = truth * classes + answers
     matrices = np.stack(
@@ -108,7 +108,7 @@ def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) 
     ).reshape(-1, classes, classes)
     hits = np.diagonal(matrices, axis1=1, axis2=2)
     f1 = 2 * hits / np.maximum(matrices.sum(axis=1) + matrices.sum(axis=2), 1)
-    return _interval(hits.sum(axis=1) / len(truth)), [_interval(one) for one in f1.T]
+    return [_interval(one) for one in f1.T]
 
 
 def _interval(values: np.ndarray) -> Interval:

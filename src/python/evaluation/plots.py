@@ -9,8 +9,8 @@ from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 from evaluation.judgement import Bin
 
 
-def curves(epochs: Sequence[Mapping[str, float]], theme: Theme = LIGHT) -> bytes:
-    """Loss on training and validation images, and validation accuracy, by epoch.
+def curves(epochs: Sequence[Mapping[str, float]], kept: int, theme: Theme = LIGHT) -> bytes:
+    """Loss on training and validation images, and validation accuracy, by epoch, with a dot at number `kept`.
 
     Each epoch is {"loss", "validation_loss", "validation_accuracy"}.
     """
@@ -20,8 +20,7 @@ def curves(epochs: Sequence[Mapping[str, float]], theme: Theme = LIGHT) -> bytes
     axes.plot(
         numbers, [e["validation_loss"] for e in epochs], color=theme.candidate, label="loss, validation", linewidth=1.8
     )
-    best = min(range(len(epochs)), key=lambda i: epochs[i]["validation_loss"])
-    axes.plot([best + 1], [epochs[best]["validation_loss"]], "o", color=theme.candidate, markersize=6)
+    axes.plot([kept], [epochs[kept - 1]["validation_loss"]], "o", color=theme.candidate, markersize=6)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch (the dot: the weights that were kept)")
     axes.set_ylabel("loss")

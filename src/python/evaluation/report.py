@@ -32,6 +32,8 @@ class Account:
     baseline: Metrics | None = None
     # {"loss", "validation_loss", "validation_accuracy"} of each epoch of the network that was kept.
     epochs: Sequence[Mapping[str, float]] = ()
+    # Number of that whose weights were kept.
+    kept: int = 0
 
 
 def summary(account: Account) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def summary(account: Account) -> dict[str, Any]:
     own = account.judgement
     return {
         "roc_auc": own.roc_auc_mean,
+        "mean_confidence": own.mean_confidence,
         "calibration_error": own.calibration_error,
         "calibration_error_unscaled": account.unscaled.calibration_error,
         "temperature": account.temperature,
@@ -81,7 +84,7 @@ def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> byt
         "roc": both(lambda theme: plots.roc(account.probabilities, account.truth, record.labels, theme)),
     }
     if account.epochs:
-        drawn["curves"] = both(lambda theme: plots.curves(account.epochs, theme))
+        drawn["curves"] = both(lambda theme: plots.curves(account.epochs, account.kept, theme))
     wrong = np.flatnonzero(account.probabilities.argmax(axis=1) != account.truth)
     view = {
         "record": record,

@@ -1,14 +1,12 @@
 """Judges a trained network in full, and fits the temperature that its probabilities are served with."""
 
-from collections.abc import Mapping, Sequence
-
 import keras
 import numpy as np
 
 from dataset import Dataset
 from evaluation import Account, fitted, judge, scaled
-from registry import Metrics
-from training.loop import Predictor
+from registry import Metrics, Trial
+from training.loop import Predictor, kept
 
 
 def account(
@@ -16,7 +14,7 @@ def account(
     data: Dataset,
     metrics: Metrics,
     baseline: Metrics | None,
-    epochs: Sequence[Mapping[str, float]],
+    trial: Trial,
     seed: int,
 ) -> Account:
     """All that is to be told of `network`, whose test metrics are `metrics`; see Account for the rest."""
@@ -40,5 +38,6 @@ def account(
         truth=truth,
         files=[image.path for image in images],
         baseline=baseline,
-        epochs=epochs,
+        epochs=[epoch.model_dump() for epoch in trial.history],
+        kept=kept(trial.history, trial.ended),
     )

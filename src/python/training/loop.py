@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -27,6 +28,11 @@ _FAULTLESS_LOSS = 0.1
 # Ends of a run that went as far as it was meant to. The learning rate has come down by then, and a few dozen noisy
 # labels are no better judge than that (docs/decisions/0014).
 _COMPLETE = ("epochs", "time", "faultless")
+
+
+class Judged(Protocol):
+    @property
+    def validation_loss(self) -> float: ...
 
 
 class Diverged(ArithmeticError):
@@ -192,14 +198,14 @@ class _Run:
         verdict = self.team.share(json.dumps(self._verdict(state, loss)).encode() if self.team.chief else b"")
         told = json.loads(verdict)
         epoch = Epoch(**told["epoch"])
-        better = all(epoch.validation_loss < earlier.validation_loss for earlier in state.history)
-        best = self.network.get_weights() if better or told["ended"] in _COMPLETE else state.best
+        history = [*state.history, epoch]
+        best = self.network.get_weights() if kept(history, told["ended"]) == epoch.number else state.best
         self.network.set_weights(state.own)
         return replace(
             state,
             average=average,
             best=best,
-            history=[*state.history, epoch],
+            history=history,
             # A run that is over was as long as it is, so that one which follows it ends there too.
             planned=[*state.planned, epoch.number if told["ended"] else epoch.epochs],
             seconds=epoch.seconds,
@@ -238,6 +244,12 @@ class _Run:
         if len(recent) == _FAULTLESS_EPOCHS and all(sure):
             return "faultless"
         return "hopeless" if self.hopeless(history) else ""
+
+
+def kept(losses: Sequence[Judged], ended: str) -> int:
+    """Number of the epoch whose weights a run keeps that ended so ("": not yet)."""
+    best = min(range(len(losses)), key=lambda i: losses[i].validation_loss)
+    return len(losses) if ended in _COMPLETE else best + 1
 
 
 def _settle(

@@ -224,7 +224,8 @@ class Run:
         with self.step("evaluate"):
             test = quality(trained.network, data, "test")
             train = quality(trained.network, data, "train")
-            judged = account(trained.network, data, test, baseline, _curves(trained), self.options.seed)
+            chosen = next(trial for trial in trained.trials if trial.chosen)
+            judged = account(trained.network, data, test, baseline, chosen, self.options.seed)
         reasons = shortfalls(test, self.thresholds, baseline)
         if baseline is None:
             self.warn("There is no model to compare with: this one is held against the thresholds alone")
@@ -275,11 +276,6 @@ class Run:
     def say(self, text: str) -> None:
         # Names of folders and classes may hold [brackets], which Rich would take for markup.
         self.console.print(text, markup=False, soft_wrap=True)
-
-
-def _curves(trained: Trained) -> list[dict[str, float]]:
-    """What the chosen network came to, epoch by epoch."""
-    return [epoch.model_dump() for trial in trained.trials if trial.chosen for epoch in trial.history]
 
 
 def _golden(folder: Path, pixels: np.ndarray, truth: np.ndarray) -> list[Golden]:

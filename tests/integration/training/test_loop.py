@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from training.feed import Feed
-from training.loop import Diverged, Predictor, Stopped, fit
+from training.loop import Diverged, Predictor, Stopped, fit, kept
 from training.model import Network, build
 from training.outliers import outliers
 from training.state import State
@@ -57,6 +57,8 @@ def test_run_that_was_given_up_keeps_the_weights_with_the_best_validation_loss()
     assert len(losses) == 10
     assert min(losses) < losses[-1]
     assert validation_loss(network) == pytest.approx(min(losses), rel=1e-4)
+    assert losses[kept(history, "hopeless") - 1] == min(losses)
+    assert kept(history, "epochs") == kept(history, "time") == 10
 
 
 def test_complete_run_keeps_its_last_weights_even_after_a_lower_validation_loss():

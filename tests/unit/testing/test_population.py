@@ -48,7 +48,16 @@ def test_class_that_nobody_gets_any_more_is_drift():
     assert told.startswith("Answers moved")
 
 
-def test_less_certainty_than_the_version_was_right_is_drift_and_more_is_not():
+def test_less_certainty_than_of_held_out_images_is_drift_and_more_is_not():
+    """Though it is right more often than it is certain."""
+    known = {"evaluation": {"mean_confidence": 0.73}}
+    (told,) = drifts(seen(LIKE_HELD_OUT, certainty=0.60), **known)
+    assert "60% certain" in told and "73%" in told
+    assert drifts(seen(LIKE_HELD_OUT, certainty=0.99), **known) == []
+    assert drifts(seen(LIKE_HELD_OUT, certainty=0.65), **known) == []
+
+
+def test_record_that_does_not_tell_the_certainty_is_taken_for_calibrated():
     (told,) = drifts(seen(LIKE_HELD_OUT, certainty=0.70))
     assert "70% certain" in told and "85%" in told
     assert drifts(seen(LIKE_HELD_OUT, certainty=0.99)) == drifts(seen(LIKE_HELD_OUT, certainty=0.76)) == []
