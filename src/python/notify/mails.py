@@ -122,7 +122,9 @@ def tests_failed(
             ),
             Command(
                 "Test it again",
-                _shell("src/python/testing:test_model", ["--version", str(record.version)], registry),
+                _shell(
+                    "src/python/testing:test_model", ["--version", str(record.version), *_dataset(record)], registry
+                ),
             ),
         ],
     )
@@ -267,6 +269,11 @@ def _next(record: Record, registry: str) -> Command:
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:
     flags = ["--version", str(record.version)] if version else []
     return Command(what, _shell("src/python/promote", [verb, *flags], registry))
+
+
+def _dataset(record: Record) -> list[str]:
+    """As other images may be of other classes."""
+    return ["--dataset", record.dataset.uri] if record.dataset else []
 
 
 def _shell(target: str, arguments: list[str], registry: str) -> str:

@@ -21,7 +21,7 @@ def newest_tested(registry: Registry, where: Where = ()) -> Record:
     records = [record for record in registry.records() if not record.removed]
     tested = [record for record in records if record.state == "tested"]
     if not tested:
-        waiting = [record.version for record in records if record.state == "candidate"]
+        waiting = [record for record in records if record.state == "candidate"]
         next_step = (
             f"test the newest candidate with `{_test(waiting[-1], where)}`"
             if waiting
@@ -57,13 +57,13 @@ def _check_promotable(record: Record, where: Where = ()) -> None:
     if record.state == "training":
         raise GateNotPassed(f"Version {version} has no model: its training has not ended, or it missed the gate.")
     if record.state == "candidate":
-        raise GateNotPassed(f"Version {version} has not been tested; test it with `{_test(version, where)}`.")
+        raise GateNotPassed(f"Version {version} has not been tested; test it with `{_test(record, where)}`.")
     if record.state == "rejected":
         failed = [verdict for verdict in record.verdicts if verdict.kind == "test" and not verdict.passed]
         reasons = f" ({'; '.join(failed[-1].reasons)})" if failed and failed[-1].reasons else ""
         raise GateNotPassed(
             f"Version {version} was rejected by its tests{reasons}; "
-            f"once the reason is gone, test it again with `{_test(version, where)}`."
+            f"once the reason is gone, test it again with `{_test(record, where)}`."
         )
     if record.state == "retired":
         raise GateNotPassed(
@@ -130,8 +130,10 @@ def _listed(versions: Sequence[int]) -> str:
     return ", ".join(str(version) for version in versions)
 
 
-def _test(version: int, where: Where) -> str:
-    return shlex.join(["./pants", "run", "src/python/testing:test_model", "--", "--version", str(version), *where])
+def _test(record: Record, where: Where) -> str:
+    command = ["./pants", "run", "src/python/testing:test_model", "--", "--version", str(record.version), *where]
+    # Another dataset may have other classes.
+    return shlex.join([*command, *(["--dataset", record.dataset.uri] if record.dataset else [])])
 
 
 def _promote(verb: str, where: Where) -> str:

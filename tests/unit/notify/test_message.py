@@ -118,6 +118,8 @@ def test_commands_can_be_pasted() -> None:
     passed = "./pants run src/python/promote -- run --version 4 --registry '/data/my reg'"
     assert passed in MAILS["candidate_passed"].text
     assert "test_model -- --version 4" in MAILS["tests_failed"].text
+    own = {"uri": "my images", "fingerprint": "f" * 64, "images": 1, "classes": {"COVID": 1}}
+    assert "--version 4 --dataset 'my images'" in notify.tests_failed(record(dataset=own), VERDICT, None).text
     assert "promote -- rollback" in MAILS["promoted"].text
     # Without its number the command would go back one further, not to what was rolled back.
     assert f"promote -- rollback --to {record().version}" in MAILS["rollback"].text

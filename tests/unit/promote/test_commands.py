@@ -112,7 +112,8 @@ def test_version_in_production_is_fine_as_it_is(registry: Registry) -> None:
 
 def test_untested_version_is_refused_with_the_way_out(registry: Registry, tmp_path: Path) -> None:
     published(registry, tmp_path)
-    assert "test_model -- --version 4" in refused(GateNotPassed, "run", "--version", "4")
+    said = refused(GateNotPassed, "run", "--version", "4")
+    assert "test_model -- --version 4" in said and "--dataset sample`" in said
 
 
 def test_changed_candidate_is_refused_by_file(registry: Registry) -> None:
