@@ -168,6 +168,7 @@ def promoted(
         reasons=[reason] if reason else [],
         report="",
         commands=[*back, status],
+        replaced=True,
     )
 
 
@@ -207,7 +208,9 @@ def _render(
     verdict: Verdict | None = None,
     changed: Changed | None = None,
     picture: bytes | None = None,
+    replaced: bool = False,
 ) -> Message:
+    """`replaced` tells that `production` was in production until now, and is no longer."""
     found = figures(record, production, verdict)
     shown = Picture(picture) if picture else None
     values = {
@@ -219,6 +222,7 @@ def _render(
         "baseline": found.baseline,
         "change": change(found.metrics.accuracy, found.baseline.accuracy) if found.metrics and found.baseline else None,
         "production": production,
+        "replaced": replaced,
         "same_images": found.same_images,
         "facts": _facts(record),
         "classes": rows(found),

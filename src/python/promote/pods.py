@@ -15,6 +15,10 @@ GOLDEN_TOLERANCE = 1e-4
 _POLL_SECONDS = 0.25
 _ANSWER_SECONDS = 5.0
 _AT_ONCE = 16
+_POLL_HINT = (
+    " A pod that shows the earlier versions alone may never read its configuration again: start its model server with "
+    "--model_config_file_poll_wait_seconds=1."
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ class Pods:
                 if state in ("START", "LOADING"):
                     loading.add(pod.address)
             if time.monotonic() > deadline:
-                raise InfrastructureError(f"After {timeout:g} s not every serving pod was ready ({answers}).")
+                hint = _POLL_HINT if any(_knows_nothing_of(record, pod) for pod in behind) else ""
+                raise InfrastructureError(f"After {timeout:g} s not every serving pod was ready ({answers}).{hint}")
             waiting(answers)
             time.sleep(_POLL_SECONDS)
 
@@ -132,6 +137,13 @@ def is_available(version: int) -> Callable[[Pod], bool]:
 
 def is_stable(version: int) -> Callable[[Pod], bool]:
     return lambda pod: pod.labels.get(STABLE) == version
+
+
+def _knows_nothing_of(record: Record, pod: Pod) -> bool:
+    """Whether the pod serves other versions of the model, and has not even begun to load this one."""
+    # END is left from an earlier time: one that fails to load now ends the waiting at once.
+    begun = pod.versions.get(record.version, "END") != "END"
+    return pod.model == record.model and bool(pod.versions) and not begun
 
 
 def _ask(address: str) -> Pod:

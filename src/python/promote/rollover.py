@@ -274,7 +274,8 @@ class Rollover:
             self.registry.journal.append(
                 "undo",
                 held.intent.version,
-                before=held.intent.version,
+                # Before the label moved there was no change of what is in production.
+                before=held.intent.version if held.intent.switched else earlier.stable,
                 after=earlier.stable,
                 reason=f"{held.intent.action} did not succeed",
                 who=held.intent.who,

@@ -168,6 +168,8 @@ def _production(entry: Entry) -> str:
     """What an entry changed there; other entries tell of states."""
     if entry.action not in ("promote", "rollback", "undo"):
         return ""
+    if entry.action == "undo" and entry.since is None:  # undone before the label moved
+        return f"{entry.after or 'nothing'}, unchanged"
     return f"{entry.before or 'nothing'} → {entry.after or 'nothing'}"
 
 

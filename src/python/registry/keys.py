@@ -197,7 +197,11 @@ def _make_pair(private: Path, public: Path) -> None:
             public.write_bytes(_pem(key.public_key()))
         sync_folder(private.parent)
     except OSError as error:
-        raise InfrastructureError(f"The signing key {private} can't be made: {error.strerror}.") from None
+        raise InfrastructureError(
+            f"The signing key {private} can't be made, as its folder {private.parent} can't be written "
+            f"({error.strerror}); it lies beside the registry: name another place with --registry, or a key that is "
+            "there with --signing-key."
+        ) from None
     finally:
         with suppress(OSError):
             aside.unlink()

@@ -50,8 +50,8 @@ class Registry:
         """The registry at a path, or at gs://BUCKET/FOLDER; nothing is made before the first write.
 
         Raises:
-            UsageError: no path, or a kind of place that is not supported.
-            InfrastructureError: the path is a file.
+            UsageError: no path, a kind of place that is not supported, or a file.
+            InfrastructureError: the path can't be looked at.
         """
         check_model(model)
         if not uri or "\0" in uri:
@@ -69,7 +69,7 @@ class Registry:
             except OSError as error:
                 raise InfrastructureError(f"The registry {folder} can't be opened: {error.strerror}.") from None
             if in_the_way:
-                raise InfrastructureError(f"The registry {folder} is a file, not a folder; name another place.")
+                raise UsageError(f"The registry {folder} is a file, not a folder; name another place with --registry.")
         return cls(DirectoryStore(root / model), model, keys)
 
     # Records

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from cli import DataRefused, InfrastructureError
+from cli import DataRefused, InfrastructureError, TrainyardError
 from cli.progress import Tell, shown
 from dataset import Dataset, check, lineage, locate, previous, report
 from evaluation import report as evaluation
@@ -228,7 +228,7 @@ class Run:
             judged = account(trained.network, data, test, baseline, chosen, self.options.seed)
         reasons = shortfalls(test, self.thresholds, baseline)
         if baseline is None:
-            self.warn("There is no model to compare with: this one is held against the thresholds alone")
+            self._tell_of_no_baseline()
         better = baseline and parent_is_better(test, baseline, self.thresholds)
         if better:
             reasons.insert(0, better)
@@ -254,6 +254,18 @@ class Run:
             with self.step("publish"):
                 self.registry.publish(version, kept.model)
         return self.registry.update(version, steps=self.steps)
+
+    def _tell_of_no_baseline(self) -> None:
+        stable = None
+        with suppress(TrainyardError):  # a sentence is no reason to lose what was trained
+            stable = self.registry.serving().stable
+        if stable is None:
+            self.warn("There is no model to compare with: this one is held against the thresholds alone")
+        else:
+            self.say(
+                "`train` compares with no model: this one is held against the thresholds alone, and its tests "
+                f"compare it with version {stable}, which is in production"
+            )
 
     def _export(self, data: Dataset, trained: Trained, temperature: float, kept: Kept) -> dict[str, Any]:
         """Writes the model that will be published once and for all: two exports differ, if only in their names."""

@@ -172,10 +172,13 @@ def finish(record: "Record", as_json: bool, mail_from: flags.Options | None = No
             f"Version {record.parent} stays."
         )
     if record.state == "rejected":
+        advice = "Train on more images or with --max-trials, or lower the gate (--min-accuracy, --min-recall)."
+        if any(trial.chosen and trial.ended == "time" for trial in record.trials):
+            # What was cut short has not shown yet what it can do.
+            advice = f"It ran out of time: try a larger --max-minutes first. {advice}"
         raise GateNotPassed(
             f"Version {record.version} of {record.model} misses the gate and is not saved: "
-            f"{'; '.join(record.verdicts[-1].reasons)}. Train on more images or with --max-trials, or lower the gate "
-            "(--min-accuracy, --min-recall)."
+            f"{'; '.join(record.verdicts[-1].reasons)}. {advice}"
         )
     console.print(f"Version {record.version} of {record.model} is a candidate", markup=False)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from registry import Registry
+from registry import Registry, ServingState
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
@@ -26,6 +26,8 @@ class Pod(classifier_pb2_grpc.ClassifierServicer):
     never_loads: set[int] = field(default_factory=set)
     fails_to_load: set[int] = field(default_factory=set)
     never_switches: bool = False
+    # Its model server does not poll: what it read first is all it knows.
+    reads_once: bool = False
     probabilities: list[float] = field(default_factory=lambda: list(PROBABILITIES))
     answers_as: int | None = None
     address: str = ""
@@ -34,9 +36,14 @@ class Pod(classifier_pb2_grpc.ClassifierServicer):
     asked: list[int] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
     _labels: dict[str, int] = field(default_factory=dict)
+    _first: ServingState | None = None
+
+    def __post_init__(self) -> None:
+        if self.reads_once:
+            self._first = self.registry.serving()
 
     def GetModel(self, request: api.GetModelRequest, context: grpc.ServicerContext) -> api.GetModelResponse:
-        serving = self.registry.serving()
+        serving = self._first or self.registry.serving()
         if not self.told or self.told[-1] != (serving.versions, serving.labels):
             self.told.append((serving.versions, dict(serving.labels)))
         states = {version: self._state(version) for version in serving.versions}

@@ -80,6 +80,21 @@ def test_pod_that_never_loads_stops_the_promotion(registry: Registry) -> None:
     check_put_back(registry)
 
 
+def test_pod_that_never_reads_its_configuration_again_is_told_how_it_would(registry: Registry) -> None:
+    with (
+        running(Pod(registry), Pod(registry, reads_once=True)) as addresses,
+        pytest.raises(InfrastructureError, match="not loaded, stable is 1.*--model_config_file_poll_wait_seconds=1"),
+    ):
+        promote(registry, addresses, 2, timeout=1)
+    check_put_back(registry)
+    with (
+        running(Pod(registry, never_loads={2})) as addresses,
+        pytest.raises(InfrastructureError, match="2 LOADING") as loading,
+    ):
+        promote(registry, addresses, 2, timeout=1)
+    assert "poll" not in str(loading.value)
+
+
 def test_pod_that_fails_to_load_stops_the_promotion_at_once(registry: Registry) -> None:
     with (
         running(Pod(registry, fails_to_load={2})) as addresses,

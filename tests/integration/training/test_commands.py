@@ -10,7 +10,7 @@ import pytest
 from cli import DataRefused, GateNotPassed, UsageError
 from dataset import scan
 from imaging.array import canonical
-from registry import Registry
+from registry import Registry, ServingState
 from tests.integration.training.conftest import MODEL
 from training.retrain import choose_parent, rebuild, retrain
 
@@ -147,6 +147,20 @@ def test_missing_baseline_is_said_loudly(trained, copied, sample, tmp_path, caps
     assert "WARNING: There is no model to compare with" in capsys.readouterr().err
     retrain(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
     assert "WARNING: Nothing is in production" in capsys.readouterr().err
+
+
+def test_train_beside_production_says_what_compares_with_it(trained, copied, sample, capsys):
+    from tests.integration.training.small import SMALL
+    from training import parameters
+    from training.train import train
+
+    Registry.open(str(copied), MODEL).write_serving(ServingState((1,), {"stable": 1}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "TRIALS", (SMALL,))
+        train(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
+    said = capsys.readouterr().err
+    assert "its tests compare it with version 1, which is in production" in said
+    assert "no model to compare with" not in said
 
 
 def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, capsys):

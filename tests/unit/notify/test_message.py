@@ -77,14 +77,26 @@ def test_change_is_the_difference_of_the_figures_shown() -> None:
 
 def test_baseline_measured_elsewhere_is_not_called_the_same_images() -> None:
     mail = notify.candidate_passed(record(metrics={"test": metrics(0.85)}), VERDICT, PRODUCTION)
-    assert "version 3 has 70.0 %, change" in mail.text
+    assert "version 3 has 70.0 %, measured on its own held-out images." in mail.text
+    assert ", change" not in mail.text
     assert "its own held-out images" in mail.html
 
 
 def test_baseline_of_a_version_that_was_replaced_meanwhile_is_not_shown_as_production() -> None:
     """The parent was production at the training; what is in production now was measured otherwise."""
     mail = notify.candidate_passed(record(parent=2), VERDICT, PRODUCTION)
-    assert "version 3 has 70.0 %, change" in mail.text
+    assert "version 3 has 70.0 %, measured on its own" in mail.text
+
+
+@pytest.mark.parametrize("name", ["promoted", "rollback"])
+def test_version_that_was_replaced_is_not_called_in_production(name: str) -> None:
+    assert "in production" not in MAILS[name].html
+    assert "Small: version 3 in production" in MAILS["candidate_passed"].html
+
+
+def test_rollback_compares_no_figures_of_different_images() -> None:
+    text = MAILS["rollback"].text
+    assert "Accuracy 70.0 % on 60 held-out images; version 4 has 85.3 %, measured on its own held-out images." in text
 
 
 def test_promotion_shows_the_figures_and_the_picture_of_the_tests() -> None:
@@ -100,7 +112,7 @@ def test_figures_are_those_of_the_verdict_where_it_holds_them() -> None:
     mail = notify.candidate_passed(record(), VERDICT | {"details": details}, PRODUCTION)
     assert "Accuracy 50.0 % on 60 held-out images; version 3 has 40.0 % on the same, change +10.0." in mail.text
     other = notify.candidate_passed(record(), VERDICT | {"details": details | {"baseline_version": 2}}, PRODUCTION)
-    assert "version 3 has 70.0 %, change" in other.text
+    assert "version 3 has 70.0 %, measured on its own" in other.text
 
 
 def test_class_that_production_does_not_know_is_new() -> None:

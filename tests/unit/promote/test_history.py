@@ -2,18 +2,21 @@
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from cli.errors import UsageError
-from promote import history, intent
+from cli.errors import InfrastructureError, UsageError
+from promote import history, intent, views
 from promote.__main__ import app
 from promote.holder import Holder
 from registry import Entry
-from tests.unit.promote.helpers import rollover, two_promoted_one_tested
+from tests.registries import open_registry, promotable
+from tests.unit.promote.helpers import promote, rollover, two_promoted_one_tested
 
 
 def entry(at: str, version: int, action: str = "promote", before: int | None = None, **fields: Any) -> Entry:
@@ -73,6 +76,32 @@ def test_version_served_before_the_journal_told_of_it_was_in_production(time: st
 def test_first_promotion_that_was_undone_leaves_nothing_in_production() -> None:
     story = [entry("2026-01-01T15:00:00Z", 1, "undo", before=1, after=None, since="2026-01-01T14:00:00Z")]
     assert history.at(story, history.parse_time("2026-01-01T16:00")) is None
+
+
+@pytest.mark.parametrize("production", [None, 1])
+def test_promotion_undone_before_the_switch_leaves_production_unchanged(tmp_path: Path, production: int | None) -> None:
+    registry = open_registry(tmp_path)
+    for _ in range(2):
+        promotable(registry, tmp_path)
+    if production:
+        promote(registry, production)
+
+    def say(line: str) -> None:
+        if line.startswith("load"):
+            raise InfrastructureError("no pod got ready")
+
+    with pytest.raises(InfrastructureError):
+        rollover(registry, tmp_path / "outbox", say=say).run("promote", 2, "ada", "")
+    *_, last = entries = registry.journal.entries()
+    assert (last.action, last.before, last.after, last.since) == ("undo", production, production, None)
+    # As versions before this one wrote it.
+    for undone in (last, last.model_copy(update={"before": 2})):
+        shown = Console(width=200, record=True, file=StringIO())
+        shown.print(views.history_table([undone]))
+        text = shown.export_text()
+        assert f"{production or 'nothing'}, unchanged" in text and "→" not in text
+        found = history.at([*entries[:-1], undone], datetime.now(UTC))
+        assert (found.version if found else None) == production
 
 
 def test_promotion_killed_after_the_switch_counts_from_the_switch(

@@ -156,7 +156,7 @@ def test_place_that_is_not_a_folder_is_refused(uri: str) -> None:
 
 def test_registry_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "registry").write_text("")
-    with pytest.raises(InfrastructureError, match="is a file"):
+    with pytest.raises(UsageError, match="is a file, not a folder; name another place with --registry"):
         open_registry(tmp_path)
 
 

@@ -37,6 +37,14 @@ def forge(registry: Registry, version: int, **fields: Any) -> None:
     registry.store.write(key, json.dumps(record | fields).encode())
 
 
+def test_key_that_cannot_be_made_names_its_folder_and_the_ways_out() -> None:
+    # Not even root can make a folder there.
+    keys = Keys.of("", [], "/proc/registry")
+    said = r"its folder /proc/registry\.keys can't be written.*--registry.*--signing-key"
+    with pytest.raises(InfrastructureError, match=said):
+        keys.require()
+
+
 def test_published_version_is_signed_by_the_key_of_this_place(registry: Registry, tmp_path: Path) -> None:
     keys = keys_in(tmp_path)
     assert signing.check(keys, registry.record(1)) in keys.public_keys()

@@ -1,0 +1,38 @@
+"""What a run that missed the gate advises."""
+
+import pytest
+
+from cli import GateNotPassed
+from registry import Record
+from training.train import finish
+
+
+def rejected(ended: str) -> Record:
+    trials = [
+        {"number": 1, "parameters": {}, "ended": "time" if ended == "epochs" else "epochs", "seconds": 1.0},
+        {"number": 2, "parameters": {}, "ended": ended, "seconds": 1.0, "chosen": True},
+    ]
+    verdict = {"kind": "gate", "passed": False, "reasons": ["accuracy 0.5 is below 0.8"], "at": "2026-01-01T00:00:00Z"}
+    return Record.model_validate(
+        {
+            "version": 1,
+            "model": "chest-xray",
+            "state": "rejected",
+            "kind": "train",
+            "created": "2026-01-01T00:00:00Z",
+            "trials": trials,
+            "verdicts": [verdict],
+        }
+    )
+
+
+def test_more_time_is_advised_first_where_the_chosen_trial_ran_out_of_it() -> None:
+    with pytest.raises(GateNotPassed, match=r"is below 0\.8\. It ran out of time.*--max-minutes.*--max-trials"):
+        finish(rejected("time"), as_json=False)
+
+
+@pytest.mark.parametrize("ended", ["epochs", "patience"])
+def test_more_time_is_not_advised_where_it_would_not_help(ended: str) -> None:
+    with pytest.raises(GateNotPassed, match=r"is below 0\.8\. Train on more images or with --max-trials") as missed:
+        finish(rejected(ended), as_json=False)
+    assert "--max-minutes" not in str(missed.value)
