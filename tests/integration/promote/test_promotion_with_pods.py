@@ -83,7 +83,7 @@ def test_pod_that_never_loads_stops_the_promotion(registry: Registry) -> None:
 def test_pod_that_never_reads_its_configuration_again_is_told_how_it_would(registry: Registry) -> None:
     with (
         running(Pod(registry), Pod(registry, reads_once=True)) as addresses,
-        pytest.raises(InfrastructureError, match="not loaded, stable is 1.*--model_config_file_poll_wait_seconds=1"),
+        pytest.raises(InfrastructureError, match=r"not loaded, stable is 1.*--model_config_file_poll_wait_seconds=1"),
     ):
         promote(registry, addresses, 2, timeout=1)
     check_put_back(registry)
