@@ -124,11 +124,15 @@ def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, copie
 
 
 def test_parent_that_passes_and_is_better_stays(trained, copied, sample, monkeypatch):
-    from training import parameters
+    from training import kernel_machine, parameters
     from training.step import Schedule
 
-    # One epoch of much too large steps: worse than what it began with, whatever the seed.
+    fit = kernel_machine.fit
+    # One epoch of much too large steps, and wrong labels: worse than what it began with, whatever the seed.
     monkeypatch.setattr(parameters, "RETRAININGS", (Schedule(epochs=1, learning_rate=0.3),))
+    monkeypatch.setattr(
+        kernel_machine, "fit", lambda network, pixels, labels, *rest: fit(network, pixels, (labels + 1) % 3, *rest)
+    )
     with pytest.raises(GateNotPassed, match=r"its parent is kept.*Version 1 stays"):
         retrain(dataset=str(sample), registry=str(copied), min_accuracy=0.5, min_recall=0.0)
     record = Registry.open(str(copied), MODEL).record(2)
