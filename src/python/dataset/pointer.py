@@ -4,19 +4,20 @@ import hashlib
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cli.errors import DataRefused, UsageError
 from cli.home import home_expanded
-from dataset import dvc, stores
+from dataset import digits, dvc, stores
 from dataset.check import scan
 from dataset.model import Dataset
 from dataset.phantom import write_sample
 from dataset.scan import Progress
 from dataset.split import DEFAULT, Split
 
-SAMPLE = "sample"
+SAMPLE, DIGITS = "sample", "digits"
 # Of the sample where no pointer file says otherwise.
 IMAGES_PER_CLASS, SEED = 80, 7
 MAX_IMAGES_PER_CLASS = 100_000
@@ -30,9 +31,9 @@ def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAU
 def locate(uri: str, progress: Progress | None = None) -> Path:
     """The folder of images that `uri` names.
 
-    `uri` is a folder, "sample" for the built-in phantoms, a pointer file like datasets/sample.toml, one of DVC's, or
-    gs://BUCKET/PATH. The sample is drawn, and what lies elsewhere fetched, once into a cache folder; `progress` hears
-    of (files fetched, files in all).
+    `uri` is a folder, "sample" for the built-in phantoms, "digits" for scikit-learn's handwritten digits, a pointer
+    file like datasets/sample.toml, one of DVC's, or gs://BUCKET/PATH. What is built in is written, and what lies
+    elsewhere fetched, once into a cache folder; `progress` hears of (files fetched, files in all).
 
     Raises:
         UsageError: a kind of place that is not supported.
@@ -41,6 +42,8 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
     """
     if uri == SAMPLE:
         return _sample(IMAGES_PER_CLASS, SEED)
+    if uri == DIGITS:
+        return _digits(digits.IMAGES)
     if uri.startswith(stores.SCHEME):
         bucket = stores.CloudStore(uri)
         return _fetched_as_listed(bucket, bucket.entries(), progress)
@@ -50,7 +53,7 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
     if path.suffix == dvc.SUFFIX and not path.is_dir():
         return _pointed_to(path, progress)
     if path.suffix == ".toml" and path.is_file():
-        return _sample(*_read_pointer(path))
+        return _built_in(path)
     return path
 
 
@@ -72,31 +75,49 @@ def _fetched_as_listed(bucket: stores.CloudStore, entries: list[stores.Entry], p
     return stores.fetch(f"gs-{digest}", entries, [bucket], progress)
 
 
-def _read_pointer(path: Path) -> tuple[int, int]:
+def _built_in(path: Path) -> Path:
+    """What a pointer file asks to be written."""
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-        images, seed = values["sample"]["images_per_class"], values["sample"]["seed"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        kind = next(kind for kind in (SAMPLE, DIGITS) if isinstance(values.get(kind), dict))
+        asked = values[kind]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, StopIteration):
         raise DataRefused(
-            f"{path} is not a pointer to a dataset; write images_per_class and seed below [sample]."
+            f"{path} is not a pointer to a dataset; write images_per_class and seed below [{SAMPLE}], or [{DIGITS}]."
         ) from None
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (images, seed))
-    if not whole or not 1 <= images <= MAX_IMAGES_PER_CLASS or seed < 0:
-        raise DataRefused(
-            f"{path}: images_per_class must be a whole number from 1 to {MAX_IMAGES_PER_CLASS} and seed one from 0; "
-            f"they are {images!r} and {seed!r}."
-        )
-    return images, seed
+    if kind == DIGITS:
+        images = _whole(path, asked, "images", 1, digits.IMAGES, digits.IMAGES)
+        return _digits(images)
+    return _sample(
+        _whole(path, asked, "images_per_class", 1, MAX_IMAGES_PER_CLASS), _whole(path, asked, "seed", 0, None)
+    )
+
+
+def _whole(path: Path, asked: dict[str, Any], key: str, least: int, most: int | None, usual: int | None = None) -> int:
+    value = asked.get(key, usual)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+        bounds = f"from {least}" + (f" to {most}" if most is not None else " on")
+        raise DataRefused(f"{path}: {key} must be a whole number {bounds}. Received: {value!r}.")
+    return value
 
 
 def _sample(images_per_class: int, seed: int) -> Path:
+    return _written(f"sample-{seed}-{images_per_class}", lambda folder: write_sample(folder, images_per_class, seed))
+
+
+def _digits(images: int) -> Path:
+    return _written(f"digits-{images}", lambda folder: digits.write_digits(folder, images))
+
+
+def _written(name: str, write: Callable[[Path], None]) -> Path:
+    """The folder `name` of the cache, filled by `write` if it is not there yet."""
     cache = stores.cache()
-    folder = cache / f"sample-{seed}-{images_per_class}"
+    folder = cache / name
     if not folder.is_dir():
-        # Drawn beside and renamed, so that a killed run leaves no half of a sample behind.
+        # Written beside and renamed, so that a killed run leaves no half of a dataset behind.
         draft = Path(tempfile.mkdtemp(prefix="drawing-", dir=cache))
         try:
-            write_sample(draft, images_per_class, seed)
+            write(draft)
             draft.rename(folder)
         except OSError:
             if not folder.is_dir():

@@ -183,7 +183,9 @@ def resume(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
 
 
 def _absolute(location: str | None) -> str | None:
-    if location is None or location == "sample" or "://" in location:
+    from settings import BUILT_IN_DATASETS
+
+    if location is None or location in BUILT_IN_DATASETS or "://" in location:
         return location
     return str(Path(location).resolve())
 

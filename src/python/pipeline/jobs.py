@@ -50,7 +50,7 @@ def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, 
     if "://" not in settings.dataset.uri and dataset.is_dir():
         raise UsageError(
             f"A Job can't reach the folder {dataset}; mount a bucket (infra/k8s/components/datasets) and "
-            "name the folder there, or take `sample`."
+            "name the folder there, or take `sample` or `digits`."
         )
     if not pushed and "newTag: unset" in (root / _PINS).read_text("utf-8"):
         raise UsageError(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from cli.errors import UsageError
 from cli.home import home_expanded
-from settings.schema import Settings
+from settings.schema import BUILT_IN_DATASETS, Settings
 
 FILE_NAME = "trainyard.toml"
 ENV_PREFIX = "TRAINYARD_"
@@ -86,7 +86,7 @@ def _from_text(section: str, field: str, text: str) -> Any:
 
 
 def _anchor(location: str, base: Path) -> str:
-    if location == "sample" or "://" in location or location.lower().startswith("pkcs11:"):
+    if location in BUILT_IN_DATASETS or "://" in location or location.lower().startswith("pkcs11:"):
         return location
     return str(base / home_expanded(location))
 

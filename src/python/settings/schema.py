@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
+# Names of datasets that are no paths: Trainyard writes these itself.
+BUILT_IN_DATASETS = ("sample", "digits")
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -18,7 +21,8 @@ class Model(Section):
 
 
 class Dataset(Section):
-    # A folder with one folder of images per class, a pointer file of datasets/, or "sample": the built-in phantoms.
+    # A folder with one folder of images per class, a pointer file of datasets/, or a built-in dataset: "sample" (chest
+    # phantoms) or "digits" (scikit-learn's handwritten digits).
     uri: str = "sample"
     # Share of files that may be unreadable before the dataset is refused.
     max_unreadable: Fraction = 0.01
