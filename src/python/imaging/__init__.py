@@ -6,12 +6,15 @@ model is served the very pixels it was trained on, and the adapter needs no NumP
 
 from imaging.decode import pixels
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, NotAnImage, UnsupportedFormat
+from imaging.input import OBLONG, ImageInput
 from imaging.limits import DEFAULT, Limits
 
 __all__ = [
     "DEFAULT",
+    "OBLONG",
     "CorruptImage",
     "ImageError",
+    "ImageInput",
     "ImageTooLarge",
     "Limits",
     "NotAnImage",

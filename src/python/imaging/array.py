@@ -6,20 +6,22 @@ import numpy as np
 from PIL import Image
 
 from imaging.decode import pixels
+from imaging.input import ImageInput
 from imaging.limits import DEFAULT, Limits
 
 
-def canonical(data: bytes, size: int, limits: Limits = DEFAULT) -> np.ndarray:
-    """The image in `data` as gray pixels, uint8 [size, size, 1], read-only; see `pixels`, whose errors it raises."""
-    return np.frombuffer(pixels(data, size, limits), np.uint8).reshape(size, size, 1)
+def canonical(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> np.ndarray:
+    """The image in `data` as uint8 [size, size, channels], read-only; see `pixels`, whose errors it raises."""
+    wanted = ImageInput.of(wanted)
+    return np.frombuffer(pixels(data, wanted, limits), np.uint8).reshape(wanted.shape)
 
 
 def encode_png(picture: np.ndarray) -> bytes:
-    """The PNG of gray `picture`, uint8 [H, W] or [H, W, 1]. `canonical` at the same size gives the pixels back."""
+    """The PNG of `picture`, uint8 [H, W] or [H, W, 1] gray, [H, W, 3] colour; `canonical` gives its pixels back."""
     if picture.ndim == 3 and picture.shape[2] == 1:
         picture = picture[:, :, 0]
-    if picture.ndim != 2 or picture.dtype != np.uint8:
-        raise ValueError(f"Expected uint8 [H, W] or [H, W, 1]. Received: {picture.dtype} {list(picture.shape)}")
+    if picture.dtype != np.uint8 or not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)):
+        raise ValueError(f"Expected uint8 [H, W], [H, W, 1] or [H, W, 3]. Received: {picture.dtype} {picture.shape}")
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG")
     return buffer.getvalue()

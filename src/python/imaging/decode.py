@@ -1,4 +1,4 @@
-"""PNG or JPEG bytes to gray pixels of one size."""
+"""PNG or JPEG bytes to the pixels that a model takes."""
 
 import io
 import threading
@@ -9,7 +9,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, NotAnImage, UnsupportedFormat
+from imaging.input import ImageInput
 from imaging.limits import DEFAULT, Limits
+from imaging.picture import eight_bits, square, whole_size
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -40,28 +42,29 @@ _SPARE = 4
 _quiet = threading.Lock()
 
 
-def pixels(data: bytes, size: int, limits: Limits = DEFAULT) -> bytes:
-    """The image in `data` as size*size gray pixels, a byte each, row by row.
+def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> bytes:
+    """The image in `data` as `wanted`: size*size pixels of `channels` bytes each, row by row; an int is a size.
 
-    The whole picture is kept: an oblong one is squeezed into the square. 16-bit samples are rounded to 8 bits, colours
-    become their luma, transparent parts turn black, and an EXIF turn is applied.
+    16-bit samples are rounded to 8 bits, transparent parts turn black, an EXIF turn is applied. For a gray model
+    colours become their luma; for a colour model a gray image has three equal channels. An oblong picture becomes
+    square as `wanted.oblong` says.
 
     Raises:
         NotAnImage, UnsupportedFormat, ImageTooLarge: told from the header, before a pixel is decoded.
         CorruptImage: the file is cut off or damaged.
     """
-    if size < 1:
-        raise ValueError(f"Expected a size of at least 1 pixel. Received: {size}")
+    wanted = ImageInput.of(wanted)
     kind = _kind(data, limits)
     try:
         image, orientation = _open(data, kind, limits)
         if kind == "JPEG":
-            image.draft("L", (size * _SPARE, size * _SPARE))
+            width, height = whole_size(image.size, wanted)
+            image.draft("L" if wanted.channels == 1 else "RGB", (width * _SPARE, height * _SPARE))
         image.load()
-        gray = _gray(image)
+        picture = eight_bits(image, wanted)
         if orientation in _TURNS:
-            gray = gray.transpose(_TURNS[orientation])
-        return gray.resize((size, size), Image.Resampling.BILINEAR).tobytes()
+            picture = picture.transpose(_TURNS[orientation])
+        return square(picture, wanted).tobytes()
     except (ImageError, MemoryError):
         raise
     # A damaged file makes Pillow raise almost anything: OSError, SyntaxError, struct.error, IndexError, ...
@@ -120,18 +123,3 @@ def _check_whole(data: bytes, kind: str, limits: Limits) -> None:
         raise CorruptImage("The JPEG is cut off: its end marker is missing.")
     if data.count(b"\xff\xda") > limits.max_scans:
         raise ImageTooLarge(f"The JPEG has more than {limits.max_scans} scans; save it again as a plain JPEG.")
-
-
-def _gray(image: Image.Image) -> Image.Image:
-    """One channel of 8 bits."""
-    if image.mode.startswith("I"):
-        # (v + 128) // 257 for every 16-bit v: Pillow cuts the fraction off, and half a step of 1/257 is far above the
-        # rounding of a float. A table would be as exact, but Pillow rounds its 65536 entries anew for every image.
-        return image.point(lambda wide: wide * (1 / 257) + 128.5 / 257).convert("L")
-    if "A" in image.mode or "transparency" in image.info:
-        colour = image.convert("RGBA")
-        black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, colour).convert("L")
-    if image.mode in ("L", "1"):
-        return image.convert("L")
-    return image.convert("RGB").convert("L")

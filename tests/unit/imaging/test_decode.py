@@ -216,7 +216,9 @@ def test_size_below_one_is_our_own_mistake():
         canonical(encoded(GRAY), 0)
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.uint8)])
-def test_only_gray_bytes_are_encoded(pixels):
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.float32)]
+)
+def test_only_bytes_of_one_or_three_channels_are_encoded(pixels):
     with pytest.raises(ValueError, match="uint8"):
         encode_png(pixels)
