@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from contracts.record import Golden
 
 from benchmarks import load, windows
 from benchmarks.claims import AsJson, Claim, tell
 from cli import InfrastructureError, command_line, progress_console, run
 from promote.pods import Pods
 from promote.rollover import Rollover
-from registry import Golden, Keys, Registry
+from registry import Keys, Registry
 from serving.pod import LocalPod
 from settings.schema import Mail
 

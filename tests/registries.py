@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from registry import Keys, Record, Registry
+from contracts.record import Record
+
+from registry import Keys, Registry
 from tests.unit.inspection import graphs
 
 MODEL = "chest-xray"

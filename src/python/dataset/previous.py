@@ -9,7 +9,9 @@ from dataset.skew import Previous
 from dataset.split import DEFAULT, Split
 
 if TYPE_CHECKING:
-    from registry import Record, Registry
+    from contracts.record import Record
+
+    from registry import Registry
 
 
 def of_registry(registry: "Registry") -> Previous | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from registry import ClassMetrics, Metrics
+from contracts.record import ClassMetrics, Metrics
 
 
 def measure(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Metrics:

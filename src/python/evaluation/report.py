@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pages
+from contracts.record import Metrics, Record
 
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
-from registry import Metrics, Record, Registry
+from registry import Registry
 
 PAGE_NAME, JSON_NAME = "evaluation.html", "evaluation.json"
 _MOST_MISTAKES = 12

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.record import Metrics, Record, Verdict
+
 from notify.message import one_line
-from registry import Metrics, Record, Verdict
 
 _HEAT = (26, 95, 180)
 

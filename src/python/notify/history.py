@@ -4,8 +4,9 @@ import re
 import subprocess
 from pathlib import Path
 
+from contracts.record import DatasetUsed, Record
+
 from notify.changed import SAME_IMAGES, Changed, Commit, difference
-from registry import DatasetUsed, Record
 
 MOST_COMMITS = 10
 _GIT_SECONDS = 10

@@ -7,13 +7,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from contracts.record import Record, Verdict
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from notify import links
 from notify.changed import Changed, Commit
 from notify.figures import change, figures, heat, in_words, rows
 from notify.message import Message, Picture, one_line
-from registry import Record, Verdict
 
 _GREEN, _RED, _BLUE = "#1b7f4d", "#b3261e", "#1a5fb4"
 # A failed test may say much; a mail is no log.

@@ -4,9 +4,10 @@ import tempfile
 from pathlib import Path
 
 import inspection
+from contracts.record import Record
 
 from cli.errors import DataRefused, InfrastructureError
-from registry import Record, Registry
+from registry import Registry
 
 
 def check(registry: Registry, record: Record) -> None:

@@ -3,9 +3,11 @@
 import shlex
 from collections.abc import Sequence
 
+from contracts.record import Record
+
 from cli.errors import GateNotPassed, UsageError
 from promote.intent import Action
-from registry import Entry, Record, Registry
+from registry import Entry, Registry
 
 # Flags that the caller gave to say which registry is meant; what we tell him to call needs them too.
 Where = Sequence[str]

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.record import Record
+
 import notify
 from cli.errors import Conflict, InfrastructureError, TrainyardError
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
-from registry import PREVIOUS, STABLE, Corrupt, Immutable, Record, Registry, ServingState, UnknownVersion, utc_now
+from registry import PREVIOUS, STABLE, Corrupt, Immutable, Registry, ServingState, UnknownVersion, utc_now
 from settings.schema import Mail
 
 # The picture of the last test, among the reports.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from contracts.record import Record
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +13,7 @@ from promote.history import Period
 from promote.intent import Intent
 from promote.pods import Pod
 from promote.rollover import Outcome
-from registry import STABLE, Difference, Entry, Record, ServingState, signing
+from registry import STABLE, Difference, Entry, ServingState, signing
 from registry.manifest import printable
 
 _KINDS = ("extra", "missing", "changed")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contracts.record import Metrics, Record
 from rich.console import Console
 
 from cli import Bug, DataRefused, Exit, GateNotPassed, TrainyardError
@@ -18,7 +19,7 @@ from pipeline.steps import module_launcher
 from quickstart.data import GrowingDataset
 from quickstart.stages import Stages
 from quickstart.traffic import Traffic, classify_over_rest
-from registry import Metrics, Record, Registry
+from registry import Registry
 from serving.client import Client
 from serving.pod import LocalPod
 from settings import Settings

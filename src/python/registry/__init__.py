@@ -1,11 +1,6 @@
 """The versions of a model: records, files, reports, and what is served. Imports no TensorFlow."""
 
-from registry.clock import utc_now
-from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion, Unsigned, WrongSignature
-from registry.journal import Entry, Journal
-from registry.keys import Keys
-from registry.manifest import Difference, compare, manifest_of
-from registry.record import (
+from contracts.record import (
     ClassMetrics,
     Code,
     DatasetUsed,
@@ -19,6 +14,12 @@ from registry.record import (
     Trial,
     Verdict,
 )
+
+from registry.clock import utc_now
+from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion, Unsigned, WrongSignature
+from registry.journal import Entry, Journal
+from registry.keys import Keys
+from registry.manifest import Difference, compare, manifest_of
 from registry.registry import Registry
 from registry.serving_config import PREVIOUS, STABLE, ServingState
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from contracts.record import TRANSITIONS, Record, Verdict
 from pydantic import ValidationError
 
 from cli.home import home_expanded
@@ -24,7 +25,6 @@ from registry.journal import Journal
 from registry.keys import Keys
 from registry.manifest import NOT_A_FILE, Difference, compare, manifest_of
 from registry.names import check_key, check_model, check_version, is_version
-from registry.record import TRANSITIONS, Record, Verdict
 from registry.serving_config import ServingState
 from registry.several import read_all
 from registry.staging import LAST_FILE

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.record import Record
+
 from registry.errors import Unsigned, WrongSignature
 from registry.keys import Keys
-from registry.record import Record
 
 SIGN_COMMAND = "./pants run src/python/promote -- sign"
 _SHA256 = "sha256"

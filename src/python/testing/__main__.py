@@ -7,7 +7,9 @@ import typer
 from cli import GateNotPassed, UsageError, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
-    from registry import Record, Registry
+    from contracts.record import Record
+
+    from registry import Registry
 
 app = command_line(
     "test_model",

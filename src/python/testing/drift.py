@@ -18,8 +18,10 @@ from cli import (
 )
 
 if TYPE_CHECKING:
+    from contracts.record import Record
+
     import notify
-    from registry import Record, Registry
+    from registry import Registry
     from settings import Settings
     from testing.population import Seen
 

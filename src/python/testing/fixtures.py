@@ -7,9 +7,9 @@ graph a change of a server's client is no change of the model tests.
 from collections.abc import Callable
 
 import pytest
+from contracts.record import Metrics, Record
 
 from evaluation import measure
-from registry import Metrics, Record
 from serving.client import Prediction, ServedModel
 from testing.load import Load, Memory
 from testing.subject import Budget, Labelled, Subject

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from registry import PREVIOUS, STABLE, Record
+from contracts.record import Record
+
+from registry import PREVIOUS, STABLE
 from serving.client import Client, ClientError, Prediction
 from serving.pod import Pod
 from testing.load import CALLERS, Load, Memory, measure_load, measure_memory

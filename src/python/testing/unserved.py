@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
-from registry import Record
+from contracts.record import Record
 
 _NAMES = {
     "inspection": "test_model_may_be_loaded_and_keeps_the_contract",

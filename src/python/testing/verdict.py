@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import inspection
+from contracts.record import Record, Verdict
 
 from cli import DataRefused, InfrastructureError
 from dataset import Dataset, open_dataset, previous
 from notify import history
-from registry import Record, Registry, Verdict, utc_now
+from registry import Registry, utc_now
 from serving.client import Client
 from serving.pod import PodFailed
 from serving.pod.guard import Guard

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
+from contracts.record import Metrics, Trial
 
 from dataset import Dataset
 from evaluation import Account, fitted, judge, scaled
-from registry import Metrics, Trial
 from training.loop import Predictor, kept
 
 

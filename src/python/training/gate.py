@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from registry import Metrics
+from contracts.record import Metrics
 
 
 @dataclass(frozen=True)

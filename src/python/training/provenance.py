@@ -6,7 +6,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from registry import Code
+from contracts.record import Code
 
 _COMPONENTS = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
 _GIT_SECONDS = 10

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
+from contracts.record import Record
 
 from cli import InfrastructureError
 from cli.home import home_expanded
 from dataset import Dataset
-from registry import Record
 from training.loop import Stopped
 from training.options import Options
 from training.parameters import Parameters

@@ -11,8 +11,9 @@ from training.train import finish, repeat
 
 if TYPE_CHECKING:
     import keras
+    from contracts.record import Record
 
-    from registry import Record, Registry
+    from registry import Registry
     from training.parameters import Parameters
 
 app = command_line(

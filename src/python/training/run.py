@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from contracts.record import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, SplitRule, Step, Verdict
 from rich.console import Console
 
 from cli import DataRefused, InfrastructureError, TrainyardError
@@ -18,19 +19,7 @@ from cli.progress import Tell, shown
 from dataset import Dataset, check, lineage, locate, previous, report
 from evaluation import report as evaluation
 from imaging.array import encode_png
-from registry import (
-    DatasetUsed,
-    Golden,
-    Keys,
-    Metrics,
-    MetricsBySplit,
-    Record,
-    Registry,
-    SplitRule,
-    Step,
-    Verdict,
-    utc_now,
-)
+from registry import Keys, Registry, utc_now
 from training import export
 from training.account import account
 from training.backbone import Backbone

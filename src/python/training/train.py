@@ -17,7 +17,8 @@ from cli import (
 from training import options as flags
 
 if TYPE_CHECKING:
-    from registry import Record
+    from contracts.record import Record
+
     from training.backbone import Backbone
     from training.parameters import Parameters
 

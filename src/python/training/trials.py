@@ -11,10 +11,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from contracts.record import EpochMetrics, Metrics, Trial
 
 from dataset import Dataset
 from evaluation import measure
-from registry import EpochMetrics, Metrics, Trial
 from training.board import Board
 from training.kept import Kept
 from training.loop import Diverged, Epoch, Predictor, fit

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contracts.record import Record
 from rich.console import Console
 
 from cli import DataRefused, GateNotPassed, UsageError
 from cli.progress import shown
 from dataset import Dataset
-from registry import Record, Registry
+from registry import Registry
 from training.parameters import Parameters
 from training.provenance import code
 from training.retrain import rebuild

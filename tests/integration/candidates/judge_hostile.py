@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from contracts.record import Golden, Record
 
 from imaging.array import encode_png
-from registry import Golden, Record
 from serving.client import Client, ClientError
 from testing import clone
 from testing.run import SUITES, run

@@ -2,9 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from contracts.record import Record
 
 from dataset import write_sample
-from registry import Record, Registry
+from registry import Registry
 from training import options
 
 options.prepare_tensorflow()

@@ -1,10 +1,11 @@
 import shutil
 
 import pytest
+from contracts.record import SplitRule
 
 from cli import DataRefused
 from dataset import Split, scan
-from registry import Registry, SplitRule
+from registry import Registry
 from tests.integration.training.conftest import MODEL
 from training.retrain import retrain
 from training.train import train

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from contracts.record import Record
 
 from imaging.array import canonical
-from registry import STABLE, Record, Registry, ServingState
+from registry import STABLE, Registry, ServingState
 from serving.client import Client
 from serving.pod import LocalPod
 from tests.integration.training.conftest import MODEL

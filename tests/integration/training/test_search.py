@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 import pytest
+from contracts.record import EpochMetrics, Trial
 
-from registry import EpochMetrics, Registry, Trial
+from registry import Registry
 from tests.integration.training.conftest import MODEL
 from tests.integration.training.small import SMALL
 from training.space import Suggestions

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from contracts.record import Record
 
-from registry import Record, Registry
+from registry import Registry
 from tests.integration.training.conftest import MODEL
 
 EPOCHS = 3

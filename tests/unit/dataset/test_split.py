@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from contracts.record import DatasetUsed, Record, SplitRule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -8,7 +9,6 @@ from PIL import Image
 from dataset import Split, check, lineage, previous, scan
 from dataset.check import Limits
 from dataset.split import DEFAULT, SPLITS, side_of
-from registry import DatasetUsed, Record, SplitRule
 
 DIGESTS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(500)]
 shares = st.floats(0.01, 0.4)

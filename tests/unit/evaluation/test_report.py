@@ -3,11 +3,11 @@ import re
 
 import numpy as np
 import pytest
+from contracts.record import Record
 
 from evaluation import Account, judge, measure, scaled
 from evaluation.report import as_json, render, summary
 from imaging.array import encode_png
-from registry import Record
 
 LABELS = ["COVID", "Normal", "<b>Pneumonia"]
 

@@ -3,10 +3,10 @@
 import subprocess
 
 import pytest
+from contracts.record import Record
 
 from notify import history
 from notify.history import MOST_COMMITS
-from registry import Record
 
 
 def git(folder, *arguments):

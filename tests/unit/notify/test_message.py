@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contracts.record import Record
 
 import notify
 from notify import Attachment, Changed, Commit, Message, Picture
 from notify.changed import difference
-from registry import Record
 from tests.registries import LABELS, MODEL, metrics
 
 VERDICT = {"kind": "test", "passed": False, "reasons": ["Recall of COVID is 0.61."], "at": "2026-01-01T00:00:00Z"}

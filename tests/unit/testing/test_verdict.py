@@ -6,10 +6,11 @@ import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
 import pytest
+from contracts.record import DatasetUsed
 
 from cli import DataRefused, InfrastructureError, UsageError
 from dataset import Dataset, LabelledImage
-from registry import DatasetUsed, Registry, ServingState
+from registry import Registry, ServingState
 from serving.pod import PodFailed
 from testing import verdict as verdicts
 from testing.__main__ import _newest

@@ -96,6 +96,18 @@ class DatasetUsed(Part):
     splits: list[SplitRule] = []
 
 
+class InputUsed(Part):
+    """How an image becomes the pixels that a version was trained on (imaging.ImageInput)."""
+
+    # Pixels, both sides.
+    size: int = Field(ge=1)
+    channels: Literal[1, 3] = 1
+    # How an oblong picture becomes square.
+    oblong: Literal["stretch", "pad", "crop"] = "stretch"
+    # The 16-bit sample that is full white.
+    white: int = Field(default=65535, ge=1, le=65535)
+
+
 class Golden(Part):
     # A PNG in base64.
     image: str
@@ -122,6 +134,9 @@ class Record(Part):
     labels: list[str] = []
     # Height and width in pixels of the model's input.
     image_size: int = 0
+    # All that decoding needs; None in records of before there was more than a size.
+    input: InputUsed | None = None
+    task: str = "one label"
     # UTC, ISO 8601.
     created: str
     code: Code = Code()
@@ -130,6 +145,7 @@ class Record(Part):
     steps: list[Step] = []
     dataset: DatasetUsed | None = None
     seed: int = 0
+    # Family, network, input, changes and schedule; in older records the residual network's own parameters.
     parameters: dict[str, Any] = {}
     # All that was tried; the chosen one has the record's parameters.
     trials: list[Trial] = []
@@ -144,6 +160,12 @@ class Record(Part):
     signature: dict[str, Any] = {}
     golden: list[Golden] = []
     verdicts: list[Verdict] = []
+    # False where a run left out the checks of its commit (`--no-check`).
+    checked: bool = True
+    # The digest of the held-out images, and how many versions were judged on just those, this one and rejected ones
+    # included; empty and 0 in records that did not count.
+    held_out: str = ""
+    judged: int = Field(default=0, ge=0)
     # Why the run happened.
     reason: str = ""
     # When the model's files were removed to make room: UTC, ISO 8601.
