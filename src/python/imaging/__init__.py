@@ -4,7 +4,6 @@ The adapter calls `pixels`; training and model tests call `imaging.array.canonic
 model is served the very pixels it was trained on, and the adapter needs no NumPy.
 """
 
-from imaging.decode import pixels
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, NotAnImage, UnsupportedFormat
 from imaging.input import OBLONG, ImageInput
 from imaging.limits import DEFAULT, Limits
@@ -21,3 +20,11 @@ __all__ = [
     "UnsupportedFormat",
     "pixels",
 ]
+
+
+def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> bytes:
+    """The image in `data` as the pixels that a model takes; `imaging.decode.pixels` says more."""
+    # Imported here: commands that only need to know what a model wants start without Pillow.
+    from imaging import decode
+
+    return decode.pixels(data, wanted, limits)
