@@ -1,10 +1,10 @@
 """The command `promote`: what is in the registry and in production, and what goes there."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -322,7 +322,9 @@ def _rollover(
 
 
 def _place(registry: str) -> str:
-    return registry if "://" in registry else os.path.abspath(registry)
+    from contracts import location
+
+    return location.anchored(registry, Path.cwd())
 
 
 def _carry_out(

@@ -14,16 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from contracts.location import InBucket
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
 from cli.errors import TrainyardError
 from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import compare, manifest_of
-from registry.names import check_bucket, check_key
+from registry.names import check_key
 from registry.staging import LAST_FILE, STAGING, appear, filled_folder, refuse
 
-SCHEME = "gs://"
 # What a process has staged and not removed for so long was left by one that ended.
 _ABANDONED_SECONDS = 24 * 3600.0
 # Tells this process's own write from another's of the same bytes.
@@ -40,14 +40,13 @@ class BucketStore:
         self._root = f"{folder}/"
 
     @classmethod
-    def open(cls, uri: str, model: str) -> "BucketStore":
-        """The store of `model` at gs://BUCKET or gs://BUCKET/FOLDER; nothing is asked yet.
+    def open(cls, place: InBucket, model: str) -> "BucketStore":
+        """The store of `model` in a bucket, or below a folder of it; nothing is asked yet.
 
         Raises:
-            BadName: it is not such an address.
+            BadName: there can't be a folder of this name.
         """
-        bucket, folder = check_bucket(uri.removeprefix(SCHEME))
-        return cls(bucket, f"{folder}/{model}" if folder else model)
+        return cls(place.bucket, f"{check_key(place.prefix)}/{model}" if place.prefix else model)
 
     # Objects
 
@@ -109,7 +108,7 @@ class BucketStore:
         return sorted(key for key in keys if key != f"{folder}/" and not _last(key).startswith("."))
 
     def uri(self, key: str) -> str:
-        return f"{SCHEME}{self._cloud.name}/{self._root}{check_key(key)}"
+        return str(InBucket(self._cloud.name, self._root + check_key(key)))
 
     # Folders
 
@@ -214,7 +213,7 @@ class BucketStore:
         except NotFound:
             crc32c = ""
         if crc32c != source.crc32c:
-            raise Conflict(f"{SCHEME}{self._cloud.name}/{name} was changed by somebody else meanwhile; try again.")
+            raise Conflict(f"gs://{self._cloud.name}/{name} was changed by somebody else meanwhile; try again.")
 
     @contextmanager
     def _stage(self) -> Iterator[str]:
@@ -269,7 +268,7 @@ class BucketStore:
             try:
                 found[name.removeprefix(root)] = (self._cloud.call(digest, NotFound, PreconditionFailed), listed)
             except (NotFound, PreconditionFailed):
-                raise Conflict(f"{SCHEME}{self._cloud.name}/{name} was changed while it was read; try again.") from None
+                raise Conflict(f"gs://{self._cloud.name}/{name} was changed while it was read; try again.") from None
         return found
 
     def _get(self, key: str) -> Any:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts import location
+from contracts.location import Local
+
 from cli.home import home_expanded
 from registry import pkcs11
 from registry.errors import InfrastructureError, UsageError
@@ -57,14 +60,15 @@ class Keys:
         scheme, colon, rest = private.partition(":")
         if scheme.lower() + colon == pkcs11.SCHEME:
             return cls(None, files, kept=pkcs11.SCHEME + rest)
-        if "://" in private:  # as a file it would be made, and sign in the place of the key that is meant
+        if location.is_address(private):  # as a file it would be made, and sign in the place of the key that is meant
             raise UsageError(
                 f"{private!r} is no signing key; name a file, or a kept key by its {pkcs11.SCHEME} address."
             )
-        in_folder = "://" not in registry
+        kept_in = location.parse(registry, "registry")
+        in_folder = isinstance(kept_in, Local)
         place = home_expanded(private) if private else None
-        if place is None and in_folder:
-            folder = home_expanded(registry).absolute()
+        if place is None and isinstance(kept_in, Local):
+            folder = kept_in.path.absolute()
             place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
         return cls(place, files, make=in_folder and not private)
 

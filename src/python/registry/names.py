@@ -9,7 +9,6 @@ from registry.errors import BadName
 
 _MODEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")  # stays within the int64 of TensorFlow Serving
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9_.-]{1,220}[a-z0-9]")
 _SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9 ._+-]{0,198}[A-Za-z0-9_+-])?")
 
 
@@ -29,15 +28,6 @@ def check_version(version: int | str) -> int:
 
 def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
-
-
-def check_bucket(text: str) -> tuple[str, str]:
-    """BUCKET or BUCKET/FOLDER, as it stands after gs://, taken apart; the folder may be empty."""
-    bucket, slash, folder = text.removesuffix("/").partition("/")
-    # A name with a dot in it is a domain, and may be longer.
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket or (slash and not folder):
-        raise BadName(f"{'gs://' + text!r} can't be a registry; write gs://BUCKET or gs://BUCKET/FOLDER.")
-    return bucket, check_key(folder) if folder else ""
 
 
 def check_key(key: str) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from contracts import location
+from contracts.location import InBucket
 from contracts.record import TRANSITIONS, Record, Verdict
 from pydantic import ValidationError
 
-from cli.home import home_expanded
 from registry import serving_config, signing
 from registry.clock import utc_now
 from registry.directory import DirectoryStore
@@ -54,15 +55,12 @@ class Registry:
             InfrastructureError: the path can't be looked at.
         """
         check_model(model)
-        if not uri or "\0" in uri:
-            raise UsageError("The registry's place is empty; give a folder, or gs://BUCKET/FOLDER, with --registry.")
-        if uri.startswith("gs://"):
+        place = location.parse(uri, "registry")
+        if isinstance(place, InBucket):
             from registry.bucket import BucketStore  # which takes a second to import
 
-            return cls(BucketStore.open(uri, model), model, keys)
-        if "://" in uri or uri.startswith("gs:"):
-            raise UsageError(f"{uri!r} can't be a registry; give a folder, or gs://BUCKET/FOLDER.")
-        root = home_expanded(uri).absolute()
+            return cls(BucketStore.open(place, model), model, keys)
+        root = place.path.absolute()
         for folder in (root, root / model):
             try:
                 in_the_way = folder.exists() and not folder.is_dir()

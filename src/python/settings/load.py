@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from contracts import location
 from pydantic import BaseModel, ValidationError
 
 from cli.errors import UsageError
-from cli.home import home_expanded
 from settings.schema import BUILT_IN_DATASETS, Settings
 
 FILE_NAME = "trainyard.toml"
@@ -85,10 +85,10 @@ def _from_text(section: str, field: str, text: str) -> Any:
     return text
 
 
-def _anchor(location: str, base: Path) -> str:
-    if location in BUILT_IN_DATASETS or "://" in location or location.lower().startswith("pkcs11:"):
-        return location
-    return str(base / home_expanded(location))
+def _anchor(text: str, base: Path) -> str:
+    if text in BUILT_IN_DATASETS or text.lower().startswith("pkcs11:"):
+        return text
+    return location.anchored(text, base)
 
 
 def _sentence(error: ValidationError, path: Path | None) -> str:

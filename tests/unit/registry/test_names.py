@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from contracts import location
+from contracts.location import InBucket
 from typer.testing import CliRunner
 
 from cli.errors import InfrastructureError, UsageError
 from promote.__main__ import app as promote_app
 from registry import Registry
 from registry.__main__ import app as registry_app
-from registry.names import check_bucket, check_key, check_model, check_version, is_version
+from registry.bucket import BucketStore
+from registry.names import check_key, check_model, check_version, is_version
 from tests.names import NAMES, URIS, VERSIONS
 from tests.registries import MODEL, open_registry, published
 
@@ -49,6 +52,12 @@ def test_corpus_is_large() -> None:
     assert min(len(set(NAMES)), len(set(VERSIONS)), len(set(URIS))) >= 50 and len(set(NAMES + VERSIONS + URIS)) >= 200
 
 
+def _in_bucket(name: str) -> BucketStore:
+    place = location.parse(f"gs://{name}", "registry")
+    assert isinstance(place, InBucket)
+    return BucketStore.open(place, MODEL)
+
+
 def test_the_listener_hears(tmp_path: Path) -> None:
     for touch in (lambda: os.listdir(tmp_path), lambda: (tmp_path / "x").touch(), lambda: os.mkdir(tmp_path / "y")):
         with pytest.raises(AssertionError), nothing_touched():
@@ -61,8 +70,8 @@ def test_the_listener_hears(tmp_path: Path) -> None:
         (check_model, names(NAMES)),
         (check_key, names(NAMES)),
         (check_version, names(NAMES, VERSIONS)),
-        (check_bucket, names(NAMES)),
-        (check_bucket, [f"bucket/{name}" for name in NAMES if name]),
+        (_in_bucket, names(NAMES)),
+        (_in_bucket, [f"bucket/{name}" for name in NAMES if name]),
     ],
     ids=["model", "key", "version", "bucket", "folder of a bucket"],
 )
