@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from contracts.record import Golden
 
 from benchmarks import load, windows
 from benchmarks.claims import AsJson, Claim, tell
 from cli import InfrastructureError, command_line, progress_console, run
+from contracts.record import Golden
 from promote.pods import Pods
 from promote.rollover import Rollover
 from registry import Keys, Registry

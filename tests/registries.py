@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from contracts.record import Record
-
 from registry import Keys, Registry
 from tests.unit.inspection import graphs
 

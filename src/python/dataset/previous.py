@@ -10,7 +10,6 @@ from dataset.split import DEFAULT, Split
 
 if TYPE_CHECKING:
     from contracts.record import Record
-
     from registry import Registry
 
 

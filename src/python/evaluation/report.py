@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pages
-from contracts.record import Metrics, Record
 
+from contracts.record import Metrics, Record
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
 from registry import Registry

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.record import Metrics, Record, Verdict
-
 from notify.message import one_line
 
 _HEAT = (26, 95, 180)

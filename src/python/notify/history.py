@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 from contracts.record import DatasetUsed, Record
-
 from notify.changed import SAME_IMAGES, Changed, Commit, difference
 
 MOST_COMMITS = 10

@@ -7,9 +7,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from contracts.record import Record, Verdict
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from contracts.record import Record, Verdict
 from notify import links
 from notify.changed import Changed, Commit
 from notify.figures import change, figures, heat, in_words, rows

@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 
 import inspection
-from contracts.record import Record
 
 from cli.errors import DataRefused, InfrastructureError
+from contracts.record import Record
 from registry import Registry
 
 

@@ -3,9 +3,8 @@
 import shlex
 from collections.abc import Sequence
 
-from contracts.record import Record
-
 from cli.errors import GateNotPassed, UsageError
+from contracts.record import Record
 from promote.intent import Action
 from registry import Entry, Registry
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from contracts.record import Record
-
 from cli.errors import GateNotPassed, InfrastructureError, UsageError
+from contracts.record import Record
 from registry import STABLE
 
 # How far a probability may be from the one measured when the model was made.

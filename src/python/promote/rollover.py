@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.record import Record
-
 import notify
 from cli.errors import Conflict, InfrastructureError, TrainyardError
+from contracts.record import Record
 from promote import admission, choice, intent
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.record import Record
 from rich.console import Console
 from rich.table import Table
 
+from contracts.record import Record
 from notify.figures import Figures, figures
 from promote.history import Period
 from promote.intent import Intent

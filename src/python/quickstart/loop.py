@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contracts.record import Metrics, Record
 from rich.console import Console
 
 from cli import Bug, DataRefused, Exit, GateNotPassed, TrainyardError
+from contracts.record import Metrics, Record
 from dataset import Dataset
 from pipeline import pipelines
 from pipeline.runner import Run, said

@@ -14,7 +14,6 @@ from contracts.record import (
     Trial,
     Verdict,
 )
-
 from registry.clock import utc_now
 from registry.errors import BadName, Corrupt, Immutable, Tampered, UnknownVersion, Unsigned, WrongSignature
 from registry.journal import Entry, Journal

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from contracts.location import InBucket
 from google.api_core.exceptions import NotFound, PreconditionFailed
 
 from cli.errors import TrainyardError
+from contracts.location import InBucket
 from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import compare, manifest_of

@@ -8,7 +8,6 @@ A call that was killed is finished by the next one, as the mark says what was to
 from dataclasses import dataclass
 
 from contracts.record import Record
-
 from registry.clock import utc_now
 from registry.errors import Conflict, Immutable, Missing
 from registry.manifest import compare

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.home import home_expanded
 from contracts import location
 from contracts.location import Local
-
-from cli.home import home_expanded
 from registry import pkcs11
 from registry.errors import InfrastructureError, UsageError
 from registry.staging import make_folder, sync_folder

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from contracts import location
 from contracts.location import InBucket
 from contracts.record import TRANSITIONS, Record, Verdict
-from pydantic import ValidationError
-
 from registry import serving_config, signing
 from registry.clock import utc_now
 from registry.directory import DirectoryStore

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.record import Record
-
 from registry.errors import Unsigned, WrongSignature
 from registry.keys import Keys
 

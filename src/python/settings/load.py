@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from contracts import location
 from pydantic import BaseModel, ValidationError
 
 from cli.errors import UsageError
+from contracts import location
 from settings.schema import BUILT_IN_DATASETS, Settings
 
 FILE_NAME = "trainyard.toml"

@@ -8,7 +8,6 @@ from cli import GateNotPassed, UsageError, command_line, print_json, progress_co
 
 if TYPE_CHECKING:
     from contracts.record import Record
-
     from registry import Registry
 
 app = command_line(

@@ -18,9 +18,8 @@ from cli import (
 )
 
 if TYPE_CHECKING:
-    from contracts.record import Record
-
     import notify
+    from contracts.record import Record
     from registry import Registry
     from settings import Settings
     from testing.population import Seen

@@ -7,8 +7,8 @@ graph a change of a server's client is no change of the model tests.
 from collections.abc import Callable
 
 import pytest
-from contracts.record import Metrics, Record
 
+from contracts.record import Metrics, Record
 from evaluation import measure
 from serving.client import Prediction, ServedModel
 from testing.load import Load, Memory

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from contracts.record import Record
 from prometheus_client.parser import text_string_to_metric_families
+
+from contracts.record import Record
 
 # A class that is seen once in a while must not make the index infinite.
 _PSEUDO_COUNT = 0.5

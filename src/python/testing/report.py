@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pages
-from contracts.record import Record
 from pages.plots import Theme, both
 
+from contracts.record import Record
 from testing import plots
 
 _FIGURES = ("recall", "precision", "f1")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from contracts.record import Record
-
 from registry import PREVIOUS, STABLE
 from serving.client import Client, ClientError, Prediction
 from serving.pod import Pod

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import inspection
-from contracts.record import Record, Verdict
 
 from cli import DataRefused, InfrastructureError
+from contracts.record import Record, Verdict
 from dataset import Dataset, open_dataset, previous
 from notify import history
 from registry import Registry, utc_now

@@ -2,8 +2,8 @@
 
 import keras
 import numpy as np
-from contracts.record import Metrics, Trial
 
+from contracts.record import Metrics, Trial
 from dataset import Dataset
 from evaluation import Account, fitted, judge, scaled
 from training.loop import Predictor, kept

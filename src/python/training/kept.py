@@ -21,9 +21,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from contracts.record import Trial
 
 from cli import Conflict
+from contracts.record import Trial
 from registry.errors import Missing
 from registry.store import Store
 from training.state import State, Weights

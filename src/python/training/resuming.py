@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
-from contracts.record import Record
 
 from cli import InfrastructureError
 from cli.home import home_expanded
+from contracts.record import Record
 from dataset import Dataset
 from training.loop import Stopped
 from training.options import Options

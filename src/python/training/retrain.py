@@ -11,8 +11,8 @@ from training.train import finish, repeat
 
 if TYPE_CHECKING:
     import keras
-    from contracts.record import Record
 
+    from contracts.record import Record
     from registry import Registry
     from training.parameters import Parameters
 

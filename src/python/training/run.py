@@ -11,11 +11,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from contracts.record import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, SplitRule, Step, Verdict
 from rich.console import Console
 
 from cli import DataRefused, InfrastructureError, TrainyardError
 from cli.progress import Tell, shown
+from contracts.record import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, SplitRule, Step, Verdict
 from dataset import Dataset, check, lineage, locate, previous, report
 from evaluation import report as evaluation
 from imaging.array import encode_png

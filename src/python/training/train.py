@@ -18,7 +18,6 @@ from training import options as flags
 
 if TYPE_CHECKING:
     from contracts.record import Record
-
     from training.backbone import Backbone
     from training.parameters import Parameters
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from contracts.record import EpochMetrics, Metrics, Trial
 
+from contracts.record import EpochMetrics, Metrics, Trial
 from dataset import Dataset
 from evaluation import measure
 from training.board import Board

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contracts.record import Record
 from rich.console import Console
 
 from cli import DataRefused, GateNotPassed, UsageError
 from cli.progress import shown
+from contracts.record import Record
 from dataset import Dataset
 from registry import Registry
 from training.parameters import Parameters

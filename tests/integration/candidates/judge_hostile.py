@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from contracts.record import Golden, Record
 
+from contracts.record import Golden, Record
 from imaging.array import encode_png
 from serving.client import Client, ClientError
 from testing import clone

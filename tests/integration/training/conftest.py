@@ -2,8 +2,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from contracts.record import Record
 
+from contracts.record import Record
 from dataset import write_sample
 from registry import Registry
 from training import options

@@ -1,9 +1,9 @@
 import shutil
 
 import pytest
-from contracts.record import SplitRule
 
 from cli import DataRefused
+from contracts.record import SplitRule
 from dataset import Split, scan
 from registry import Registry
 from tests.integration.training.conftest import MODEL

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts.record import Metrics, Trial
 
+from contracts.record import Metrics, Trial
 from registry.bucket import BucketStore
 from registry.directory import DirectoryStore
 from registry.store import Store

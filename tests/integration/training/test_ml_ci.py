@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts.record import Record
 
+from contracts.record import Record
 from imaging.array import canonical
 from registry import STABLE, Registry, ServingState
 from serving.client import Client

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from contracts.record import EpochMetrics, Trial
 
+from contracts.record import EpochMetrics, Trial
 from registry import Registry
 from tests.integration.training.conftest import MODEL
 from tests.integration.training.small import SMALL

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from contracts.record import Record
 
+from contracts.record import Record
 from registry import Registry
 from tests.integration.training.conftest import MODEL
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from contracts import location
-from contracts.location import InBucket, Local
 
 from cli.errors import UsageError
+from contracts import location
+from contracts.location import InBucket, Local
 from tests.names import URIS
 
 

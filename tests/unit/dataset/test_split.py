@@ -1,11 +1,11 @@
 import hashlib
 
 import pytest
-from contracts.record import DatasetUsed, Record, SplitRule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from contracts.record import DatasetUsed, Record, SplitRule
 from dataset import Split, check, lineage, previous, scan
 from dataset.check import Limits
 from dataset.split import DEFAULT, SPLITS, side_of

@@ -3,8 +3,8 @@ import re
 
 import numpy as np
 import pytest
-from contracts.record import Record
 
+from contracts.record import Record
 from evaluation import Account, judge, measure, scaled
 from evaluation.report import as_json, render, summary
 from imaging.array import encode_png

@@ -3,8 +3,8 @@
 import subprocess
 
 import pytest
-from contracts.record import Record
 
+from contracts.record import Record
 from notify import history
 from notify.history import MOST_COMMITS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.record import Record
 
 import notify
+from contracts.record import Record
 from notify import Attachment, Changed, Commit, Message, Picture
 from notify.changed import difference
 from tests.registries import LABELS, MODEL, metrics

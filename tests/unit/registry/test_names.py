@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from contracts import location
-from contracts.location import InBucket
 from typer.testing import CliRunner
 
 from cli.errors import InfrastructureError, UsageError
+from contracts import location
+from contracts.location import InBucket
 from promote.__main__ import app as promote_app
 from registry import Registry
 from registry.__main__ import app as registry_app

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.record import Record
 
 from cli.errors import InfrastructureError, TrainyardError, UsageError
+from contracts.record import Record
 from registry import Immutable, Keys, Registry, Tampered, Unsigned, WrongSignature, signing
 from tests.registries import MODEL, keys_in, model_folder, open_registry, published
 

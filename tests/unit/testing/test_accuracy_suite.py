@@ -1,8 +1,8 @@
 """The accuracy suite compares with production by the rule of the training gate."""
 
 import pytest
-from contracts.record import ClassMetrics, Metrics
 
+from contracts.record import ClassMetrics, Metrics
 from testing.subject import Budget
 from testing.suites import test_accuracy as suite
 from training.gate import Thresholds, shortfalls

@@ -4,9 +4,9 @@ import random
 from types import SimpleNamespace
 
 import pytest
-from contracts.record import Record
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, generate_latest
 
+from contracts.record import Record
 from testing import population
 from testing.population import Seen
 from tests.registries import LABELS, MODEL, metrics

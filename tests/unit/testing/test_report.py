@@ -5,8 +5,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from contracts.record import Record
 
+from contracts.record import Record
 from testing import report
 
 LABELS = ["COVID", "Normal"]

@@ -7,9 +7,9 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from contracts.record import Record
 from PIL import Image
 
+from contracts.record import Record
 from serving.client import Prediction, TooSlow, Unavailable
 from testing.subject import Budget, Labelled, Subject
 

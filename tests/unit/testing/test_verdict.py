@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 
 import pytest
-from contracts.record import DatasetUsed
 
 from cli import DataRefused, InfrastructureError, UsageError
+from contracts.record import DatasetUsed
 from dataset import Dataset, LabelledImage
 from registry import Registry, ServingState
 from serving.pod import PodFailed

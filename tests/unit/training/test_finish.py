@@ -1,9 +1,9 @@
 """What a run that missed the gate advises."""
 
 import pytest
-from contracts.record import Record
 
 from cli import GateNotPassed
+from contracts.record import Record
 from training.train import finish
 
 

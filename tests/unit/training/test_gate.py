@@ -1,6 +1,6 @@
 import pytest
-from contracts.record import ClassMetrics, Metrics
 
+from contracts.record import ClassMetrics, Metrics
 from training.gate import Thresholds, shortfalls
 
 GATE = Thresholds(min_accuracy=0.85, min_recall=0.7, tolerance=0.02)
