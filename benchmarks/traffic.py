@@ -221,6 +221,7 @@ def our_models() -> tuple[MakeModel, list[bytes], int]:
     import numpy as np
 
     from dataset import write_sample
+    from imaging import ImageInput
     from imaging.array import canonical
     from training.export import answers, export
     from training.model import Network, build
@@ -233,7 +234,7 @@ def our_models() -> tuple[MakeModel, list[bytes], int]:
 
     def make(number: int, folder: Path) -> list[dict[str, float]]:
         keras.utils.set_random_seed(number)
-        export(build(parameters, len(LABELS)), LABELS, folder, MODEL, pixels)
+        export(build(parameters, len(LABELS)), LABELS, folder, MODEL, pixels, ImageInput(parameters.image_size))
         return [dict(zip(LABELS, map(float, row), strict=True)) for row in answers(folder, pixels)]
 
     return make, images, parameters.image_size

@@ -1,7 +1,9 @@
-"""The serving signature: what the model takes and gives, held against the contract."""
+"""The signatures: what the model takes and gives, and how images become that, held against the contract."""
 
 from collections.abc import Mapping
 
+from imaging import ImageInput
+from imaging import signature as imaging
 from inspection.graph import node_of
 from inspection.text import few, shown
 from trainyard.wire import saved_model_pb2 as wire  # pants: no-infer-dep
@@ -19,8 +21,11 @@ _MOST_DIMENSIONS = 8  # shown
 Expected = tuple[int, list[int]]  # number of the type, shape
 
 
-def check(meta: wire.MetaGraphDef, labels: list[str], image_size: int) -> list[str]:
-    """What differs from pixels uint8 [-1, S, S, 1] -> probabilities float32 [-1, C], labels string [-1, C]."""
+def check(meta: wire.MetaGraphDef, labels: list[str], image: ImageInput) -> list[str]:
+    """What differs from pixels uint8 [-1, S, S, channels] -> probabilities float32 [-1, C], labels string [-1, C].
+
+    And from the signature `imaging`, which tells how images become such pixels.
+    """
     nodes = {node.name for node in meta.graph_def.node}
     reasons = []
     for name, given in sorted(meta.signature_def.items()):
@@ -38,14 +43,42 @@ def check(meta: wire.MetaGraphDef, labels: list[str], image_size: int) -> list[s
         )
         return few(reasons, "tensors")
     signature = meta.signature_def[NAME]
-    if signature.method_name != METHOD:
-        reasons.append(f"The signature's method is {shown(signature.method_name) or '(none)'}, expected {METHOD}.")
+    reasons += _method(NAME, signature)
     classes = len(labels)
-    reasons += _compared("input", signature.inputs, {"pixels": (4, [_ANY, image_size, image_size, 1])})
+    reasons += _compared("input", signature.inputs, {"pixels": (4, [_ANY, *image.shape])})
     reasons += _compared(
         "output", signature.outputs, {"probabilities": (1, [_ANY, classes]), "labels": (7, [_ANY, classes])}
     )
+    reasons += _imaging(meta, image)
     return few(reasons, "tensors")
+
+
+def _imaging(meta: wire.MetaGraphDef, image: ImageInput) -> list[str]:
+    """What differs from the settings that the record tells; without this signature they are the defaults."""
+    expected = imaging.outputs(image)
+    wanted = ", ".join(expected)
+    if imaging.NAME not in meta.signature_def:
+        if expected == imaging.outputs(ImageInput(image.size)):
+            return []
+        return [f"The model has no signature {imaging.NAME}, so images would not become {wanted}; export it again."]
+    signature = meta.signature_def[imaging.NAME]
+    reasons = _method(imaging.NAME, signature)
+    if set(signature.outputs) != set(expected):
+        given = ", ".join(shown(name) for name in sorted(signature.outputs)[:5]) or "nothing"
+        reasons.append(
+            f"The signature {imaging.NAME} says {given}, expected {wanted}, as the record does; export the model again."
+        )
+    if signature.inputs or any(info.dtype != 7 or _shape(info) != [] for info in signature.outputs.values()):
+        reasons.append(
+            f"The signature {imaging.NAME} takes inputs or gives something else than single strings; export it again."
+        )
+    return reasons
+
+
+def _method(name: str, signature: serving.SignatureDef) -> list[str]:
+    if signature.method_name == METHOD:
+        return []
+    return [f"The signature {name}'s method is {shown(signature.method_name) or '(none)'}, expected {METHOD}."]
 
 
 def _compared(kind: str, given: Mapping[str, serving.TensorInfo], expected: Mapping[str, Expected]) -> list[str]:

@@ -7,49 +7,67 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from imaging import ImageInput
+from imaging.signature import NAME as IMAGING
+from imaging.signature import outputs
+
 SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 _WARMUP_BATCHES = (1, 4)  # images a warm-up request
 
 
 class Served(tf.Module):
-    """pixels uint8 [N, H, W, 1] -> probabilities float32 [N, C], labels string [N, C]."""
+    """pixels uint8 [N, H, W, channels] -> probabilities float32 [N, C], labels string [N, C].
 
-    def __init__(self, network: keras.Model, labels: list[str], temperature: float) -> None:
+    Beside it a signature without inputs whose outputs' names tell how images become such pixels.
+    """
+
+    def __init__(self, network: keras.Model, labels: list[str], image: ImageInput, temperature: float) -> None:
         super().__init__()
         # A plain list, so that weights.py finds the variables under weights/0, weights/1, …
         self.weights = [variable.value for variable in network.weights]
-        side = network.input_shape[1]
 
         def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
             probabilities = tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False) / temperature)
             names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
             return {"probabilities": probabilities, "labels": names}
 
-        pixels = tf.TensorSpec([None, side, side, 1], tf.uint8, name="pixels")
+        def imaging() -> dict[str, tf.Tensor]:
+            return {name: tf.constant(value) for name, value in outputs(image).items()}
+
+        pixels = tf.TensorSpec([None, *image.shape], tf.uint8, name="pixels")
         self.classify = tf.function(classify, input_signature=[pixels])
+        self.imaging = tf.function(imaging, input_signature=[])
 
 
 def export(
-    network: keras.Model, labels: list[str], folder: Path, name: str, images: np.ndarray, temperature: float = 1.0
+    network: keras.Model,
+    labels: list[str],
+    folder: Path,
+    name: str,
+    images: np.ndarray,
+    image: ImageInput,
+    temperature: float = 1.0,
 ) -> dict[str, Any]:
     """Writes the SavedModel of `network` (logits) to `folder` and returns its signature for the record.
 
+    `image` is what the network was trained on; it lies in the SavedModel, where the adapter reads it.
+
     The logits are divided by `temperature` before they become probabilities; the weights stay as they were trained.
-    `images`, uint8 [K, H, W, 1], become warm-up requests for model `name`: a server answers them before it calls the
-    version available, so no user waits for the first call.
+    `images`, uint8 [K, H, W, channels], become warm-up requests for model `name`: a server answers them before it
+    calls the version available, so no user waits for the first call.
     """
-    served = Served(network, labels, temperature)
-    tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify})
+    served = Served(network, labels, image, temperature)
+    tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify, IMAGING: served.imaging})
     _write_warmup(folder, name, images)
     return signature(network, labels)
 
 
 def signature(network: keras.Model, labels: list[str]) -> dict[str, Any]:
     """Names, types and shapes of what the SavedModel of `network` takes and gives, for the record."""
-    side, classes = network.input_shape[1], len(labels)
+    classes = len(labels)
     return {
         "name": SIGNATURE,
-        "inputs": {"pixels": {"dtype": "uint8", "shape": [None, side, side, 1]}},
+        "inputs": {"pixels": {"dtype": "uint8", "shape": [None, *network.input_shape[1:]]}},
         "outputs": {
             "probabilities": {"dtype": "float32", "shape": [None, classes]},
             "labels": {"dtype": "string", "shape": [None, classes]},
@@ -58,7 +76,7 @@ def signature(network: keras.Model, labels: list[str]) -> dict[str, Any]:
 
 
 def answers(folder: Path, pixels: np.ndarray) -> np.ndarray:
-    """What the SavedModel in `folder` says of uint8 [N, H, W, 1]: probabilities float32 [N, C]."""
+    """What the SavedModel in `folder` says of uint8 [N, H, W, channels]: probabilities float32 [N, C]."""
     signature = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
     return signature(pixels=tf.constant(pixels))["probabilities"].numpy()
 

@@ -18,6 +18,7 @@ from cli.progress import Tell, shown
 from contracts.record import DatasetUsed, Golden, Metrics, MetricsBySplit, Record, SplitRule, Step, Verdict
 from dataset import Dataset, check, lineage, locate, previous, report
 from evaluation import report as evaluation
+from imaging import ImageInput
 from imaging.array import encode_png
 from registry import Keys, Registry, utc_now
 from training import export
@@ -263,7 +264,8 @@ class Run:
             return export.signature(trained.network, data.labels)
         draft = kept.folder / "draft"
         shutil.rmtree(draft, ignore_errors=True)
-        signature = export.export(trained.network, data.labels, draft, self.options.model, images, temperature)
+        image = ImageInput(trained.network.input_shape[1], trained.network.input_shape[3])
+        signature = export.export(trained.network, data.labels, draft, self.options.model, images, image, temperature)
         draft.rename(kept.model)
         return signature
 

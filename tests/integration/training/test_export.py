@@ -3,6 +3,7 @@ import keras
 import numpy as np
 
 from evaluation import scaled
+from imaging import ImageInput
 from training import export
 from training.loop import Predictor
 from training.model import Network, build
@@ -15,7 +16,7 @@ def test_temperature_is_inside_the_model_and_the_weights_stay_as_trained(tmp_pat
     keras.utils.set_random_seed(0)
     network = build(Network(image_size=32, width=4, stages=2), 3)
     pixels = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 1), np.uint8)
-    export.export(network, LABELS, tmp_path / "model", "chest-xray", pixels, temperature=0.4)
+    export.export(network, LABELS, tmp_path / "model", "chest-xray", pixels, ImageInput(32), temperature=0.4)
     plain = Predictor(network)(pixels)
     served = export.answers(tmp_path / "model", pixels)
     assert not np.allclose(served, plain, atol=0.01)

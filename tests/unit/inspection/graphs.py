@@ -19,7 +19,7 @@ def function(name, *nodes, arguments=(), **attributes):
     return wire.FunctionDef(signature=signature, node_def=nodes, attr=attributes)
 
 
-def meta_graph(classes=2, size=SIZE):
+def meta_graph(classes=2, size=SIZE, channels=1):
     """pixels -> function `answer` -> both outputs; and a saver as TensorFlow 2 writes it."""
     meta = wire.MetaGraphDef()
     meta.meta_info_def.tags.append("serve")
@@ -46,11 +46,21 @@ def meta_graph(classes=2, size=SIZE):
     meta.saver_def.restore_op_name = "restore"
     signature = meta.signature_def["serving_default"]
     signature.method_name = "tensorflow/serving/predict"
-    put(signature.inputs["pixels"], "pixels:0", 4, [-1, size, size, 1])
+    put(signature.inputs["pixels"], "pixels:0", 4, [-1, size, size, channels])
     put(signature.outputs["probabilities"], "call:0", 1, [-1, classes])
     put(signature.outputs["labels"], "call:1", 7, [-1, classes])
     meta.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "init"
     return meta
+
+
+def tells(meta, *names):
+    """Adds the signature `imaging` that tells `names`, as constants of the graph."""
+    signature = meta.signature_def["imaging"]
+    signature.method_name = "tensorflow/serving/predict"
+    meta.graph_def.node.append(node("told", "Const"))
+    for name in names:
+        put(signature.outputs[name], "told:0", 7, [])
+    return signature
 
 
 def put(info, name, dtype, shape):

@@ -12,6 +12,7 @@ import pytest
 from inspection import problems
 from inspection.allowed import ALLOWED, FLOW, RANDOM, REFUSED, RESTORING, SAVING, VARIABLES
 
+from imaging import ImageInput
 from tests import hostile
 from tests.hostile import HOSTILE, IMAGE_SIZE, LABELS
 from tests.models import write_classifier
@@ -50,8 +51,21 @@ def test_our_own_export_is_fine(tmp_path, blocks):
     from training.model import Network, build
 
     network = build(Network(image_size=32, width=8, blocks=blocks), len(LABELS))
-    export(network, LABELS, tmp_path / "1", "m", np.zeros((4, 32, 32, 1), np.uint8))
+    export(network, LABELS, tmp_path / "1", "m", np.zeros((4, 32, 32, 1), np.uint8), ImageInput(32))
     assert problems(tmp_path / "1", LABELS, 32) == []
+
+
+def test_our_own_export_tells_how_images_become_pixels(tmp_path):
+    import keras
+
+    from training.export import answers, export
+
+    image = ImageInput(8, 3, "pad", 4095)
+    network = keras.Sequential([keras.Input(image.shape), keras.layers.Flatten(), keras.layers.Dense(len(LABELS))])
+    export(network, LABELS, tmp_path / "1", "m", np.zeros((4, *image.shape), np.uint8), image)
+    assert problems(tmp_path / "1", LABELS, image) == []
+    assert problems(tmp_path / "1", LABELS, ImageInput(8, 3, "crop", 4095)) != []
+    assert answers(tmp_path / "1", np.zeros((2, *image.shape), np.uint8)).shape == (2, len(LABELS))
 
 
 def test_other_image_classifiers_are_fine(tmp_path):
@@ -69,7 +83,7 @@ def test_other_image_classifiers_are_fine(tmp_path):
     x = layers.LayerNormalization()(layers.Activation("gelu")(layers.Reshape((-1, 8))(x)))
     x = layers.GRU(8)(layers.MultiHeadAttention(2, 4)(x, x))
     network = keras.Model(pixels, layers.Dense(len(LABELS))(x))
-    export(network, LABELS, tmp_path / "1", "m", np.zeros((4, 32, 32, 1), np.uint8))
+    export(network, LABELS, tmp_path / "1", "m", np.zeros((4, 32, 32, 1), np.uint8), ImageInput(32))
     assert problems(tmp_path / "1", LABELS, 32) == []
 
 

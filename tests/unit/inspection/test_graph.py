@@ -1,9 +1,12 @@
 """A graph is looked at whole, and only its saver may touch files, and only the model's own."""
 
+import itertools
+
 import pytest
 from inspection import graph, problems
 
-from tests.unit.inspection.graphs import LABELS, SIZE, called, function, meta_graph, node, put, write
+from imaging import ImageInput
+from tests.unit.inspection.graphs import LABELS, SIZE, called, function, meta_graph, node, put, tells, write
 from trainyard.wire import saved_model_pb2 as wire  # pants: no-infer-dep
 
 
@@ -226,6 +229,58 @@ def test_a_signature_of_tensors_that_are_not_there_is_refused(meta, said):
 def test_another_method_is_refused(meta, said):
     meta.signature_def["serving_default"].method_name = "tensorflow/serving/regress"
     assert "method is tensorflow/serving/regress" in said(meta)[0]
+
+
+# How images become pixels
+
+
+@pytest.fixture
+def said_of(tmp_path):
+    folders = (tmp_path / str(number) for number in itertools.count(1))
+    return lambda meta, image: problems(write(next(folders), meta), LABELS, image)
+
+
+@pytest.mark.parametrize("image", [ImageInput(SIZE), ImageInput(SIZE, 3), ImageInput(SIZE, 3, "pad", 4095)])
+def test_a_model_that_tells_what_the_record_tells_is_fine(said_of, image):
+    meta = meta_graph(channels=image.channels)
+    tells(meta, f"oblong={image.oblong}", f"white={image.white}")
+    assert said_of(meta, image) == []
+
+
+def test_a_model_that_tells_nothing_has_the_defaults(said_of):
+    assert said_of(meta_graph(channels=3), ImageInput(SIZE, 3)) == []
+    (reason,) = said_of(meta_graph(), ImageInput(SIZE, oblong="pad"))
+    assert "no signature imaging" in reason and "oblong=pad" in reason
+
+
+def test_channels_are_the_records(meta, said_of):
+    (reason,) = said_of(meta, ImageInput(SIZE, 3))
+    assert "`pixels` is uint8 [any, 8, 8, 1], expected uint8 [any, 8, 8, 3]" in reason
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[], ["oblong=pad"], ["oblong=stretch"], ["oblong=pad", "white=4095"], ["oblong=pad", "white=65535", "x=1"]],
+)
+def test_a_model_that_tells_something_else_is_refused(meta, said_of, names):
+    tells(meta, *names)
+    (reason,) = said_of(meta, ImageInput(SIZE, oblong="pad"))
+    assert "expected oblong=pad, white=65535, as the record does" in reason
+
+
+def test_what_tells_it_is_a_signature_of_strings_that_asks_nothing(meta, said_of):
+    signature = tells(meta, "oblong=stretch", "white=65535")
+    put(signature.outputs["white=65535"], "told:0", 3, [])
+    assert "something else than single strings" in said_of(meta, ImageInput(SIZE))[0]
+    put(signature.outputs["white=65535"], "told:0", 7, [4])
+    assert "something else than single strings" in said_of(meta, ImageInput(SIZE))[0]
+    put(signature.outputs["white=65535"], "told:0", 7, [])
+    put(signature.inputs["pixels"], "pixels:0", 4, [-1, 8, 8, 1])
+    assert "takes inputs" in said_of(meta, ImageInput(SIZE))[0]
+    del signature.inputs["pixels"]
+    assert said_of(meta, ImageInput(SIZE)) == []
+    signature.method_name = "tensorflow/serving/regress"
+    assert "imaging's method is tensorflow/serving/regress" in said_of(meta, ImageInput(SIZE))[0]
 
 
 # Limits
