@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.record import Metrics, Record
-from evaluation import measure
+from evaluation import Comparison, compare, measure
 from serving.client import Prediction, ServedModel
 from testing.load import Load, Memory
 from testing.subject import Budget, Labelled, Subject
@@ -64,6 +64,11 @@ class Fixtures:
         return measured(self._subject, self._subject.ask_baseline() or [])
 
     @pytest.fixture(scope="session")
+    def comparison(self, baseline: Record) -> list[Comparison]:
+        """How the candidate's answers to `holdout` compare with production's: on all images, then on each class."""
+        return compared(self._subject) or []
+
+    @pytest.fixture(scope="session")
     def served(self) -> ServedModel:
         """What the clone says of itself: versions, labels, the model's classes and image size."""
         return self._subject.client.model()
@@ -104,6 +109,16 @@ class Fixtures:
     def budget(self) -> Budget:
         """The limits in force."""
         return self._subject.budget
+
+
+def compared(subject: Subject) -> list[Comparison] | None:
+    """The candidate's answers to the held-out images against production's; None where nothing is in production."""
+    before = subject.ask_baseline()
+    if before is None:
+        return None
+    own, truth = subject.ask_holdout(), [item.label for item in subject.holdout]
+    labels, tolerance = subject.candidate.labels, subject.budget.tolerance
+    return compare([a.label for a in own], [a.label for a in before], truth, tolerance, labels)
 
 
 def measured(subject: Subject, answers: list[Prediction]) -> Metrics:
