@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from cli.call import program_name
 from cli.errors import EXIT_CODES, Exit, TrainyardError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(app: typer.Typer) -> NoReturn:
     # A terminated command cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        app()
+        app(prog_name=program_name(str(app.info.help)))
     except TrainyardError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

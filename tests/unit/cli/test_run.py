@@ -60,3 +60,13 @@ def test_help_shows_examples_and_every_exit_code():
     assert "demo --fail Conflict" in text
     for code, meaning in EXIT_CODES.items():
         assert f"{int(code)} {meaning}" in text
+
+
+def test_usage_error_names_the_call_through_pants(tmp_path):
+    program = tmp_path / "demo.py"
+    program.write_text(PROGRAM.replace("demo --fail", "./pants run src/demo -- --fail"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment["PEX"] = "/tmp/pants-sandbox-1/demo.pex"
+    result = subprocess.run([sys.executable, program, "--what"], capture_output=True, text=True, env=environment)
+    assert result.stderr.startswith("Usage: ./pants run src/demo -- [OPTIONS]\n"), result.stderr
+    assert "Try './pants run src/demo -- --help'" in result.stderr
