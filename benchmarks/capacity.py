@@ -11,7 +11,6 @@ import os
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from PIL import Image
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.traffic import MODEL, our_models
 from cli import InfrastructureError, command_line, progress_console, run
+from cli.loopback import open_url
 from serving.client import Client
 from serving.pod import LocalPod, memory
 
@@ -250,7 +250,7 @@ def capacity(
                     console.print(f"{way}, {clients} clients")
                     costs.append(closed_loop(way, make, clients, seconds, pids))
             held = {name: most[1] for name, pid in pids.items() if (most := memory.of_process(pid))}
-            with urllib.request.urlopen(f"{pod.url}/metrics", timeout=10) as answer:
+            with open_url(f"{pod.url}/metrics", timeout=10) as answer:
                 series = sum(not line.startswith(b"#") for line in answer)
         size = sum(path.stat().st_size for path in (folder / MODEL / "1").rglob("*") if path.is_file()) / 2**20
     held_by = ", ".join(f"{name.replace('_', ' ')} {mib:.0f} MiB" for name, mib in held.items())

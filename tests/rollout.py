@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from cli.loopback import open_url
 from serving.client import Client, ClientError
 from serving.pod import flags, free_port
 from tests.pods import MODEL, picture
@@ -62,7 +63,7 @@ class Pod:
     def ready(self) -> bool:
         path = self._adapter_spec["readinessProbe"]["httpGet"]["path"]
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=3) as answer:
+            with open_url(f"http://127.0.0.1:{self.http}{path}", timeout=3) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -189,7 +190,7 @@ class Rollout:
                 else:
                     url = f"http://127.0.0.1:{pod.http}/v1/classify"
                     request = urllib.request.Request(url, image, {"Content-Type": "image/png"})
-                    with urllib.request.urlopen(request, timeout=15) as answer:
+                    with open_url(request, timeout=15) as answer:
                         self.answered[json.load(answer)["version"]] += 1
             except (ClientError, urllib.error.URLError, OSError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")

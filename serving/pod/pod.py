@@ -6,12 +6,12 @@ import signal
 import socket
 import time
 import urllib.error
-import urllib.request
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from cli import InfrastructureError
+from cli.loopback import open_url
 
 START_SECONDS = 90.0
 _QUESTION_SECONDS = 3.0
@@ -106,7 +106,7 @@ class Pod(ABC):
 
     def _ask(self, path: str) -> dict | None:
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=_QUESTION_SECONDS) as answer:
+            with open_url(f"{self.url}{path}", _QUESTION_SECONDS) as answer:
                 return json.load(answer)
         except (urllib.error.URLError, OSError, ValueError):
             return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli import InfrastructureError
+from cli.loopback import open_url
 from engine import docker, require_image
 from serving.client import Client
 from serving.pod import free_port
@@ -98,7 +99,7 @@ class Kubelet:
         get = adapter[kind]["httpGet"]
         (port,) = [p["containerPort"] for p in adapter["ports"] if p["name"] == get["port"]]
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{get['path']}", timeout=3) as answer:
+            with open_url(f"http://127.0.0.1:{self.ports[port]}{get['path']}", timeout=3) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
@@ -147,7 +148,7 @@ def test_pod_answers_grpc_and_rest_through_its_probes_and_leaves_cleanly(kubelet
     assert set(answer.scores) == set(LABELS)
     url = f"http://127.0.0.1:{kubelet.ports[8080]}/v1/classify"
     request = urllib.request.Request(url, picture(), {"Content-Type": "image/png"})
-    with urllib.request.urlopen(request, timeout=10) as rest:
+    with open_url(request, timeout=10) as rest:
         assert json.load(rest)["scores"] == pytest.approx(answer.scores, abs=1e-6)
     for name in (adapter, server):
         assert docker("stop", "--time", "45", name).returncode == 0

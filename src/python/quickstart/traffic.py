@@ -9,13 +9,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from cli.loopback import open_url
 from serving.client import Client
 
 
 def classify_over_rest(url: str, image: bytes, timeout: float = 20) -> tuple[str, int]:
     """The label and the version that a plain HTTP upload is answered with."""
     request = urllib.request.Request(f"{url}/v1/classify", image, {"Content-Type": "image/png"})
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
+    with open_url(request, timeout) as answer:
         result = json.load(answer)
     return result["label"], int(result["version"])
 

@@ -71,7 +71,9 @@ class Cloud:
         # Or a thread asks for the bucket's own properties, which takes a permission more, for traces that nobody reads.
         os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
         if os.environ.get(EMULATOR_VARIABLE):
-            return storage.Client(project="emulator", credentials=AnonymousCredentials())
+            emulated = storage.Client(project="emulator", credentials=AnonymousCredentials())
+            emulated._http.trust_env = False  # it is on this machine: no proxy stands between
+            return emulated
         try:
             return storage.Client()
         except DefaultCredentialsError:

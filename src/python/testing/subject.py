@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cli.loopback import open_url
 from contracts.record import Record
 from registry import PREVIOUS, STABLE
 from serving.client import Client, ClientError, Prediction
@@ -79,7 +80,7 @@ class Subject:
         body = json.dumps({"images": [base64.b64encode(image).decode() for image in images]}).encode()
         request = urllib.request.Request(f"{self.pod.url}/v1/classify", body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=_BATCH_SECONDS) as answer:
+            with open_url(request, _BATCH_SECONDS) as answer:
                 answered = json.load(answer)
         except urllib.error.HTTPError as error:
             raise ClientError(f"A request of {len(images)} images was refused: {error.read().decode()}") from None

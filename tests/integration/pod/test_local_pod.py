@@ -45,7 +45,12 @@ def eventually(condition, seconds=30):
         time.sleep(0.02)
 
 
-def test_it_answers_the_same_after_a_restart_and_leaves_nothing(config, tmp_path):
+def test_it_answers_the_same_after_a_restart_and_leaves_nothing(config, tmp_path, monkeypatch):
+    # Loopback is asked directly, whatever proxy the environment names.
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
     with LocalPod(config, MODEL, tmp_path / "logs") as pod, Client(pod.address) as client:
         before = client.classify(picture())
         assert set(before.scores) == set(LABELS)
