@@ -17,6 +17,7 @@ class Section(BaseModel):
 
 
 class Model(Section):
+    # The model that commands mean which are told of none.
     name: Name = "chest-xray"
 
 
