@@ -1,0 +1,96 @@
+"""What `models new` writes into a model's folder."""
+
+from collections.abc import Sequence
+
+BUILD = "model()\n"
+
+
+def model_toml(own_network: bool, pointer: str, size: int, rgb: bool) -> str:
+    family = "" if own_network else 'family = "residual"\n'
+    return f"""\
+task = "one label"
+{family}
+[dataset]
+uri = "{pointer}"
+
+[input]
+size = {size}          # pixels, height and width
+channels = "{"rgb" if rgb else "gray"}"
+oblong = "pad"       # an oblong picture gets black bars; "stretch" squeezes it, "crop" takes its middle
+
+# Which changes leave a picture in its class. Training makes more of the images by them, and tests hold the model to it.
+[changes]
+mirror = true        # false where left and right matter, as in letters
+turn = 12            # degrees, either way
+shift = 0.08         # share of the side
+zoom = 0.18          # natural logarithm of the scale
+brightness = 1.0     # 0 where brightness tells the class
+"""
+
+
+def limits_toml(min_accuracy: float, min_recall: float, owner: str) -> str:
+    return f"""\
+# What holds for this model alone. Without a line, trainyard.toml's value holds: now those that stand here as comments.
+[gates]
+# min_accuracy = {min_accuracy:g}
+# min_recall = {min_recall:g}
+
+# Who gets its mails.
+# [mail]
+# owner = "{owner}"
+"""
+
+
+def card_md(name: str, labels: Sequence[str], pointer: str) -> str:
+    return f"""\
+# {name}
+
+| | |
+|---|---|
+| for | telling apart: {", ".join(labels)} |
+| not for | (what must nobody use it for?) |
+| data | [{pointer}](../../{pointer}) (who made the images, when, with what?) |
+| known limits | (where is it wrong, and for whom?) |
+"""
+
+
+def network_py(name: str) -> str:
+    return f'''\
+"""The network of {name}: change it as you like, and look with `./pants run src/python/models -- check {name}`."""
+
+import keras
+from keras import layers
+
+
+def build(parameters, image, classes):
+    """Pixels float32 [N, height, width, channels] in 0..255 -> logits float32 [N, classes], without a softmax."""
+    return keras.Sequential(
+        [
+            keras.Input(image.shape),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(32, 3, strides=2, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(128, 3, strides=2, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.3),
+            layers.Dense(classes),
+        ]
+    )
+'''
+
+
+def test_py(name: str, labels: Sequence[str]) -> str:
+    listed = "".join(f"    {label!r},\n".replace("'", '"') for label in labels)
+    return f'''\
+"""Model tests of {name}, beside those that every model gets; src/python/testing/fixtures.py tells what a test is given."""
+
+CLASSES = {{
+{listed}}}
+
+
+def test_answers_know_the_classes(answers):
+    for answer in answers:
+        assert set(answer.scores) == CLASSES, f"an answer knows {{sorted(answer.scores)}}, not {{sorted(CLASSES)}}"
+'''
