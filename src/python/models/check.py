@@ -33,7 +33,9 @@ def of_files(model: Model) -> list[str]:
     if not build.is_file() or not _LINE.search(build.read_text("utf-8", "replace")):
         found.append(f"{build} lacks the line `model()`, so that no push would train or test this model; add it.")
     if not (model.folder / files.CARD).is_file():
-        found.append(f"{model.folder / files.CARD} is missing; say there what the model is for, and what it is not for.")
+        found.append(
+            f"{model.folder / files.CARD} is missing; say there what the model is for, and what it is not for."
+        )
     for test in sorted(model.tests.rglob("*.py")) if model.tests else []:
         try:
             compile(test.read_bytes(), str(test), "exec")

@@ -10,7 +10,7 @@ from pathlib import Path
 import settings
 from cli.errors import UsageError
 from contracts.changes import Changes
-from imaging import ImageInput
+from imaging.input import ImageInput
 from models import files
 from models.model import Model
 from settings import Layer
@@ -33,12 +33,14 @@ def find(name: str | None = None, start: Path | None = None, environment: Mappin
     start = (start or Path.cwd()).resolve()
     folders = _folders(start)
     usual = settings.load(start, environment).model.name
-    wanted = name or (usual if usual in folders or len(folders) != 1 else next(iter(folders)))
+    first = _FIRST.replace("_", "-")
+    only = next(iter(folders)) if len(folders) == 1 else first
+    wanted = name or (usual if usual in folders or only == first else only)
     if wanted in folders:
         return _read(wanted, folders[wanted], start, environment)
     # An earlier Trainyard took any name for its one model, from the settings and from the flag of then.
-    if _FIRST.replace("_", "-") in folders and (wanted == usual or _by_old_flag()):
-        model = _read(wanted, folders[_FIRST.replace("_", "-")], start, environment)
+    if first in folders and (wanted == usual or _by_old_flag()):
+        model = _read(wanted, folders[first], start, environment)
         note = f"No folder of {FOLDER}/ is called '{wanted}': it is made from {model.folder.name}'s files"
         return replace(model, notes=[note, *model.notes])
     raise UsageError(_unknown(wanted, list(folders)))
@@ -101,9 +103,13 @@ def _read(name: str, folder: Path, start: Path, environment: Mapping[str, str]) 
     merged = settings.load(start, environment, layers)
     network = folder / files.NETWORK
     if own.family and network.is_file():
-        raise UsageError(f"{folder} holds a {files.NETWORK} and names the family '{own.family}'; remove one of the two.")
+        raise UsageError(
+            f"{folder} holds a {files.NETWORK} and names the family '{own.family}'; remove one of the two."
+        )
     if not own.family and not network.is_file():
-        raise UsageError(f"{folder / files.MODEL} names no family, and there is no {files.NETWORK}; add one of the two.")
+        raise UsageError(
+            f"{folder / files.MODEL} names no family, and there is no {files.NETWORK}; add one of the two."
+        )
     tests = folder / files.TESTS
     return Model(
         name=name,

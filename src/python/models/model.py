@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.changes import Changes
-from imaging import ImageInput
+from imaging.input import ImageInput
 from models.files import Value
 from settings import Settings
 

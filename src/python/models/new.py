@@ -45,7 +45,9 @@ def start(here: Path, name: str, dataset: str, rgb: bool, own_network: bool) -> 
     """
     settings_file = file_of(here.resolve())
     if settings_file is None:
-        raise UsageError(f"{here} is in no repository of Trainyard: there is no trainyard.toml; call this in your clone.")
+        raise UsageError(
+            f"{here} is in no repository of Trainyard: there is no trainyard.toml; call this in your clone."
+        )
     root = settings_file.parent
     folder = root / FOLDER / name.replace("-", "_")
     if name_of(folder) != name:
@@ -103,5 +105,3 @@ def _size(images: list[Path]) -> int:
             continue  # the check of the dataset tells of it
     side = statistics.median(sides) if sides else _USUAL
     return min(_USUAL, max(_SMALL, int(-(-side // _STEP) * _STEP)))
-
-

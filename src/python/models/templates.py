@@ -84,7 +84,7 @@ def build(parameters, image, classes):
 def test_py(name: str, labels: Sequence[str]) -> str:
     listed = "".join(f"    {label!r},\n".replace("'", '"') for label in labels)
     return f'''\
-"""Model tests of {name}, beside those that every model gets; src/python/testing/fixtures.py tells what a test is given."""
+"""Model tests of {name}, beside those of every model. What a test is given: src/python/testing/fixtures.py."""
 
 CLASSES = {{
 {listed}}}

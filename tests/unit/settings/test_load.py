@@ -55,3 +55,23 @@ def test_mistake_is_named_in_one_sentence(tmp_path, text, said):
 def test_mistake_in_a_variable_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"gates\.min_accuracy"):
         load(tmp_path, {"TRAINYARD_GATES_MIN_ACCURACY": "high"})
+
+
+def test_variable_of_a_section_that_names_no_field_is_a_mistake_with_a_suggestion(tmp_path):
+    with pytest.raises(
+        UsageError, match="TRAINYARD_GATES_MIN_ACURACY sets nothing: did you mean 'TRAINYARD_GATES_MIN_"
+    ):
+        load(tmp_path, {"TRAINYARD_GATES_MIN_ACURACY": "0.1"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TRAINYARD_SERVING_SERVICE_HOST", "TRAINYARD_SERVING_PORT_8500_TCP_ADDR", "TRAINYARD_SERVING_SERVICE_PORT_GRPC"],
+)
+def test_what_kubernetes_tells_of_services_is_no_setting(tmp_path, name):
+    load(tmp_path, {name: "10.0.0.1"})
+
+
+def test_list_written_as_json_is_told_to_use_commas(tmp_path):
+    with pytest.raises(UsageError, match="separated by commas"):
+        load(tmp_path, {"TRAINYARD_SERVING_PODS": '["a:1"]'})
