@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import DataRefused, InfrastructureError, command_line, print_json, progress_console, run
+from cli import DataRefused, InfrastructureError, UsageError, command_line, print_json, progress_console, run
+from cli.home import home_expanded
 
 if TYPE_CHECKING:
     from dataset.skew import Previous
 
 app = command_line(
     "dataset",
-    "Checks a dataset, and fetches the one that a pointer names.",
+    "Checks a dataset, fetches the one that a pointer names, and writes pointers.",
     [
         "./pants run src/python/dataset -- check --dataset ./xrays --report check.html",
         "./pants run src/python/dataset -- check --dataset datasets/covid-radiography.dvc --previous 3 --json",
         "./pants run src/python/dataset -- fetch --dataset datasets/covid-radiography.dvc",
+        "./pants run src/python/dataset -- point --dataset ./xrays datasets/xrays.toml",
     ],
 )
 
@@ -86,6 +88,45 @@ def fetch(dataset: Dataset = None, as_json: AsJson = False) -> None:
         print_json({"folder": str(folder)})
     else:
         typer.echo(str(folder))
+
+
+@app.command()
+def point(
+    pointer: Annotated[Path, typer.Argument(metavar="FILE", help="The pointer: datasets/NAME.toml.")],
+    dataset: Annotated[
+        Path | None, typer.Option(help="The folder it points to. Default: the one that it names already.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a pointer to a folder of images, or refresh one after the images changed: what to commit, and to push."""
+    from cli.progress import shown
+    from dataset.point import write_pointer
+    from dataset.pointer import promise
+
+    if pointer.suffix != ".toml":
+        raise UsageError(f"{pointer} must end in .toml, as in datasets/xrays.toml.")
+    before = promise(str(pointer)) if pointer.is_file() else None
+    if dataset is None and before is None:
+        raise UsageError(f"{pointer} names no folder yet; give --dataset DIR.")
+    if pointer.is_file() and before is None:
+        raise UsageError(f"{pointer} is another kind of file; name a new one.")
+    folder = home_expanded(dataset) if dataset else before.folder  # type: ignore[union-attr]
+    with shown(progress_console(), "Images") as tell:
+        notes = write_pointer(pointer, folder, _repository(pointer), tell)
+    after = promise(str(pointer))
+    assert after is not None
+    same = before is not None and after.fingerprint == before.fingerprint
+    if as_json:
+        print_json({"folder": str(after.folder), "fingerprint": after.fingerprint, "images": after.images})
+    for note in [*notes, f"{pointer}: {after.images} images" + (", as before" if same else "; commit it")]:
+        progress_console().print(note, markup=False, soft_wrap=True)
+
+
+def _repository(file: Path) -> Path:
+    """The folder around `file` that holds trainyard.toml or a checkout's .git; else that of the file."""
+    folder = file.resolve().parent
+    marks = ("trainyard.toml", ".git")
+    return next((one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in marks)), folder)
 
 
 def _previous(wanted: str | None, registry: str, model: str) -> "Previous | None":

@@ -7,8 +7,8 @@ from typing import Any
 
 from cli.errors import DataRefused
 from dataset.model import Dataset
-from dataset.read import Read
-from dataset.scan import Progress, Scan, scan_folder
+from dataset.read import Progress, Read
+from dataset.scan import Scan, scan_folder
 from dataset.skew import Previous, skew
 from dataset.split import DEFAULT, Split
 

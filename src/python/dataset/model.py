@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
+from cli.machine import processors
 from dataset.split import DEFAULT, SPLITS, Split
 from imaging import CorruptImage, ImageError
 from imaging.array import canonical
@@ -103,7 +104,7 @@ class Dataset:
             return self._decoded[split, size]
         part = self.part(split)
         pixels = _room((len(part), size, size, 1))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             # In portions: what is decoded ahead would otherwise be kept a second time.
             for start in range(0, len(part), _PORTION):
                 for place, picture in enumerate(pool.map(decode, part[start : start + _PORTION]), start):

@@ -10,11 +10,11 @@ from typing import Any
 
 from cli.errors import DataRefused, UsageError
 from cli.home import home_expanded
-from dataset import digits, dvc, stores
+from dataset import digits, dvc, point, stores
 from dataset.check import scan
 from dataset.model import Dataset
 from dataset.phantom import write_sample
-from dataset.scan import Progress
+from dataset.read import Progress
 from dataset.split import DEFAULT, Split
 
 SAMPLE, DIGITS = "sample", "digits"
@@ -26,6 +26,17 @@ MAX_IMAGES_PER_CLASS = 100_000
 def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAULT) -> Dataset:
     """Scans the dataset that `uri` names; see `locate` and `scan` for what is raised."""
     return scan(locate(uri), max_unreadable, rules=rules)
+
+
+def promise(uri: str) -> point.Promise | None:
+    """What the pointer `uri` says of a folder; None where it is no such pointer.
+
+    Raises:
+        DataRefused: the pointer says nothing usable.
+    """
+    if "://" in uri or not uri.endswith(".toml"):
+        return None
+    return point.read_promise(home_expanded(uri))
 
 
 def locate(uri: str, progress: Progress | None = None) -> Path:
@@ -53,7 +64,8 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
     if path.suffix == dvc.SUFFIX and not path.is_dir():
         return _pointed_to(path, progress)
     if path.suffix == ".toml" and path.is_file():
-        return _built_in(path)
+        promised = point.read_promise(path)
+        return promised.folder if promised else _built_in(path)
     return path
 
 
@@ -83,7 +95,8 @@ def _built_in(path: Path) -> Path:
         asked = values[kind]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, StopIteration):
         raise DataRefused(
-            f"{path} is not a pointer to a dataset; write images_per_class and seed below [{SAMPLE}], or [{DIGITS}]."
+            f"{path} is not a pointer to a dataset; write images_per_class and seed below [{SAMPLE}], or [{DIGITS}], "
+            "or let `./pants run src/python/dataset -- point` write one to a folder."
         ) from None
     if kind == DIGITS:
         images = _whole(path, asked, "images", 1, digits.IMAGES, digits.IMAGES)

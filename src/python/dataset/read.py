@@ -18,6 +18,7 @@ from imaging.array import canonical
 
 # Side in pixels of the picture that is measured and compared.
 _MEASURED = 64
+Progress = Callable[[int, int], None]  # files done, files in all
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 

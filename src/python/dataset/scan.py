@@ -1,20 +1,18 @@
 """Reads and decodes every image of a dataset once, and finds what no model should learn from."""
 
-import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.machine import processors
+from dataset.fingerprint import fingerprint
 from dataset.folder import find
 from dataset.model import Dataset, LabelledImage, Unreadable
-from dataset.read import Read, in_order, read
+from dataset.read import Progress, Read, in_order, read
 from dataset.split import DEFAULT, SPLITS, Split, side_of
 from dataset.statistics import statistics
-
-Progress = Callable[[int, int], None]  # files done, files in all
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def scan_folder(root: Path, progress: Progress | None = None, rules: Sequence[Sp
     root = Path(root)
     files = [(path, label) for label, paths in find(root).items() for path in paths]
     reads: list[Read] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for one in in_order(pool, lambda file: read(*file), files):
             reads.append(one)
             if progress:
@@ -60,9 +58,9 @@ def scan_folder(root: Path, progress: Progress | None = None, rules: Sequence[Sp
         "duplicates": sum(len(copies) - 1 for copies in duplicates),
     }
     # Whatever is left out of a class for its pictures, the folder is what its bytes are.
-    fingerprint = _fingerprint(one for one in reads if not one.problem)
+    value = fingerprint((one.label, one.sha256) for one in reads if not one.problem)
     left_out = [Unreadable(one.path, one.label, one.problem) for one in unreadable]
-    dataset = Dataset(root, labels, images, fingerprint, figures, left_out, tuple(rules))
+    dataset = Dataset(root, labels, images, value, figures, left_out, tuple(rules))
     return Scan(dataset, len(files), unreadable, conflicts, duplicates, kept)
 
 
@@ -85,11 +83,6 @@ def _compared(reads: list[Read], rules: Sequence[Split]) -> tuple[list[Read], li
             duplicates.append(copies)
         kept.append(copies[0])
     return sorted(kept, key=lambda one: (one.label, one.sha256)), conflicts, duplicates
-
-
-def _fingerprint(reads: Iterable[Read]) -> str:
-    lines = sorted({f"{one.label}\0{one.sha256}\n" for one in reads})
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _splits(labels: list[str], images: list[LabelledImage]) -> dict[str, dict[str, int]]:
