@@ -1,5 +1,6 @@
 """What `models new` writes into a model's folder."""
 
+import json
 from collections.abc import Sequence
 
 BUILD = "model()\n"
@@ -14,23 +15,23 @@ task = "one label"
 uri = "{pointer}"
 
 [input]
-size = {size}          # pixels, height and width
+size = {size}  # pixels, height and width
 channels = "{"rgb" if rgb else "gray"}"
-oblong = "pad"       # an oblong picture gets black bars; "stretch" squeezes it, "crop" takes its middle
+oblong = "pad"  # an oblong picture gets black bars; "stretch" squeezes it, "crop" takes its middle
 
 # Which changes leave a picture in its class. Training makes more of the images by them, and tests hold the model to it.
 [changes]
-mirror = true        # false where left and right matter, as in letters
-turn = 12            # degrees, either way
-shift = 0.08         # share of the side
-zoom = 0.18          # natural logarithm of the scale
-brightness = 1.0     # 0 where brightness tells the class
+mirror = true  # false where left and right matter, as in letters
+turn = 12  # degrees, either way
+shift = 0.08  # share of the side
+zoom = 0.18  # natural logarithm of the scale
+brightness = 1.0  # 0 where brightness tells the class
 """
 
 
 def limits_toml(min_accuracy: float, min_recall: float, owner: str) -> str:
     return f"""\
-# What holds for this model alone. Without a line, trainyard.toml's value holds: now those that stand here as comments.
+# For this model alone: remove a # and set the value. As long as it is there, trainyard.toml's value holds, shown here.
 [gates]
 # min_accuracy = {min_accuracy:g}
 # min_recall = {min_recall:g}
@@ -82,7 +83,7 @@ def build(parameters, image, classes):
 
 
 def test_py(name: str, labels: Sequence[str]) -> str:
-    listed = "".join(f"    {label!r},\n".replace("'", '"') for label in labels)
+    listed = "".join(f"    {json.dumps(label, ensure_ascii=False)},\n" for label in labels)
     return f'''\
 """Model tests of {name}, beside those of every model. What a test is given: src/python/testing/fixtures.py."""
 

@@ -1,0 +1,139 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import models
+from cli import Conflict, DataRefused, UsageError
+from models import check, listing
+from models.new import start
+
+
+@pytest.fixture
+def yard(tmp_path):
+    """A repository that holds one model."""
+    (tmp_path / "trainyard.toml").write_text('[registry]\nuri = "registry"\n[model]\nname = "first"\n')
+    folder = tmp_path / "models" / "first"
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text('task = "one label"\nfamily = "residual"\n')
+    return tmp_path
+
+
+def pictures(folder, labels=("maple", "oak"), size=(90, 70)):
+    for label in labels:
+        (folder / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", size, (number, 90, len(label))).save(folder / label / f"{number}.png")
+    return folder
+
+
+def test_new_model_can_be_read_and_nothing_is_wrong_with_its_files(yard, tmp_path):
+    made = start(yard, "sugar-maples", str(pictures(tmp_path / "leaves")), rgb=True, own_network=False)
+    found = models.find("sugar-maples", yard)
+    assert made.folder == found.folder == yard / "models" / "sugar_maples"
+    assert (found.input.shape, found.family, found.network_file) == ((96, 96, 3), "residual", None)
+    assert found.settings.dataset.uri == str(yard / "datasets" / "sugar_maples.toml")
+    assert check.of_files(found) == []
+    assert set(made.files) == {
+        Path("datasets/sugar_maples.toml"),
+        *(
+            Path("models/sugar_maples") / name
+            for name in ("BUILD", "card.md", "limits.toml", "model.toml", "tests/test_sugar_maples.py")
+        ),
+    }
+
+
+def test_own_network_takes_the_familys_place(yard, tmp_path):
+    start(yard, "leaves", str(pictures(tmp_path / "leaves")), rgb=False, own_network=True)
+    found = models.find("leaves", yard)
+    assert (found.family, found.network_file) == ("", yard / "models/leaves/network.py")
+    assert found.input.channels == 1
+    lines = found.network_file.read_text().partition("def build")[2].splitlines()
+    assert len(lines) < 20
+
+
+def test_small_pictures_make_a_small_input_and_large_ones_the_usual(yard, tmp_path):
+    start(yard, "small", str(pictures(tmp_path / "a", size=(8, 8))), rgb=False, own_network=False)
+    start(yard, "large", str(pictures(tmp_path / "b", size=(900, 700))), rgb=False, own_network=False)
+    assert (models.find("small", yard).input.size, models.find("large", yard).input.size) == (32, 128)
+
+
+def test_test_that_is_written_passes_for_answers_that_know_the_classes_and_fails_for_others(yard, tmp_path):
+    labels = ("it's", 'a "b"')
+    start(yard, "odd", str(pictures(tmp_path / "odd", labels)), rgb=False, own_network=False)
+    names: dict = {}
+    exec((yard / "models/odd/tests/test_odd.py").read_text(), names)
+
+    class Answer:
+        def __init__(self, scores):
+            self.scores = scores
+
+    names["test_answers_know_the_classes"]([Answer(dict.fromkeys(labels, 0.5))])
+    with pytest.raises(AssertionError, match="an answer knows"):
+        names["test_answers_know_the_classes"]([Answer({"it's": 1.0})])
+
+
+def test_images_outside_the_repository_are_said_to_be_this_machines(yard, tmp_path_factory):
+    away = pictures(tmp_path_factory.mktemp("away") / "leaves")
+    lines = start(yard, "leaves", str(away), rgb=False, own_network=False).lines()
+    assert any("outside the repository" in line for line in lines)
+    assert "pipeline -- run --since HEAD~1 --model leaves" in lines[-1]
+
+
+def test_model_that_is_there_is_never_written_over(yard, tmp_path):
+    leaves = str(pictures(tmp_path / "leaves"))
+    start(yard, "leaves", leaves, rgb=False, own_network=False)
+    (yard / "models/leaves/card.md").write_text("mine")
+    with pytest.raises(Conflict, match="is there already"):
+        start(yard, "leaves", leaves, rgb=False, own_network=False)
+    assert (yard / "models/leaves/card.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["Leaves", "a/b", "..", "", "a_b", "-x"])
+def test_name_that_can_be_none_is_refused_and_nothing_is_written(yard, tmp_path, name):
+    with pytest.raises(UsageError):
+        start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=False)
+    assert [path.name for path in (yard / "models").iterdir()] == ["first"]
+
+
+def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
+    with pytest.raises(DataRefused):
+        start(yard, "leaves", str(tmp_path / "nowhere"), rgb=False, own_network=False)
+    assert not (yard / "datasets").exists()
+    assert not (yard / "models" / "leaves").exists()
+
+
+@pytest.mark.parametrize("name", ["new", "find", "training", "models"])
+def test_model_may_be_called_like_a_module(yard, tmp_path, name):
+    start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=True)
+    code = (
+        f"import models, training, models.find, models.new; print(models.find({name!r}).name, models.find.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=yard, capture_output=True, text=True)
+    assert done.stdout.split() == [name, "models.find"], done.stderr
+
+
+def test_missing_line_in_the_build_card_and_broken_test_are_told(yard, tmp_path):
+    start(yard, "leaves", str(pictures(tmp_path / "leaves")), rgb=False, own_network=False)
+    folder = yard / "models" / "leaves"
+    (folder / "BUILD").write_text("# model()\n")
+    (folder / "card.md").unlink()
+    (folder / "tests" / "test_leaves.py").write_text("def test(:\n")
+    build, card, test = check.problems("leaves", yard)
+    assert "lacks the line `model()`" in build
+    assert "card.md is missing" in card
+    assert "test_leaves.py is not valid Python" in test
+
+
+def test_list_shows_each_model_and_a_registry_that_cannot_be_read(yard, tmp_path):
+    start(yard, "leaves", str(pictures(tmp_path / "leaves")), rgb=True, own_network=True)
+    (yard / "registry").mkdir()
+    (yard / "registry" / "first").write_text("a file in the way")
+    first, leaves = listing.rows(yard)
+    assert (first.model, leaves.model) == ("first", "leaves")
+    assert "is a file" in first.problem
+    assert (leaves.network, leaves.input, leaves.production) == ("its own", "96x96 rgb", None)
+    text = listing.table([first, leaves])
+    assert "96x96 rgb" in text and "is a file" in text
