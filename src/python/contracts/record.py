@@ -170,3 +170,11 @@ class Record(Part):
     reason: str = ""
     # When the model's files were removed to make room: UTC, ISO 8601.
     removed: str | None = None
+
+    def missed_gate(self) -> bool:
+        """Whether its training ended short of the gate: no files of such a version were saved."""
+        return self.state == "rejected" and not self.files
+
+    def gate_reasons(self) -> list[str]:
+        """Why it missed the training gate; empty where it passed it, or has not come so far."""
+        return next((verdict.reasons for verdict in reversed(self.verdicts) if verdict.kind == "gate"), [])

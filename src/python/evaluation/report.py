@@ -1,7 +1,7 @@
 """What a training run came to, as a page and as JSON; both are kept in the registry beside the reports of the tests."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pages
 from contracts.record import Metrics, Record
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
-from registry import Registry
 
 PAGE_NAME, JSON_NAME = "evaluation.html", "evaluation.json"
 _MOST_MISTAKES = 12
@@ -63,13 +62,13 @@ def as_json(account: Account) -> bytes:
     return json.dumps(whole, indent=1).encode()
 
 
-def keep(registry: Registry, record: Record, account: Account, reasons: Sequence[str]) -> str:
-    """Saves both forms among the reports of the version, and tells where the page is.
+def save(save_file: Callable[[str, bytes], str], record: Record, account: Account, reasons: Sequence[str]) -> str:
+    """Hands both forms to `save_file`, by name and content, and returns where that put the page.
 
     `reasons` tell why the version misses the gate.
     """
-    registry.save_report(record.version, JSON_NAME, as_json(account))
-    return registry.save_report(record.version, PAGE_NAME, render(account, record, reasons))
+    save_file(JSON_NAME, as_json(account))
+    return save_file(PAGE_NAME, render(account, record, reasons))
 
 
 def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:

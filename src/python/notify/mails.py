@@ -84,7 +84,7 @@ def gate_missed(
         color=_RED,
         record=record,
         production=production,
-        reasons=next((verdict.reasons for verdict in reversed(record.verdicts) if verdict.kind == "gate"), []),
+        reasons=record.gate_reasons(),
         report=report,
         commands=[_promote("See what is served", "status", record, registry, version=False)],
         changed=changed,

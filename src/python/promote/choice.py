@@ -56,7 +56,12 @@ def _check_promotable(record: Record, where: Where = ()) -> None:
     """
     version = record.version
     if record.state == "training":
-        raise GateNotPassed(f"Version {version} has no model: its training has not ended, or it missed the gate.")
+        raise GateNotPassed(f"Version {version} has no model yet: its training has not ended.")
+    if record.missed_gate():
+        why = "; ".join(record.gate_reasons()) or "see its report"
+        raise GateNotPassed(
+            f"Version {version} did not pass its training gate, so no files were saved ({why}); train again."
+        )
     if record.state == "candidate":
         raise GateNotPassed(f"Version {version} has not been tested; test it with `{_test(record, where)}`.")
     if record.state == "rejected":

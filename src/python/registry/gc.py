@@ -12,7 +12,8 @@ from registry.clock import utc_now
 from registry.errors import Conflict, Immutable, Missing
 from registry.manifest import compare
 from registry.names import is_version
-from registry.registry import AREAS, Registry
+from registry.registry import Registry
+from registry.serving import AREAS
 
 _WAITING = ("candidate", "tested")
 # promote keeps it from before its first change until after its last.

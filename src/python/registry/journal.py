@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from registry.clock import utc_now
 from registry.errors import Conflict, Corrupt
 from registry.names import check_version, is_version
-from registry.several import read_all
+from registry.parallel import read_all
 from registry.store import Store
 
 _DIGITS = 8

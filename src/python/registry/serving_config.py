@@ -24,6 +24,8 @@ class ServingState:
     labels: dict[str, int] = field(default_factory=dict)
     # Of the object it was read from; 0 when there was none.
     generation: int = 0
+    # Where servers look for the versions, as the configuration says; "" where it says nothing.
+    base_path: str = field(default="", compare=False)
 
     @property
     def stable(self) -> int | None:
@@ -57,7 +59,7 @@ def parse(data: bytes, model: str, where: str, generation: int) -> ServingState:
         )
     versions = tuple(sorted(set(entry.model_version_policy.specific.versions)))
     try:
-        return ServingState(versions, dict(entry.version_labels), generation)
+        return ServingState(versions, dict(entry.version_labels), generation, entry.base_path)
     except ValueError as error:
         raise Corrupt(f"{where} contradicts itself about '{model}': {error}. Correct the file.") from None
 

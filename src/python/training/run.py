@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,8 @@ class Run:
             metrics=MetricsBySplit(train=train, validation=trained.validation, test=test, baseline=baseline),
             trials=trained.trials,
         )
-        self.say(f"Report: {evaluation.keep(self.registry, record, judged, reasons)}")
+        saved = evaluation.save(partial(self.registry.save_report, version), record, judged, reasons)
+        self.say(f"Report: {saved}")
         if reasons:
             return self._reject(version, reasons, {"kept": record.parent} if better else None)
         with self.step("export"):

@@ -137,13 +137,22 @@ def test_version_in_production_is_not_promoted_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [("training", "has no model"), ("candidate", "--version 3"), ("rejected", "too slow"), ("retired", "--to 3")],
+    [
+        ("training", "training has not ended"),
+        ("gate", r"did not pass its training gate, so no files were saved \(0.6 is too low\)"),
+        ("candidate", "--version 3"),
+        ("rejected", "too slow"),
+        ("retired", "--to 3"),
+    ],
 )
 def test_version_that_may_not_be_promoted_is_refused_and_nothing_changes(tmp_path: Path, state: str, says: str) -> None:
     registry = two_promoted_one_tested(tmp_path)
-    version = {"training": 4, "candidate": 4, "rejected": 3, "retired": 1}[state]
-    if state == "training":
+    version = {"training": 4, "gate": 4, "candidate": 4, "rejected": 3, "retired": 1}[state]
+    if state in ("training", "gate"):
         registry.create("train")
+    if state == "gate":
+        verdict = {"kind": "gate", "passed": False, "reasons": ["0.6 is too low"], "at": "2026-01-01T00:00:00Z"}
+        registry.add_verdict(4, verdict, state="rejected")
     elif state == "candidate":
         published(registry, tmp_path)
     elif state == "rejected":

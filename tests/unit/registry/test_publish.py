@@ -38,6 +38,15 @@ def test_published_version_is_never_overwritten(tmp_path: Path) -> None:
     assert files(Path(registry.store.uri("testing/1"))) == before
 
 
+def test_version_that_missed_its_gate_says_so_where_its_files_are_wanted(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    registry.create("train")
+    verdict = {"kind": "gate", "passed": False, "reasons": ["accuracy 0.6 < 0.85"], "at": "2026-01-01T00:00:00Z"}
+    registry.add_verdict(1, verdict, state="rejected")
+    with pytest.raises(UnknownVersion, match=r"Version 1 .* did not pass its training gate.*accuracy 0.6 < 0.85"):
+        registry.fetch(1, tmp_path / "clone")
+
+
 def test_folder_under_the_number_of_an_unpublished_version_is_not_replaced(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     registry.create("train")
