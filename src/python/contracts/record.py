@@ -123,6 +123,11 @@ class Verdict(Part):
     at: str
     details: Any = None
 
+    def allowed_for_chance(self) -> list[str]:
+        """Where the version is behind its baseline by no more than chance explains: a sentence each."""
+        found = self.details.get("allowed_for_chance") if isinstance(self.details, dict) else None
+        return [str(sentence) for sentence in found] if isinstance(found, list) else []
+
 
 class Record(Part):
     version: int = Field(ge=1)

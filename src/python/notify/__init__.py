@@ -1,6 +1,6 @@
 """Mail to the model's owner. A mail that can't be sent is kept and tried again, and never changes a verdict."""
 
-from notify.changed import Changed, Commit
+from comparison.changed import Changed, Commit
 from notify.delivery import Delivery, send
 from notify.mails import candidate_passed, drifted, gate_missed, promoted, tests_failed
 from notify.message import Attachment, Message, Picture

@@ -19,7 +19,8 @@ from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from notify.message import Message, one_line
+from cli.text import one_line
+from notify.message import Message
 from settings.schema import Mail
 
 PASSWORD_VARIABLE = "TRAINYARD_SMTP_PASSWORD"

@@ -9,11 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from cli.text import counted, one_line, ordinal
+from comparison.changed import Changed, Commit
+from comparison.figures import change, figures
 from contracts.record import Record, Verdict
 from notify import links
-from notify.changed import Changed, Commit
-from notify.figures import change, figures, heat, in_words, rows
-from notify.message import Message, Picture, one_line
+from notify.message import Message, Picture
+from notify.tables import heat, in_words, rows
 
 _GREEN, _RED, _BLUE = "#1b7f4d", "#b3261e", "#1a5fb4"
 # A failed test may say much; a mail is no log.
@@ -149,7 +151,7 @@ def promoted(
     """
     tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
-    where = f"on {pods} serving pod{'s' if pods != 1 else ''}" if pods else "to servers once they start"
+    where = f"on {counted(pods, 'serving pod')}" if pods else "to servers once they start"
     # After a rollback the verb alone would go back one further.
     undo = ["rollback", "--to", str(previous.version)] if previous and rollback else ["rollback"]
     named = ["--model-name", model] if model else []
@@ -224,6 +226,8 @@ def _render(
         "production": production,
         "replaced": replaced,
         "same_images": found.same_images,
+        "intervals": found.intervals,
+        "notes": _notes(record, verdict) if found.metrics else [],
         "facts": _facts(record),
         "classes": rows(found),
         "heat": heat(found.metrics),
@@ -238,6 +242,24 @@ def _render(
     render = _templates().get_template
     pictures = (shown,) if shown and found.metrics else ()
     return Message(title, render("mail.txt").render(values), render("mail.html").render(values), pictures=pictures)
+
+
+def _notes(record: Record, verdict: Verdict | None) -> list[str]:
+    """What the reader of the figures has to know to judge them."""
+    notes = []
+    if record.judged > 1 and (test := record.metrics.test):
+        notes.append(
+            f"This is the {ordinal(record.judged)} model judged on these {counted(test.images, 'image')}: the more are "
+            "tried, the likelier one does well on them by chance."
+        )
+    gate = [one for one in record.verdicts if one.kind == "gate"][-1:]
+    chance = [sentence for one in (*gate, *([verdict] if verdict else [])) for sentence in one.allowed_for_chance()]
+    notes += [f"Allowed for chance: {one_line(sentence, _LONGEST_REASON)}" for sentence in dict.fromkeys(chance)]
+    if not record.checked:
+        waits = record.state in ("candidate", "tested")
+        taken = " `promote run` takes it with --unchecked." if waits else ""
+        notes.append(f"The checks of its commit were left out (`--no-check`).{taken}")
+    return notes
 
 
 def _readable(changed: Changed | None) -> Changed:
@@ -267,12 +289,12 @@ def _next(record: Record, registry: str) -> Command:
     if record.state == "retired":
         back = ["rollback", "--to", str(record.version)]
         return Command("Go back to it", _shell("src/python/promote", back, registry))
-    return _promote("Promote it", "run", record, registry)
+    return _promote("Promote it", "run" if record.checked else "run --unchecked", record, registry)
 
 
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:
     flags = ["--version", str(record.version)] if version else []
-    return Command(what, _shell("src/python/promote", [verb, *flags], registry))
+    return Command(what, _shell("src/python/promote", [*verb.split(), *flags], registry))
 
 
 def _dataset(record: Record) -> list[str]:
@@ -288,7 +310,7 @@ def _shell(target: str, arguments: list[str], registry: str) -> str:
 @cache
 def _templates() -> Environment:
     folder = resources.files("notify") / "templates"
-    return Environment(
+    environment = Environment(
         loader=FunctionLoader(lambda name: (folder / f"{name}.j2").read_text("utf-8")),
         # Class names come from folder names, reasons from tests: neither is to be trusted with markup.
         autoescape=lambda name: name is not None and name.endswith(".html"),
@@ -296,3 +318,5 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["counted"] = counted
+    return environment

@@ -1,13 +1,11 @@
 """A mail before it has an envelope."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-# Control characters, line and paragraph separators, marks of direction.
-_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+from cli.text import one_line
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,3 @@ class Message:
             main, _, sub = attachment.media_type.partition("/")
             email.add_attachment(attachment.data, maintype=main, subtype=sub, filename=one_line(attachment.name))
         return email
-
-
-def one_line(text: str, longest: int = 200) -> str:
-    """Text from outside as one line: a break must not start another header, nor a line that looks like one of ours.
-
-    Marks that turn the direction of writing go too, as they make a line read as something else, and halves of
-    characters, which can't be sent.
-    """
-    whole = text.encode("utf-8", "replace").decode()
-    return " ".join(_NOT_SHOWN.sub(" ", whole).split())[:longest]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from notify import history
+from comparison import history
 from notify.delivery import send
 from notify.mails import candidate_passed, gate_missed, tests_failed
 from registry import Registry

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.errors import Conflict, DataRefused
-from notify.message import one_line
+from cli.text import one_line
 from promote.holder import Holder
 from registry import Registry, ServingState, utc_now
 from registry.errors import Missing

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from comparison.figures import Figures, figures
 from contracts.record import Record
-from notify.figures import Figures, figures
 from promote.history import Period
 from promote.intent import Intent
 from promote.pods import Pod

@@ -12,9 +12,9 @@ from typing import Any
 import inspection
 
 from cli import DataRefused, InfrastructureError
+from comparison import history
 from contracts.record import Record, Verdict
 from dataset import Dataset, open_dataset, previous
-from notify import history
 from registry import Registry, utc_now
 from serving.client import Client
 from serving.pod import PodFailed

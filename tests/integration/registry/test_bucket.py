@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.errors import InfrastructureError, UsageError
+from contracts.location import InBucket
 from registry import Immutable, Registry, cloud
 from registry.bucket import BucketStore
 from registry.errors import Conflict
@@ -167,7 +168,7 @@ def test_without_credentials_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     with pytest.raises(UsageError, match="gcloud auth application-default login"):
-        BucketStore.open("gs://bucket", MODEL).read("x")
+        BucketStore.open(InBucket("bucket"), MODEL).read("x")
 
 
 def test_folder_registries_import_nothing_of_google_cloud() -> None:

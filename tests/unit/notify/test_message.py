@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import notify
+from comparison.changed import difference
 from contracts.record import Record
 from notify import Attachment, Changed, Commit, Message, Picture
-from notify.changed import difference
 from tests.registries import LABELS, MODEL, metrics
 
 VERDICT = {"kind": "test", "passed": False, "reasons": ["Recall of COVID is 0.61."], "at": "2026-01-01T00:00:00Z"}
@@ -66,6 +66,40 @@ def test_figures_stand_beside_those_of_production_on_the_same_images() -> None:
     figures = ["81.0 %", "79.0 %", "75.0 %", "75.0 %", "77.0 %", "77.0 %"]
     assert row.split() == ["COVID", *" ".join(figures).split(), "20"]
     assert "+2.0" in mail.html and "±0.0" in mail.html
+
+
+def test_figures_carry_the_intervals_that_were_measured_on_the_same_images() -> None:
+    judged = {"accuracy_interval": [0.74, 0.921], "recall_intervals": {"COVID": [0.6, 0.925]}}
+    mail = notify.candidate_passed(record(evaluation=judged), VERDICT | {"passed": True}, PRODUCTION)
+    assert "Accuracy 85.3 % (95 % interval 74.0 to 92.1 %) on 60 held-out images; version 3 has 80.0 %" in mail.text
+    covid = mail.text.splitlines().index(next(line for line in mail.text.splitlines() if line.startswith("COVID")))
+    assert "60.0 to 92.5 % of the recall" in mail.text.splitlines()[covid + 1]
+    assert "74.0 to 92.1&nbsp;%" in mail.html and "60.0 to 92.5&nbsp;%" in mail.html
+    elsewhere = VERDICT | {"passed": True, "details": {"metrics": metrics(0.8)}}
+    assert "interval" not in notify.candidate_passed(record(evaluation=judged), elsewhere, PRODUCTION).text
+
+
+@pytest.mark.parametrize(("judged", "says"), [(0, ""), (1, ""), (2, "the 2nd model"), (8, "the 8th model")])
+def test_mail_tells_how_many_models_were_judged_on_the_same_images(judged: int, says: str) -> None:
+    mail = notify.candidate_passed(record(judged=judged), VERDICT | {"passed": True}, PRODUCTION)
+    assert (f"{says} judged on these 60 images" in mail.text) == bool(says)
+    assert ("judged on these" in mail.html) == bool(says)
+
+
+def test_mail_tells_where_chance_was_allowed_for_once() -> None:
+    sentence = "Recall of COVID fell by 4.2 points, which chance explains (McNemar's p = 0.31)."
+    details = {"allowed_for_chance": [sentence]}
+    gate = VERDICT | {"kind": "gate", "passed": True, "details": details}
+    mail = notify.candidate_passed(record(verdicts=[gate]), VERDICT | {"passed": True, "details": details}, PRODUCTION)
+    assert mail.text.count(f"Allowed for chance: {sentence}") == 1
+    assert "Allowed for chance" in mail.html
+
+
+def test_unchecked_version_is_told_and_the_command_that_promotes_it_says_so() -> None:
+    mail = notify.candidate_passed(record(checked=False), VERDICT | {"passed": True}, PRODUCTION)
+    assert "checks of its commit were left out" in mail.text
+    assert "promote -- run --unchecked --version 4" in mail.text
+    assert "--unchecked" not in notify.gate_missed(record(checked=False, state="rejected")).text
 
 
 def test_change_is_the_difference_of_the_figures_shown() -> None:

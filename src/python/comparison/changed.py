@@ -1,4 +1,4 @@
-"""What differs between production's version and the one that a mail is about."""
+"""What differs between two versions: commits and images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

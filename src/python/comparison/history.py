@@ -4,8 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from comparison.changed import SAME_IMAGES, Changed, Commit, difference
 from contracts.record import DatasetUsed, Record
-from notify.changed import SAME_IMAGES, Changed, Commit, difference
 
 MOST_COMMITS = 10
 _GIT_SECONDS = 10

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
+from comparison import history
+from comparison.history import MOST_COMMITS
 from contracts.record import Record
-from notify import history
-from notify.history import MOST_COMMITS
 
 
 def git(folder, *arguments):

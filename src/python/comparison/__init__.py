@@ -1,0 +1,1 @@
+"""Two versions of a model beside each other: their figures, and what changed between them."""
