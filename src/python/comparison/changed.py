@@ -1,32 +1,13 @@
 """What differs between two versions: commits and images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from contracts.verdict import Changed, Commit
+
+__all__ = ["OTHER_IMAGES", "SAME_IMAGES", "Changed", "Commit", "difference"]
 
 SAME_IMAGES = "same images"
 OTHER_IMAGES = "as many images of every class, but not the same ones"
-
-
-@dataclass(frozen=True)
-class Commit:
-    # Short.
-    hash: str
-    author: str
-    subject: str
-
-
-@dataclass(frozen=True)
-class Changed:
-    """Commits, newest first, and images; what is not known is empty."""
-
-    commits: tuple[Commit, ...] = ()
-    # So many commits beyond those listed.
-    more: int = 0
-    # In words: SAME_IMAGES, or what was added and removed.
-    images: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.commits or self.images)
 
 
 def difference(before: Mapping[str, int], now: Mapping[str, int]) -> str:

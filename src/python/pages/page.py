@@ -32,20 +32,27 @@ def address(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def thumbnail(data: bytes) -> str:
-    """The address of a small gray picture of the PNG or JPEG in `data`, its proportions kept.
+def thumbnail(data: bytes, channels: int = 1, white: int = 65535) -> str:
+    """The address of what `thumbnail_png` makes."""
+    return address(thumbnail_png(data, channels, white))
+
+
+def thumbnail_png(data: bytes, channels: int = 1, white: int = 65535) -> bytes:
+    """A small picture of the PNG or JPEG in `data`, gray or in colour (3 channels), its proportions kept.
 
     Raises:
         ImageError: it is none, or is damaged.
     """
     from PIL import Image
 
+    from imaging import ImageInput
     from imaging.array import canonical
 
-    square = Image.fromarray(canonical(data, _THUMBNAIL)[:, :, 0])
+    seen = canonical(data, ImageInput(_THUMBNAIL, channels, white=white))
+    square = Image.fromarray(seen if channels == 3 else seen[:, :, 0])
     with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as header:
         width, height = header.size
     scale = _THUMBNAIL / max(width, height)
     small = io.BytesIO()
     square.resize((max(1, round(width * scale)), max(1, round(height * scale)))).save(small, "PNG")
-    return address(small.getvalue())
+    return small.getvalue()

@@ -1,14 +1,17 @@
 """The command `test_model`: bring up a clone of production, run the model tests in it, keep the verdict."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import GateNotPassed, UsageError, command_line, print_json, progress_console, run, version_number
+from cli import GateNotPassed, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
-    from contracts.record import Record
-    from registry import Registry
+    from rich.console import Console
+
+    from contracts.verdict import ModelVerdict
+    from settings import Settings
+    from testing.subject import Budget
 
 app = command_line(
     "test_model",
@@ -53,24 +56,20 @@ def test_model(
 ) -> None:
     """Test a version of the registry in a clone of production and save the verdict."""
     import settings as settings_module
+    from cli.progress import shown
     from registry import Keys, Registry
-    from testing import verdict as verdicts
+    from testing import choice, verdict
     from testing.clone import Place
-    from testing.subject import Budget
+    from testing.faults import BrokenTests
 
     settings = settings_module.load()
-    staging = settings.kubernetes.staging
-    clone = Place(executor, settings.containers.image, model_server_image, settings.serving.memory_mib, staging)
+    clone = Place.of(settings, executor, model_server_image)
     place = registry or settings.registry.uri
     keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
     opened = Registry.open(place, model_name or settings.model.name, keys)
-    record = opened.record(version) if version is not None else _newest(opened)
-    budget = Budget(
-        min_accuracy=settings.gates.min_accuracy if min_accuracy is None else min_accuracy,
-        min_recall=settings.gates.min_recall if min_recall is None else min_recall,
-        tolerance=settings.gates.tolerance,
-        **settings.tests.model_dump(),
-    )
+    where = ["--registry", registry] if registry else []
+    record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
+    budget = _budget(settings, min_accuracy, min_recall)
     uri = dataset or settings.dataset.uri
     console = progress_console()
     console.print(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
@@ -78,46 +77,45 @@ def test_model(
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    made = verdicts.make(
-        opened,
-        record,
-        uri,
-        settings.dataset.max_unreadable,
-        budget,
-        clone,
-        say,
-    )
+    try:
+        with shown(console, "Model tests") as progress:
+            made = verdict.make(
+                opened, record, uri, settings.dataset.max_unreadable, budget, clone, None, say, progress
+            )
+    except BrokenTests as error:
+        if as_json:
+            print_json(error.as_json())
+        raise
     if mail:
         import notify
 
-        kind: notify.Kind = "candidate_passed" if made["passed"] else "tests_failed"
-        notify.tell(settings.mail, place, opened.model, kind, record.version, made["report"], say)
+        kind: notify.Kind = "candidate_passed" if made.passed else "tests_failed"
+        notify.tell(settings.mail, place, opened.model, kind, record.version, made.report, say)
     if as_json:
-        print_json(made)
+        print_json(made.as_json())
     _show(console, made)
-    if not made["passed"]:
+    if not made.passed:
         raise GateNotPassed(
-            f"Version {record.version} failed its tests: {'; '.join(made['reasons'])} (report: {made['report']})"
+            f"Version {record.version} failed its tests: {'; '.join(made.reasons)} (report: {made.report})"
         )
 
 
-def _newest(registry: "Registry") -> "Record":
-    records = registry.records()
-    stable = registry.serving().stable
-    # What is older than production was passed over and is no longer on its way there.
-    waiting = [r for r in records if r.state in ("candidate", "tested") and r.version > (stable or 0)]
-    if waiting:
-        return waiting[-1]
-    if stable is None:
-        raise UsageError(f"The registry holds no version of '{registry.model}' to test; train one first.")
-    return registry.record(stable)
+def _budget(settings: "Settings", min_accuracy: float | None, min_recall: float | None) -> "Budget":
+    from dataclasses import replace
+
+    from testing.subject import Budget
+
+    budget = Budget.of(settings)
+    if min_accuracy is not None:
+        budget = replace(budget, min_accuracy=min_accuracy)
+    return budget if min_recall is None else replace(budget, min_recall=min_recall)
 
 
-def _show(console: Any, made: dict[str, Any]) -> None:
-    outcomes = [test["outcome"] for test in made["tests"]]
+def _show(console: "Console", made: "ModelVerdict") -> None:
+    outcomes = [test.outcome for test in made.tests]
     counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("passed", "failed", "skipped"))
-    accuracy = f"; accuracy {made['metrics']['accuracy']:.3f} over the wire" if made["metrics"] else ""
-    console.print(f"{counts}{accuracy}; report: {made['report']}", markup=False, soft_wrap=True)
+    accuracy = f"; accuracy {made.metrics.accuracy:.3f} over the wire" if made.metrics else ""
+    console.print(f"{counts}{accuracy}; report: {made.report}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from cli import UsageError
 from registry import PREVIOUS, STABLE, Registry
 from serving.pod import ComposePod, KubernetesPod, LocalPod, Pod, model_server_image
+from settings import Settings
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 EXECUTORS = ("local", "docker", "kubernetes")
@@ -19,15 +20,21 @@ _FLAGS = ("--max_num_load_retries=0",)
 class Place:
     """Where a clone comes up, and what of."""
 
-    executor: str = "local"
+    executor: str
     # Of the two programs' images, for Docker; {program} is adapter or model_server.
-    image: str = "trainyard/{program}:latest"
+    image: str
     # TensorFlow Serving's own image, in the place of the embedded server.
-    model_server_image: str | None = None
+    model_server_image: str | None
     # Of processes and of Docker's containers; in a cluster the Deployment says it.
-    memory_limit_mib: float = 2048
+    memory_limit_mib: float
     # Of the Deployment that a clone in a cluster is made of.
-    namespace: str = "trainyard-staging"
+    namespace: str
+
+    @classmethod
+    def of(cls, settings: Settings, executor: str = "local", model_server_image: str | None = None) -> "Place":
+        """What the settings say of a clone of this kind."""
+        image, memory = settings.containers.image, settings.serving.memory_mib
+        return cls(executor, image, model_server_image, memory, settings.kubernetes.staging)
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:

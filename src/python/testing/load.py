@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.verdict import Load, Loads, Memory
 from serving.client import Client
 from serving.pod import Pod
 
@@ -22,36 +23,13 @@ _BURST = 200
 
 
 @dataclass(frozen=True)
-class Load:
-    """Times of single requests while `CALLERS` ask at once, and how many were answered a second.
-
-    The figures are those of the least disturbed turn, the samples those of all.
-    """
-
-    requests: int
-    p50_ms: float
-    p95_ms: float
-    requests_per_second: float
-    samples_ms: list[float]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of the model server, in MiB: after a first burst of requests, how much a second one added, and at its highest."""
-
-    loaded_mib: float
-    growth_mib: float
-    peak_mib: float
-
-
-@dataclass(frozen=True)
 class _Turn:
     samples_ms: list[float]
     seconds: float
 
 
-def measure_load(client: Client, labels: Mapping[str, str | None], images: Sequence[bytes]) -> dict[str, Load | None]:
-    """For each of `labels`, a version's label in production's configuration by a name, how it bore the load.
+def measure_load(client: Client, labels: Mapping[str, str | None], images: Sequence[bytes]) -> Loads:
+    """For each of `labels`, a version's label in production's configuration by a field of Loads, how it bore the load.
 
     Raises:
         ClientError: a request got no answer.
@@ -67,7 +45,7 @@ def measure_load(client: Client, labels: Mapping[str, str | None], images: Seque
             started = time.perf_counter()
             samples = _burst(client, images, labels[name], _REQUESTS_A_ROUND)
             turns[name].append(_Turn(samples, time.perf_counter() - started))
-    return {name: _load(turns[name]) if label else None for name, label in labels.items()}
+    return Loads(**{name: _load(own) for name, own in turns.items()})
 
 
 def measure_memory(pod: Pod, client: Client, images: Sequence[bytes]) -> Memory | None:
@@ -82,7 +60,8 @@ def measure_memory(pod: Pod, client: Client, images: Sequence[bytes]) -> Memory 
     after = pod.memory_mib()
     if before is None or after is None:
         return None
-    return Memory(round(before[0], 1), round(after[0] - before[0], 1), round(after[1], 1))
+    growth = round(after[0] - before[0], 1)
+    return Memory(loaded_mib=round(before[0], 1), growth_mib=growth, peak_mib=round(after[1], 1))
 
 
 def _burst(client: Client, images: Sequence[bytes], label: str | None, requests: int) -> list[float]:
@@ -104,4 +83,6 @@ def _load(turns: Sequence[_Turn]) -> Load:
     p50, p95 = (round(min(float(np.percentile(turn.samples_ms, share)) for turn in turns), 2) for share in (50, 95))
     fastest = max(len(turn.samples_ms) / turn.seconds for turn in turns)
     samples = [round(sample, 2) for turn in turns for sample in turn.samples_ms]
-    return Load(len(samples), p50, p95, round(fastest, 1), samples)
+    return Load(
+        requests=len(samples), p50_ms=p50, p95_ms=p95, requests_per_second=round(fastest, 1), samples_ms=samples
+    )

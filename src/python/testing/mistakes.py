@@ -1,38 +1,30 @@
 """The held-out images that a model got most wrong, small enough for a report."""
 
 import base64
-import io
 from collections.abc import Sequence
-from typing import Any
 
+import pages
+
+from contracts.verdict import Mistake
+from imaging import ImageInput
 from serving.client import Prediction
 from testing.subject import Labelled
 
 MOST = 12
-_SIDE = 160  # pixels
 
 
-def worst(images: Sequence[Labelled], answers: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """The images answered wrong, the most certain first, as thumbnails: PNG in base64."""
+def worst(images: Sequence[Labelled], answers: Sequence[Prediction], seen: ImageInput) -> list[Mistake]:
+    """The images answered wrong, the most certain first, as thumbnails in the colours of `seen`."""
     wrong = [(i, a) for i, a in zip(images, answers, strict=True) if a.label != i.label]
-    wrong.sort(key=lambda pair: -pair[1].scores[pair[1].label])
+    # A hostile model may answer with a class that it gives no probability.
+    wrong.sort(key=lambda pair: -pair[1].scores.get(pair[1].label, 0.0))
     return [
-        {
-            "name": image.name,
-            "label": image.label,
-            "answered": answer.label,
-            "probability": answer.scores[answer.label],
-            "image": base64.b64encode(_thumbnail(image.image)).decode(),
-        }
+        Mistake(
+            name=image.name,
+            label=image.label,
+            answered=answer.label,
+            probability=answer.scores.get(answer.label, 0.0),
+            image=base64.b64encode(pages.thumbnail_png(image.image, seen.channels, seen.white)).decode(),
+        )
         for image, answer in wrong[:MOST]
     ]
-
-
-def _thumbnail(data: bytes) -> bytes:
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(data)).convert("L")
-    image.thumbnail((_SIDE, _SIDE))
-    small = io.BytesIO()
-    image.save(small, "PNG")
-    return small.getvalue()

@@ -1,7 +1,6 @@
 """Plots of a verdict, as PNGs that are sharp at 480 CSS pixels: half of their own width."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pages.plots import DARK, LIGHT, POINTS, Theme, canvas, confusion, legend, png, short
 
@@ -13,9 +12,9 @@ _BARS = 30
 
 
 def recall(
-    per_class: Mapping[str, Any], baseline: Mapping[str, Any] | None, names: tuple[str, str], theme: Theme = LIGHT
+    per_class: Mapping[str, float], baseline: Mapping[str, float] | None, names: tuple[str, str], theme: Theme = LIGHT
 ) -> bytes:
-    """Recall of each class as bars, production's beside it; `names` is what candidate and production are called."""
+    """Recall of each class (0 to 1) as bars, production's beside it; `names` are what the two versions are called."""
     labels, series = list(per_class), [(names[0], per_class, theme.candidate)]
     if baseline:
         series.append((names[1], baseline, theme.production))
@@ -23,7 +22,7 @@ def recall(
     thick = 0.8 / len(series)
     for i, (name, figures, color) in enumerate(series):
         places = [row + (i - (len(series) - 1) / 2) * thick for row in range(len(labels))]
-        values = [100 * figures[label]["recall"] if label in figures else 0.0 for label in labels]
+        values = [100 * figures.get(label, 0.0) for label in labels]
         bars = axes.barh(places, values, thick * 0.92, color=color, label=name)
         texts = [f"{value:.1f}" for value in values]
         behind = {"facecolor": theme.paper, "linewidth": 0, "pad": 1}

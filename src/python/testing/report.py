@@ -6,7 +6,8 @@ from typing import Any
 import pages
 from pages.plots import Theme, both
 
-from contracts.record import Record
+from contracts.record import Metrics, Record
+from contracts.verdict import Interval, Loads, ModelVerdict
 from testing import plots
 
 _FIGURES = ("recall", "precision", "f1")
@@ -15,14 +16,14 @@ _BUDGET = {
     "min_recall": "least recall of every class",
     "tolerance": "tolerance behind production",
     "max_flips": "most answers that a harmless change may turn",
-    "max_confidence": "most confidence in pictures that are no X-rays",
+    "max_confidence": "most confidence in pictures of something else",
     "max_p95_ms": "most milliseconds that 95 % of answers may take",
     "max_slowdown": "most times slower than production",
     "max_growth_mib": "most MiB that memory may grow by",
 }
 
 
-def render(verdict: Mapping[str, Any], record: Record) -> bytes:
+def render(verdict: ModelVerdict, record: Record) -> bytes:
     """A self-contained HTML page about how a version's tests ended: pictures inside, no script, nothing from outside.
 
     What the verdict does not hold, because it was not measured, is left out.
@@ -30,68 +31,96 @@ def render(verdict: Mapping[str, Any], record: Record) -> bytes:
     return pages.render("testing", "templates/report.html", _view(verdict, record))
 
 
-def _view(verdict: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    metrics, baseline, tests = verdict["metrics"], verdict.get("baseline"), verdict["tests"]
-    production = f"version {verdict['baseline_version']}" if baseline else ""
-    outcomes = [test["outcome"] for test in tests]
+def _view(verdict: ModelVerdict, record: Record) -> dict[str, Any]:
+    metrics, baseline = verdict.metrics, verdict.baseline
+    production = f"version {verdict.baseline_version}" if baseline else ""
+    outcomes = [test.outcome for test in verdict.tests]
+    kinds = ("passed", "failed", "broken", "skipped")
     return {
         "record": record,
-        "passed": verdict["passed"],
-        "reasons": verdict["reasons"],
-        "counts": [(outcomes.count(kind), kind) for kind in ("passed", "failed", "skipped") if kind in outcomes],
+        "passed": verdict.passed,
+        "reasons": verdict.reasons,
+        "broken": list(map(str, verdict.broken)),
+        "chance": verdict.allowed_for_chance,
+        "counts": [(outcomes.count(kind), kind) for kind in kinds if kind in outcomes],
         "metrics": metrics,
+        "interval": verdict.intervals.accuracy if verdict.intervals else None,
         "baseline": baseline,
-        "change": _change(metrics["accuracy"], baseline["accuracy"]) if baseline else None,
+        "change": _change(metrics.accuracy, baseline.accuracy) if metrics and baseline else None,
         "production": production,
-        "classes": [_class(label, metrics, baseline) for label in metrics["per_class"]] if metrics else [],
+        "classes": [_class(label, verdict) for label in metrics.per_class] if metrics else [],
         "plots": _plots(verdict, record, (f"version {record.version}", production)),
-        "latency": _latency(verdict.get("latency"), record.version, production),
-        "memory": verdict.get("memory") or {},
-        "mistakes": verdict.get("mistakes"),
-        "wrong": metrics["images"] - sum(row[i] for i, row in enumerate(metrics["confusion"])) if metrics else 0,
-        "changed": verdict.get("changed"),
-        "dataset": verdict.get("dataset"),
-        "budget": [(_BUDGET.get(key, key.replace("_", " ")), n) for key, n in (verdict.get("budget") or {}).items()],
-        "tests": [test | _named(test["name"]) for test in tests],
-        "made_by": {key: verdict.get(key) for key in ("model_server", "executor", "attempts", "first_try", "seconds")},
+        "latency": _latency(verdict.latency, record.version, production),
+        "memory": verdict.memory,
+        "mistakes": verdict.mistakes,
+        "wrong": metrics.images - sum(row[i] for i, row in enumerate(metrics.confusion)) if metrics else 0,
+        "changed": verdict.changed,
+        "dataset": verdict.dataset,
+        "budget": [
+            (_BUDGET.get(key, key.replace("_", " ")), limit, verdict.budget_from.get(key, ""))
+            for key, limit in (verdict.budget or {}).items()
+        ],
+        "tests": [test.model_dump() | _named(test.name) for test in verdict.tests],
+        "made_by": verdict,
     }
 
 
-def _class(label: str, metrics: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A class's row: each figure beside production's; None where production does not know the class."""
-    now, before = metrics["per_class"][label], (baseline or {"per_class": {}})["per_class"].get(label)
+def _class(label: str, verdict: ModelVerdict) -> dict[str, Any]:
+    """A class's row: each figure with its interval, beside production's; None where production does not know it."""
+    assert verdict.metrics
+    now = verdict.metrics.per_class[label]
+    before = verdict.baseline.per_class.get(label) if verdict.baseline else None
     cells = [
         {
             "name": name,
-            "now": now[name],
-            "before": before[name] if before else None,
-            "change": _change(now[name], before[name]) if before else None,
+            "now": getattr(now, name),
+            "interval": _interval(verdict, name, label),
+            "before": getattr(before, name) if before else None,
+            "change": _change(getattr(now, name), getattr(before, name)) if before else None,
         }
         for name in _FIGURES
     ]
-    return {"label": label, "support": now["support"], "cells": cells}
+    return {"label": label, "support": now.support, "cells": cells}
 
 
-def _plots(verdict: Mapping[str, Any], record: Record, names: tuple[str, str]) -> dict[str, dict[str, str]]:
+def _interval(verdict: ModelVerdict, name: str, label: str) -> Interval | None:
+    known: Mapping[str, Interval] = getattr(verdict.intervals, name) if verdict.intervals else {}
+    return known.get(label)
+
+
+def _plots(verdict: ModelVerdict, record: Record, names: tuple[str, str]) -> dict[str, dict[str, str]]:
     """Each plot for a light and a dark page, as addresses that hold the picture itself."""
-    metrics, baseline, latency = verdict["metrics"], verdict.get("baseline"), verdict.get("latency") or {}
     draw: dict[str, Callable[[Theme], bytes]] = {}
-    if metrics and (per_class := metrics["per_class"]):
-        before = baseline["per_class"] if baseline else None
-        draw["recall"] = lambda theme: plots.recall(per_class, before, names, theme)
-    if metrics and (matrix := metrics["confusion"]):
-        draw["confusion"] = lambda theme: plots.confusion(matrix, record.labels, theme)
-    own, other = ((latency.get(side) or {}).get("samples_ms") or [] for side in ("candidate", "production"))
+    if verdict.metrics:
+        draw |= _of_metrics(verdict.metrics, verdict.baseline, record.labels, names)
+    latency = verdict.latency or Loads()
+    own, other = (load.samples_ms if load else [] for load in (latency.candidate, latency.production))
     if own:
         draw["latency"] = lambda theme: plots.latency(own, other, names, theme)
     return {name: both(paint) for name, paint in draw.items()}
 
 
-def _latency(latency: Mapping[str, Any] | None, version: int, production: str) -> list[dict[str, Any]]:
+def _of_metrics(
+    metrics: Metrics, baseline: Metrics | None, labels: list[str], names: tuple[str, str]
+) -> dict[str, Callable[[Theme], bytes]]:
+    draw: dict[str, Callable[[Theme], bytes]] = {}
+    if metrics.per_class:
+        before = _recalls(baseline) if baseline else None
+        draw["recall"] = lambda theme: plots.recall(_recalls(metrics), before, names, theme)
+    if metrics.confusion:
+        draw["confusion"] = lambda theme: plots.confusion(metrics.confusion, labels, theme)
+    return draw
+
+
+def _recalls(metrics: Metrics) -> dict[str, float]:
+    return {label: figures.recall for label, figures in metrics.per_class.items()}
+
+
+def _latency(latency: Loads | None, version: int, production: str) -> list[dict[str, Any]]:
     if not latency:
         return []
-    sides = ((f"version {version}", latency.get("candidate")), (production or "production", latency.get("production")))
-    return [{"name": name, **figures} for name, figures in sides if figures]
+    sides = ((f"version {version}", latency.candidate), (production or "production", latency.production))
+    return [{"name": name, **load.model_dump()} for name, load in sides if load]
 
 
 def _named(test: str) -> dict[str, str]:

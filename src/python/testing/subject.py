@@ -4,17 +4,20 @@ import base64
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from cli.loopback import open_url
 from contracts.record import Record
+from contracts.verdict import Loads, Memory
+from imaging import ImageInput
 from registry import PREVIOUS, STABLE
 from serving.client import Client, ClientError, Prediction
 from serving.pod import Pod
-from testing.load import CALLERS, Load, Memory, measure_load, measure_memory
+from settings import Settings
+from testing.load import CALLERS, measure_load, measure_memory
 
 # About so many held-out images are asked over the wire at most, spread evenly over them.
 MOST_IMAGES = 400
@@ -33,17 +36,32 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a candidate may cost or lack: [gates] and [tests] of trainyard.toml, which tell the units."""
+    """What a candidate may cost or lack: [gates] and [tests] of the settings, which tell units and defaults."""
 
     min_accuracy: float
     min_recall: float
     # How far it may fall behind production on the same images.
     tolerance: float
-    max_flips: float = 0.15
-    max_confidence: float = 0.98
-    max_p95_ms: float = 1000
-    max_slowdown: float = 2.0
-    max_growth_mib: float = 128
+    max_flips: float
+    max_confidence: float
+    max_p95_ms: float
+    max_slowdown: float
+    max_growth_mib: float
+    # Where a limit comes from, in words, by its name.
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Budget":
+        return cls(**settings.gates.model_dump(), **settings.tests.model_dump())
+
+    def limits(self) -> dict[str, float | None]:
+        """The limits by their names, as a verdict keeps them."""
+        return {name: value for name, value in asdict(self).items() if name != "origins"}
+
+    def told(self, name: str) -> str:
+        """A limit and where it comes from, for the sentence that says it was missed."""
+        value, origin = getattr(self, name), self.origins.get(name)
+        return f"{value:g} ({origin})" if origin else f"{value:g}"
 
 
 @dataclass
@@ -58,6 +76,11 @@ class Subject:
     budget: Budget
     # What is asked or measured once and then remembered, by its name; a failure too.
     _known: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def input(self) -> ImageInput:
+        """What the candidate wants to see."""
+        return input_of(self.candidate)
 
     def ask(self, images: Sequence[bytes], version_label: str | None = None) -> list[Prediction]:
         """Answers to `images`, in their order, several asked at a time.
@@ -75,16 +98,21 @@ class Subject:
         """Answers to `images`, in their order, asked in one request: the model gets them as one batch.
 
         Raises:
-            ClientError: the request got no answer.
+            ClientError: the request got no answer, or one that does not answer each of the images.
         """
         body = json.dumps({"images": [base64.b64encode(image).decode() for image in images]}).encode()
         request = urllib.request.Request(f"{self.pod.url}/v1/classify", body, {"Content-Type": "application/json"})
         try:
             with open_url(request, _BATCH_SECONDS) as answer:
                 answered = json.load(answer)
+            return [
+                Prediction(one["label"], one["scores"], answered["version"])
+                for _, one in zip(images, answered["results"], strict=True)
+            ]
         except urllib.error.HTTPError as error:
             raise ClientError(f"A request of {len(images)} images was refused: {error.read().decode()}") from None
-        return [Prediction(one["label"], one["scores"], answered["version"]) for one in answered["results"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ClientError(f"A request of {len(images)} images was not answered image by image: {error!r}") from None
 
     def ask_holdout(self, version_label: str | None = None) -> list[Prediction]:
         """Answers to the held-out images."""
@@ -97,7 +125,7 @@ class Subject:
         """Production's answers to the held-out images; None where nothing is in production."""
         return None if self.baseline is None else self.ask_holdout(PREVIOUS)
 
-    def load(self) -> dict[str, Load | None]:
+    def load(self) -> Loads:
         """How fast "candidate" and "production" answer when several ask at once, in turns."""
         labels = {"candidate": STABLE, "production": PREVIOUS if self.baseline else None}
         return self._once("load", lambda: measure_load(self.client, labels, [item.image for item in self.holdout]))
@@ -124,3 +152,9 @@ class Subject:
         if isinstance(found, ClientError):
             raise found
         return found  # type: ignore[return-value]
+
+
+def input_of(record: Record) -> ImageInput:
+    """How an image becomes the pixels that a version was trained on."""
+    own = record.input
+    return ImageInput(own.size, own.channels, own.oblong, own.white) if own else ImageInput(record.image_size)

@@ -2,9 +2,9 @@
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
 
 from contracts.record import Record
+from contracts.verdict import ModelVerdict, OneTest
 
 _NAMES = {
     "inspection": "test_model_may_be_loaded_and_keeps_the_contract",
@@ -12,24 +12,19 @@ _NAMES = {
 }
 
 
-def verdict(record: Record, baseline: Record | None, stage: str, reasons: list[str], junit: Path) -> dict[str, Any]:
+def verdict(record: Record, baseline: Record | None, stage: str, reasons: list[str], junit: Path) -> ModelVerdict:
     """What `testing.run.run` would say, with one failed test: `stage`, "inspection" or "serving". Also in `junit`."""
     name = f"{stage}::{_NAMES[stage]}"
     _write_junit(junit, stage, _NAMES[stage], reasons)
-    return {
-        "version": record.version,
-        "passed": False,
-        "reasons": reasons,
-        "baseline_version": baseline.version if baseline else None,
-        "metrics": None,
-        "baseline": None,
-        "latency": None,
-        "memory": None,
-        "mistakes": [],
-        "too_slow": False,
-        "tests": [{"name": name, "outcome": "failed", "seconds": 0.0, "message": "; ".join(reasons)}],
-        "seconds": 0.0,
-    }
+    return ModelVerdict(
+        version=record.version,
+        passed=False,
+        reasons=reasons,
+        baseline_version=baseline.version if baseline else None,
+        mistakes=[],
+        tests=[OneTest(name=name, outcome="failed", seconds=0.0, message="; ".join(reasons))],
+        seconds=0.0,
+    )
 
 
 def _write_junit(path: Path, stage: str, name: str, reasons: list[str]) -> None:

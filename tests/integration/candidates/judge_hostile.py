@@ -15,17 +15,19 @@ import numpy as np
 from contracts.record import Golden, Record
 from imaging.array import encode_png
 from serving.client import Client, ClientError
+from settings import Settings
 from testing import clone
 from testing.run import SUITES, run
-from testing.subject import Budget, Labelled, Subject
+from testing.subject import Labelled, Subject
 from tests import hostile
+from tests.unit.testing.records import budget
 
 ROLLOVER_SECONDS = 60
 LONG = ("test_memory.py", "test_restart.py")
 SLOW = "slow"
 MUTE = "weights that are no numbers"
 # Weaker than a gate of production: what is found is to be found by the test it is meant for.
-BUDGET = Budget(min_accuracy=0.6, min_recall=0.4, tolerance=0.02, max_p95_ms=400)
+BUDGET = budget(min_accuracy=0.6, min_recall=0.4, max_p95_ms=400)
 
 
 def main(folder: Path, held_out: Path) -> dict[str, list[str]]:
@@ -41,10 +43,12 @@ def main(folder: Path, held_out: Path) -> dict[str, list[str]]:
         for path in sorted(held_out.rglob("*.png"))
     ]
     reasons = {}
-    pod = clone.make("m", 1, None, folder, clone.Place())
+    pod = clone.make("m", 1, None, folder, clone.Place.of(Settings()))
     with pod, Client(pod.address) as client:
         for version, name in enumerate(names, start=1):
-            clone.make("m", version, None, folder, clone.Place())  # rewrites the configuration that the pod polls
+            clone.make(
+                "m", version, None, folder, clone.Place.of(Settings())
+            )  # rewrites the configuration that the pod polls
             _wait_for(version, client, images[0].image)
             record = Record(
                 version=version,
@@ -58,7 +62,7 @@ def main(folder: Path, held_out: Path) -> dict[str, list[str]]:
                 golden=golden,
             )
             subject = Subject(client, pod, record, None, images, BUDGET)
-            reasons[name] = run(subject, folder / "junit.xml", _suites(name, folder))["reasons"]
+            reasons[name] = run(subject, folder / "junit.xml", _suites(name, folder)).reasons
     return reasons
 
 

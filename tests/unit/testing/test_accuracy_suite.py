@@ -4,9 +4,9 @@ import pytest
 
 from serving.client import Prediction
 from testing.fixtures import compared
-from testing.subject import Budget, Labelled, Subject
+from testing.subject import Labelled, Subject
 from testing.suites import test_accuracy as suite
-from tests.unit.testing.records import record
+from tests.unit.testing.records import budget, record
 
 LABELS = ["a", "b"]
 
@@ -24,7 +24,7 @@ class Clone:
 
 def subject(own, production, truth):
     holdout = [Labelled(str(n), str(n).encode(), label) for n, label in enumerate(truth)]
-    return Subject(Clone(own, production), None, record(2, LABELS), record(1, LABELS), holdout, Budget(0, 0, 0.02))
+    return Subject(Clone(own, production), None, record(2, LABELS), record(1, LABELS), holdout, budget(tolerance=0.02))
 
 
 def right(of_a, of_b, images=50):

@@ -31,7 +31,7 @@ def rgb(hexadecimal):
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize("label", EVIL)
 def test_class_may_have_any_name(label):
-    per_class = {label: {"recall": 0.5}, "b": {"recall": 1.0}}
+    per_class = {label: 0.5, "b": 1.0}
     assert size(plots.confusion([[1, 2], [3, 4]], [label, "b"]))
     assert size(plots.recall(per_class, per_class, NAMES))
 
@@ -60,12 +60,12 @@ def test_any_matrix_can_be_drawn(confusion):
 
 
 def test_bars_of_production_stand_beside_only_where_there_is_one():
-    per_class = {"a": {"recall": 0.9}}
+    per_class = {"a": 0.9}
     color = rgb(plots.LIGHT.production)
     assert color not in colors(plots.recall(per_class, None, NAMES))
     assert colors(plots.recall(per_class, per_class, NAMES))[color] > 10_000
     # A class that production does not know has no bar there.
-    assert size(plots.recall(per_class, {"b": {"recall": 1.0}}, NAMES))
+    assert size(plots.recall(per_class, {"b": 1.0}, NAMES))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from contracts.record import Record
+from contracts.verdict import ModelVerdict
 from testing import report
 
 LABELS = ["COVID", "Normal"]
@@ -40,10 +41,24 @@ def verdict(**fields):
         "tests": [
             {"name": "test_a.py::test_recall_holds", "outcome": "failed", "seconds": 1.25, "message": "too low"},
             {"name": "test_a.py::test_speed", "outcome": "passed", "seconds": 0.5, "message": ""},
+            {
+                "name": "models/m/tests/test_own.py::test_y",
+                "outcome": "broken",
+                "seconds": 0.5,
+                "message": "",
+                "suite": "m",
+            },
         ],
         "seconds": 48.2,
         "dataset": {"uri": "xrays", "fingerprint": "f" * 64},
         "budget": {"min_accuracy": 0.85, "min_recall": 0.7, "tolerance": 0.02, "max_latency_ms": None},
+        "budget_from": {"min_accuracy": "TRAINYARD_GATES_MIN_ACCURACY"},
+        "intervals": {
+            "accuracy": [0.71, 0.934],
+            **{name: {"COVID": [0.6, 0.92]} for name in ("recall", "precision", "f1")},
+        },
+        "allowed_for_chance": ["recall of 'COVID' 0.800 falls behind production's 0.850"],
+        "broken": [{"file": "models/m/tests/test_own.py", "name": "test_x", "error": "KeyError: 'x'"}],
         "latency": {"candidate": latency(12.0), "production": latency(15.5)},
         "memory": {"peak_mib": 800.4, "loaded_mib": 600.0, "limit_mib": 1500.0},
         "mistakes": [
@@ -64,7 +79,7 @@ def verdict(**fields):
 
 
 def page(made, of=None):
-    return report.render(made, of or record()).decode()
+    return report.render(ModelVerdict.model_validate(made), of or record()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -107,23 +122,28 @@ def test_outcome_and_reasons_come_first_and_who_served_it_last(full):
 
 def test_every_figure_stands_beside_productions(full):
     text, _ = read(full)
-    assert "85.0 % production, version 3 80.0 % change, points +5.0" in text
-    assert "COVID 20 images 80.0 % 85.0 % −5.0 75.0 % 75.0 % ±0.0 70.0 % 70.0 % ±0.0" in text
+    assert "85.0 % 71 to 93 production, version 3 80.0 % change, points +5.0" in text
+    assert "COVID 20 images 80.0 % 60 to 92 85.0 % −5.0 75.0 % 60 to 92 75.0 % ±0.0" in text
+    # What an earlier Trainyard did not measure is left out.
+    assert "Normal 20 images 80.0 % 85.0 % −5.0 75.0 % 75.0 % ±0.0 70.0 % 70.0 % ±0.0" in text
 
 
 def test_change_is_the_difference_of_the_figures_shown():
-    text, _ = read(page(verdict(metrics=metrics(0.9175), baseline=metrics(0.91049))))
+    text, _ = read(page(verdict(metrics=metrics(0.9175), baseline=metrics(0.91049), intervals=None)))
     assert "91.8 % production, version 3 91.0 % change, points +0.8" in text
 
 
 def test_what_was_measured_is_told(full):
     text, _ = read(full)
     for said in (
-        "1 passed, 1 failed", "version 4 3 requests 12.0 ms 21.0 ms 33.3", "version 3 3 requests 15.5 ms",
+        "1 passed, 1 failed, 1 broken", "version 4 3 requests 12.0 ms 21.0 ms 33.3", "version 3 3 requests 15.5 ms",
         "800 MiB of memory at most, 600 MiB after loading; it may take 1500 MiB", "least recall of every class 0.7",
         "max latency ms no limit", "too low", "test_a.py::test_recall_holds failed 1.25", "The clone did not come up.",
         "2 attempts, 48.2 s", "Images: COVID +40 (now 140)", "abc1234 Rotate less Ada", "and 3 more",
         "COVID answered Normal , 98.7 % a.png", "2 of 6 mistakes are shown",
+        "Allowed for chance: recall of 'COVID' 0.800 falls behind production's 0.850",
+        "does not count: models/m/tests/test_own.py::test_x: KeyError: 'x'",
+        "least accuracy TRAINYARD_GATES_MIN_ACCURACY 0.85", "models/m/tests/test_own.py::test_y (the model's own)",
     ):  # fmt: skip
         assert said in text, said
 
@@ -148,7 +168,17 @@ def test_page_needs_nothing_from_elsewhere(full):
 
 @pytest.mark.parametrize("nothing", ["absent", None])
 def test_what_is_not_known_is_left_out(nothing):
-    optional = ("latency", "memory", "mistakes", "attempts", "first_try", "model_server", "executor", "changed")
+    optional = (
+        "intervals",
+        "latency",
+        "memory",
+        "mistakes",
+        "attempts",
+        "first_try",
+        "model_server",
+        "executor",
+        "changed",
+    )
     made = verdict(baseline=None, baseline_version=None)
     for key in optional:
         made.pop(key)
@@ -183,7 +213,7 @@ def test_latency_of_the_candidate_alone_is_shown():
 
 def test_class_that_production_does_not_know_is_new():
     text, _ = read(page(verdict(baseline=metrics(0.8, labels=["Normal"]))))
-    assert "COVID 20 images 80.0 % new 75.0 % new" in text
+    assert "COVID 20 images 80.0 % 60 to 92 new 75.0 % 60 to 92 new" in text
 
 
 def test_nothing_from_outside_is_markup():

@@ -3,20 +3,27 @@
 import contextlib
 import json
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from cli import DataRefused, InfrastructureError, UsageError
-from contracts.record import DatasetUsed
+from contracts.record import DatasetUsed, Metrics, Record
+from contracts.verdict import Fault, ModelVerdict, OneTest
 from dataset import Dataset, LabelledImage
 from registry import Registry, ServingState
 from serving.pod import PodFailed
+from settings import Settings
+from testing import choice, held_out, report
 from testing import verdict as verdicts
-from testing.__main__ import _newest
-from testing.subject import MOST_IMAGES, Budget
+from testing.clone import Place
+from testing.faults import BrokenTests
+from testing.subject import MOST_IMAGES
+from tests.unit.testing.records import budget
 
 LABELS = ["COVID", "Normal"]
+KNOWN = {"model": "m", "state": "candidate", "kind": "train", "labels": LABELS, "created": "now"}
 
 
 @pytest.fixture
@@ -25,7 +32,7 @@ def registry(tmp_path):
 
 
 def add(registry, state="candidate"):
-    version = registry.create("train", labels=LABELS).version
+    version = registry.create("train", labels=LABELS, image_size=8).version
     path = {"training": [], "rejected": ["rejected"], "candidate": ["candidate"]}.get(state, ["candidate", "tested"])
     path = path + {"production": ["production"], "retired": ["production", "retired"]}.get(state, [])
     for step in path:
@@ -50,27 +57,27 @@ def make(registry, tmp_path, monkeypatch):
     """make(version, passed=…, meanwhile=…): a verdict of tests that end so, `meanwhile` being called during them."""
 
     def make(version, passed=True, meanwhile=lambda: None, images=None, problems=(), too_slow=False):
-        def run(subject, junit):
+        def run(subject, junit, own=None, progress=None):
             meanwhile()
             junit.write_text("<testsuites/>")
-            figures = {"accuracy": 0.5, "images": 2, "per_class": {}, "confusion": []}
-            reasons = [] if passed else ["too low"]
-            made = {
-                "version": version,
-                "passed": passed,
-                "reasons": reasons,
-                "baseline_version": None,
-                "baseline": None,
-            }
-            return made | {"metrics": figures, "tests": [], "seconds": 1.0, "too_slow": too_slow}
+            return ModelVerdict(
+                version=version,
+                passed=passed,
+                reasons=[] if passed else ["too low"],
+                metrics=Metrics(accuracy=0.5, images=2, per_class={}, confusion=[]),
+                tests=[OneTest(name="t", outcome="passed", seconds=1, suite=suite) for suite in ("common", "m", "m")],
+                seconds=1.0,
+                too_slow=too_slow,
+            )
 
         monkeypatch.setattr(verdicts.clone, "fetch", lambda *_: None)
         monkeypatch.setattr(verdicts.inspection, "problems", lambda *_: list(problems))
         monkeypatch.setattr(verdicts.clone, "make", lambda *_: _Pod())
         monkeypatch.setattr(verdicts, "run", run)
         images = images or dataset(tmp_path, COVID=1, Normal=1)
-        monkeypatch.setattr(verdicts, "open_dataset", lambda *_: images)
-        return verdicts.make(registry, registry.record(version), "xrays", 0.0, Budget(0.8, 0.7, 0.02))
+        monkeypatch.setattr(held_out, "open_dataset", lambda *_: images)
+        limits, place = budget(min_accuracy=0.8, min_recall=0.7, tolerance=0.02), Place.of(Settings())
+        return verdicts.make(registry, registry.record(version), "xrays", 0.0, limits, place)
 
     return make
 
@@ -98,7 +105,7 @@ def test_verdict_says_what_it_was_made_on(registry, make, tmp_path):
     version = add(registry)
     made = make(version)
     kept = json.loads((tmp_path / f"registry/m/reports/{version}/verdict.json").read_text())
-    for account in (made, kept, registry.record(version).verdicts[-1].details):
+    for account in (made.as_json(), kept, registry.record(version).verdicts[-1].details):
         assert account["dataset"] == {"uri": "xrays", "fingerprint": "f" * 64}
         assert account["budget"].items() >= {"min_accuracy": 0.8, "min_recall": 0.7, "tolerance": 0.02}.items()
     page = (tmp_path / f"registry/m/reports/{version}/test.html").read_text()
@@ -113,9 +120,9 @@ def test_verdict_says_what_changed_since_production(registry, make, tmp_path):
         used = DatasetUsed(uri="xrays", fingerprint=f"{number:064}", images=sum(classes.values()), classes=classes)
         registry.update(number, dataset=used)
     made = make(version)
-    assert made["changed"]["images"] == "COVID +2 (now 7)"
+    assert made.changed.images == "COVID +2 (now 7)"
     assert "COVID +2 (now 7)" in (tmp_path / f"registry/m/reports/{version}/test.html").read_text()
-    assert make(served)["changed"] is None
+    assert make(served).changed is None
 
 
 def test_confusion_is_kept_as_a_picture(registry, make):
@@ -152,7 +159,7 @@ def test_clone_that_fails_once_is_brought_up_again_and_the_verdict_says_so(regis
     version = add(registry)
     trials = Trials(InfrastructureError("Silence."))
     made = make(version, meanwhile=trials)
-    assert (made["passed"], made["attempts"], made["first_try"]) == (True, 2, "Silence.")
+    assert (made.passed, made.attempts, made.first_try) == (True, 2, "Silence.")
     assert trials.count == 2
     assert registry.record(version).verdicts[-1].details["first_try"] == "Silence."
 
@@ -172,8 +179,8 @@ def test_model_that_breaks_the_clone_twice_is_rejected(registry, make, blamed):
     version = add(registry)
     crash = PodFailed("the model server crashed (SIGSEGV)", by_model=True, version=blamed)
     made = make(version, meanwhile=Trials(crash, crash))
-    assert made["reasons"] == ["the model server crashed (SIGSEGV)"]
-    assert made["metrics"] is None
+    assert made.reasons == ["the model server crashed (SIGSEGV)"]
+    assert made.metrics is None
     assert registry.record(version).state == "rejected"
     junit = ElementTree.fromstring(registry.read_report(version, "junit.xml"))
     assert junit.find(".//failure").get("message") == "the model server crashed (SIGSEGV)"
@@ -192,8 +199,8 @@ def test_production_that_breaks_the_clone_is_no_verdict_on_the_candidate(registr
 def test_answers_that_came_too_late_get_a_second_try(registry, make):
     trials = Trials()
     made = make(add(registry), passed=False, meanwhile=trials, too_slow=True)
-    assert trials.count == made["attempts"] == 2
-    assert not made["passed"]
+    assert trials.count == made.attempts == 2
+    assert not made.passed
 
 
 def test_what_the_inspection_finds_is_rejected_before_anything_loads_it(registry, make):
@@ -201,8 +208,8 @@ def test_what_the_inspection_finds_is_rejected_before_anything_loads_it(registry
     trials = Trials()
     made = make(version, meanwhile=trials, problems=["the graph has the operation ReadFile"])
     assert trials.count == 0
-    assert made["reasons"] == ["the graph has the operation ReadFile"]
-    assert made["model_server"] is None
+    assert made.reasons == ["the graph has the operation ReadFile"]
+    assert made.model_server is None
     assert registry.record(version).state == "rejected"
 
 
@@ -215,9 +222,9 @@ def test_class_without_held_out_image_is_refused_by_name(registry, make, tmp_pat
 
 def test_small_class_is_never_left_out(tmp_path):
     images = dataset(tmp_path, COVID=10 * MOST_IMAGES + 1, Normal=1)
-    held_out = verdicts._holdout(images, "xrays", SimpleNamespace(version=1, labels=LABELS))
-    assert {item.label for item in held_out} == set(LABELS)
-    assert len(held_out) <= MOST_IMAGES + len(LABELS)
+    asked = held_out.chosen(images, "xrays", SimpleNamespace(version=1, labels=LABELS))
+    assert {item.label for item in asked} == set(LABELS)
+    assert len(asked) <= MOST_IMAGES + len(LABELS)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +242,68 @@ def test_newest_version_on_its_way_to_production_is_chosen(registry, states, sta
         add(registry, state)
     if stable:
         serve(registry, stable)
-    assert _newest(registry).version == chosen
+    assert choice.newest(registry).version == chosen
 
 
 def test_nothing_to_test_is_said(registry):
-    add(registry, "rejected")
-    with pytest.raises(UsageError, match="no version"):
-        _newest(registry)
+    with pytest.raises(UsageError, match="no version of 'm' to test; train one first"):
+        choice.newest(registry)
+
+
+def test_rejected_version_is_named_where_nothing_else_is_there(registry):
+    version = registry.create("train", labels=LABELS).version
+    registry.update(version, files={"saved_model.pb": "0" * 64})
+    registry.update(version, state="rejected")
+    with pytest.raises(
+        UsageError, match=f"Version {version} was rejected.*test_model -- --version {version} --registry x"
+    ):
+        choice.newest(registry, ["--registry", "x"])
+
+
+def missed(registry):
+    """A version that was not good enough to be saved."""
+    version = registry.create("train", labels=LABELS, image_size=8).version
+    gate = {"kind": "gate", "passed": False, "reasons": ["accuracy 0.500 is below 0.85"], "at": "now"}
+    registry.add_verdict(version, gate, state="rejected")
+    return version
+
+
+def test_version_that_missed_its_gate_is_said_to_have_no_files(registry):
+    version = missed(registry)
+    with pytest.raises(UsageError, match=r"missed its gate \(accuracy 0\.500 is below 0\.85\), so no files of it were"):
+        choice.named(registry, version)
+    with pytest.raises(UsageError, match=f"Version {version} missed its gate, so its files were not kept"):
+        choice.newest(registry)
+
+
+def test_tests_that_went_wrong_leave_the_version_as_it_was(registry, make, tmp_path):
+    def went_wrong():
+        raise BrokenTests(version, [Fault(file="src/x.py", name="test_it", error="KeyError: 'x'")])
+
+    version = add(registry)
+    with pytest.raises(BrokenTests, match=r"not version 1: src/x\.py::test_it: KeyError: 'x'") as raised:
+        make(version, meanwhile=went_wrong)
+    assert raised.value.exit_code == 2
+    assert raised.value.as_json()["broken"] == [{"file": "src/x.py", "name": "test_it", "error": "KeyError: 'x'"}]
+    assert registry.record(version).state == "candidate"
+    assert registry.record(version).verdicts == []
+    assert not (tmp_path / "registry/m/reports").exists()
+
+
+def test_record_tells_how_many_tests_were_the_models_own(registry, make):
+    version = add(registry)
+    make(version)
+    assert registry.record(version).verdicts[-1].details["suites"] == {"common": 1, "m": 2}
+
+
+def test_verdict_of_an_earlier_trainyard_is_read():
+    """As version 1 of verdict.json was written, with a limit and a test that are no longer there."""
+    old = json.loads((Path(__file__).parent / "verdict_1.json").read_text())
+    read = ModelVerdict.model_validate(old)
+    assert read.tests[0].name == "test_robustness.py::test_pictures_that_are_no_xrays_get_no_certain_answer[noise]"
+    assert (read.tests[0].suite, read.intervals, read.allowed_for_chance) == ("common", None, [])
+    told = read.as_json()
+    for field, value in old.items():
+        assert told[field] == value or (field == "tests" and len(told[field]) == len(value)), field
+    page = report.render(read, Record.model_validate({**KNOWN, "version": read.version}))
+    assert b"no xrays get no certain answer[noise]" in page

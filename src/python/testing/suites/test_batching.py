@@ -8,7 +8,9 @@ MOST_IMAGES = 16
 def test_answers_do_not_depend_on_the_batch(holdout, answers, classify_at_once):
     step = max(1, len(holdout) // MOST_IMAGES)
     alone, images = answers[::step][:MOST_IMAGES], [item.image for item in holdout[::step]][:MOST_IMAGES]
-    for one, in_company in zip(alone, classify_at_once(images), strict=True):
+    together = classify_at_once(images)
+    assert len(together) == len(images), f"{len(images)} images asked at once get {len(together)} answers"
+    for one, in_company in zip(alone, together, strict=True):
         assert in_company.scores == pytest.approx(one.scores, abs=1e-5), (
             f"an image is answered {one.scores} alone and {in_company.scores} in a batch of {len(images)}"
         )

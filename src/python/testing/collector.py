@@ -1,0 +1,124 @@
+"""A pytest plugin that keeps how each model test ended, and whose doing it was."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.verdict import Fault, OneTest
+from serving.client import TooSlow, Unavailable
+from serving.pod import PodFailed
+from testing.faults import BrokenTests, Places, first_line, of_model, told
+
+# Tests done, of how many, and the one that was done last.
+Progress = Callable[[int, int, str], None]
+
+
+class Collector:
+    """What pytest's hooks tell of one run."""
+
+    def __init__(self, version: int, places: Places, progress: Progress = lambda *_: None) -> None:
+        self._version, self._places, self._progress = version, places, progress
+        self.tests: list[OneTest] = []
+        self.broken: list[Fault] = []
+        # An abort, or the clone's silence.
+        self.ended_by: BaseException | None = None
+        # A request was not answered in time.
+        self.too_slow = False
+        self._done = self._all = 0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        except Exception as error:
+            # pytest's own error around it names the file.
+            file, cause = getattr(error, "path", None), error.__cause__ or error.__context__
+            if file is None or cause is None:
+                raise
+            self._blame(Path(file), "", f"it can't be loaded: {told(cause, self._places)}")
+            raise BrokenTests(self._version, self.broken) from None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if report.failed:
+            error = report.call.excinfo.value
+            # Around most of what an import raises stands an error of pytest's with a text of many lines.
+            self._blame(collector.path, "", f"it can't be loaded: {told(error.__cause__ or error, self._places)}")
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        error = call.excinfo.value if call.excinfo is not None else None
+        # pytest takes a SystemExit for a failed test, and Unavailable comes as one: neither is the model's doing, and
+        # there is no use in going on.
+        if error is not None and self._ends(error):
+            pytest.exit("no verdict can be made")
+        if report.failed and error is not None and not of_model(error):
+            lookup = isinstance(error, pytest.FixtureLookupError)
+            self._blame(item.path, item.name, first_line(report) if lookup else told(error, self._places))
+            report.broken = True  # type: ignore[attr-defined]
+        report.place = self._places.name(item.path, str(item.nodeid))  # type: ignore[attr-defined]
+        report.suite = self._places.suite(item.path)  # type: ignore[attr-defined]
+        return report
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # A signal may also come between two tests.
+        at = None if self._ends(excinfo.value) else self._places.raised_in(excinfo.value)
+        if at:  # a hook of a conftest.py
+            self._blame(at[0], "", told(excinfo.value, self._places))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        ended = self._ends(excinfo.value) or self.ended_by is not None
+        if not ended and isinstance(excinfo.value, pytest.exit.Exception):
+            # Whatever the return code it chose, the tests after it did not run.
+            file, _ = self._places.raised_in(excinfo.value) or (self._places.suites, 0)
+            self._blame(file, "", f"it ended the run: {excinfo.value}")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._all = len(session.items)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "teardown":
+            self._done += 1
+            self._progress(self._done, self._all, report.place.rpartition("/")[2])
+        # A test's own phase always counts; set-up and tear-down only when they go wrong or skip.
+        if report.when == "call" or not report.passed:
+            self.tests.append(
+                OneTest(
+                    name=report.place,
+                    outcome="broken" if getattr(report, "broken", False) else report.outcome,
+                    seconds=round(report.duration, 3),
+                    message=first_line(report) if not report.passed else "",
+                    suite=report.suite,
+                )
+            )
+
+    def _blame(self, file: Path, name: str, error: str) -> None:
+        self.broken.append(Fault(file=self._places.in_repository(file), name=name, error=error))
+
+    def _ends(self, error: BaseException | None) -> bool:
+        # A test may have wrapped what it met in an error of its own.
+        while error is not None:
+            if isinstance(error, TooSlow):
+                self.too_slow = True  # which the model may be: a failed test like others
+                return False
+            if _is_abort(error) or isinstance(error, (Unavailable, PodFailed)):
+                self.ended_by = error
+                return True
+            error = error.__cause__ or error.__context__
+        return False
+
+
+def _is_abort(error: BaseException) -> bool:
+    # How a command leaves at a signal. A suite that calls sys.exit() with a number of its own has just failed.
+    code = error.code if isinstance(error, SystemExit) else None
+    # pytest's own Interrupted, which it raises when a suite can't be loaded, only descends from KeyboardInterrupt.
+    return type(error) is KeyboardInterrupt or (isinstance(code, int) and code > 128)
