@@ -26,7 +26,7 @@ def newest(registry: Registry, where: Sequence[str] = ()) -> Record:
         return registry.record(stable)
     rejected = [record for record in records if record.state == "rejected" and record.files and not record.removed]
     if not rejected:
-        missed = [record for record in records if missed_gate(record)]
+        missed = [record for record in records if record.missed_gate()]
         more = f" Version {missed[-1].version} missed its gate, so its files were not kept." if missed else ""
         raise UsageError(f"The registry holds no version of '{registry.model}' to test; train one first.{more}")
     last = rejected[-1].version
@@ -43,18 +43,13 @@ def named(registry: Registry, version: int) -> Record:
         UsageError: it has no files that could be tested.
     """
     record = registry.record(version)
-    if missed_gate(record):
-        why = f" ({'; '.join(record.verdicts[-1].reasons)})" if record.verdicts[-1].reasons else ""
+    if record.missed_gate():
+        why = f" ({'; '.join(record.gate_reasons())})" if record.gate_reasons() else ""
         raise UsageError(
             f"Version {version} of '{registry.model}' missed its gate{why}, so no files of it were kept and there is "
             "nothing to test; train another one."
         )
     return record
-
-
-def missed_gate(record: Record) -> bool:
-    """Whether training ended without a model that was good enough."""
-    return not record.files and any(one.kind == "gate" and not one.passed for one in record.verdicts)
 
 
 def _again(version: int, where: Sequence[str]) -> str:
