@@ -50,7 +50,7 @@ class Metrics:
             ["version", "label"],
             registry=self.registry,
         )
-        # Sums and counts of both are what drift is told by (src/python/testing/population.py).
+        # Sums and counts of both are what drift is told by (src/python/monitoring/population.py).
         self._certainty = Histogram(
             "trainyard_certainty",
             "Probability of the most probable class.",

@@ -60,7 +60,7 @@ def drift(folder, *arguments):
         "TRAINYARD_MAIL_OUTBOX": str(folder / "mails"),
         "TRAINYARD_DRIFT_MIN_IMAGES": "100",
     }
-    command = [sys.executable, "-m", "testing.drift", "--registry", str(folder / "registry"), "--json", *arguments]
+    command = [sys.executable, "-m", "monitoring.drift", "--registry", str(folder / "registry"), "--json", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     return done, json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
 

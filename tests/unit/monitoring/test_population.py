@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, generate_latest
 
 from contracts.record import Record
-from testing import population
-from testing.population import Seen
+from monitoring import population
+from monitoring.population import Seen
 from tests.registries import LABELS, MODEL, metrics
 
 ALLOWED = SimpleNamespace(max_psi=0.25, max_certainty_loss=0.1, max_brightness_shift=0.5)

@@ -1,4 +1,4 @@
-"""Whether what is asked of a version looks like what it was tested on: classes, certainty, brightness.
+"""Whether recent images resemble those that a version was tested on: classes, certainty, brightness.
 
 Classes are compared by the population stability index (Siddiqi, Credit Risk Scorecards, 2006): under 0.1 nothing moved,
 over 0.25 much did. By chance alone it is about (1/n + 1/m) times a chi-square of one degree less than there are classes
@@ -84,7 +84,7 @@ def stability_index(expected: Mapping[str, float], found: Mapping[str, float]) -
 
 
 def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
-    """A sentence for each thing in which `seen` is not what `record` was tested on, as far as it tells."""
+    """A sentence for each thing in which `seen` does not resemble the test data of `record`, as far as that tells."""
     test = record.metrics.test
     if test:
         expected = held_out(record)
