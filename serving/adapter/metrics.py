@@ -59,7 +59,10 @@ class Metrics:
             registry=self.registry,
         )
         self._brightness = Summary(
-            "trainyard_brightness", "Mean gray level of an image, 0 to 255.", ["version"], registry=self.registry
+            "trainyard_brightness",
+            "Mean of an image's samples, 0 to 255, all channels alike.",
+            ["version"],
+            registry=self.registry,
         )
         self._refused = Counter(
             "trainyard_images_refused", "Images that could not be classified.", ["code"], registry=self.registry
