@@ -62,6 +62,8 @@ class SplitRule(Part):
     # Shares of the images, 0 to 1; the rest is trained on.
     test: float
     validation: float
+    # How groups were told that stay on one side ([dataset] groups); "" where each image was by itself.
+    groups: str = ""
 
 
 class EpochMetrics(Part):
@@ -94,6 +96,8 @@ class DatasetUsed(Part):
     statistics: dict[str, Any] = {}
     # What the images were split by: this version's rule, then those of its ancestors that differ.
     splits: list[SplitRule] = []
+    # How groups of images, such as those of one patient, were told ([dataset] groups); "" where they were not.
+    groups: str = ""
 
 
 class InputUsed(Part):

@@ -1,11 +1,14 @@
 """A labelled folder of images: found, checked, fingerprinted, split; and the sample dataset that is drawn."""
 
 from cli.errors import DataRefused
-from dataset.check import Checked, Finding, Limits, check, scan
+from dataset.check import Checked, Limits, check, scan
+from dataset.finding import Finding
 from dataset.folder import find
 from dataset.model import Dataset, LabelledImage, Unreadable
 from dataset.phantom import write_sample
-from dataset.pointer import locate, open_dataset
+from dataset.pointer import examine, locate, open_dataset
+from dataset.scan import Terms
+from dataset.sides import Sides
 from dataset.skew import Previous
 from dataset.split import Split, lineage
 
@@ -17,9 +20,12 @@ __all__ = [
     "LabelledImage",
     "Limits",
     "Previous",
+    "Sides",
     "Split",
+    "Terms",
     "Unreadable",
     "check",
+    "examine",
     "find",
     "lineage",
     "locate",

@@ -9,7 +9,11 @@ from cli import DataRefused, InfrastructureError, UsageError, command_line, prin
 from cli.home import home_expanded
 
 if TYPE_CHECKING:
+    from dataset.sides import Sides
     from dataset.skew import Previous
+    from dataset.split import Split
+    from imaging import ImageInput
+    from settings import Settings
 
 app = command_line(
     "dataset",
@@ -23,6 +27,9 @@ app = command_line(
 )
 
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or a pointer to one.")]
+ModelName = Annotated[
+    str | None, typer.Option("--model", "--model-name", help="The model: its settings, and what it sees of an image.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 
 
@@ -30,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one li
 def check(
     dataset: Dataset = None,
     registry: Annotated[str | None, typer.Option(help="Where the earlier version's record is.")] = None,
-    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    model: ModelName = None,
     previous: Annotated[
         str | None,
         typer.Option(
@@ -42,22 +49,22 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look at every image: what breaks the dataset's shape ends with exit code 4, what moved in it is reported."""
-    import settings
     from cli.progress import shown
     from dataset import report as reports
     from dataset.check import Limits
-    from dataset.check import check as look
-    from dataset.pointer import locate
-    from dataset.split import Split
+    from dataset.groups import described
+    from dataset.pointer import examine
+    from dataset.split import Split, lineage
 
-    loaded = settings.load()
-    uri = dataset or loaded.dataset.uri
-    before = _previous(previous, registry or loaded.registry.uri, model_name or loaded.model.name)
-    own = loaded.dataset
+    settings, wanted = _settings(model)
+    uri = dataset or settings.dataset.uri
+    before, rules, known = _previous(previous, registry or settings.registry.uri, settings.model.name)
+    own = Split.of(settings.dataset)
     console = progress_console()
     with shown(console, "Images") as tell:
-        root = locate(uri, tell)
-        checked = look(root, Limits.of(own), before, tell, [Split(own.test_share, own.validation_share)])
+        checked = examine(
+            uri, Limits.of(settings.dataset), before, tell, lineage(own, rules), known=known, wanted=wanted
+        )
     for finding in checked.findings:
         console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
     if report:
@@ -68,20 +75,26 @@ def check(
         console.print(f"Report: {report}", markup=False, soft_wrap=True)
     if as_json:
         print_json(reports.as_json(checked))
-    data = checked.require()
+    try:
+        data = checked.require()
+    except DataRefused as error:
+        shared = _used_by(uri)
+        raise DataRefused(f"{error} It is the dataset of {' and '.join(shared)}." if shared else str(error)) from None
     counts = ", ".join(f"{count} {label}" for label, count in data.counts().items())
     console.print(f"{len(data.images)} images: {counts}", markup=False, soft_wrap=True)
+    if data.grouping:
+        groups = len({image.group for image in data.images})
+        console.print(f"{groups} groups, told {described(data.grouping)}", markup=False, soft_wrap=True)
 
 
 @app.command()
-def fetch(dataset: Dataset = None, as_json: AsJson = False) -> None:
+def fetch(dataset: Dataset = None, model: ModelName = None, as_json: AsJson = False) -> None:
     """Bring the images that a pointer names to this machine, and print the folder they are in."""
-    import settings
     from cli.progress import shown
     from dataset.pointer import locate
 
     with shown(progress_console(), "Images") as tell:
-        folder = locate(dataset or settings.load().dataset.uri, tell)
+        folder = locate(dataset or _settings(model)[0].dataset.uri, tell)
     if not folder.is_dir():
         raise DataRefused(f"Dataset folder {folder} does not exist; name a folder or a pointer.")
     if as_json:
@@ -129,17 +142,42 @@ def _repository(file: Path) -> Path:
     return next((one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in marks)), folder)
 
 
-def _previous(wanted: str | None, registry: str, model: str) -> "Previous | None":
+def _settings(model: str | None) -> "tuple[Settings, ImageInput | None]":
+    """The settings of a model, and what it sees of an image; without any model those of trainyard.toml."""
+    import models
+    import settings
+
+    if model is None and not models.known():
+        return settings.load(), None
+    found = models.find(model)
+    for note in found.notes:
+        progress_console().print(note, markup=False, soft_wrap=True)
+    return found.settings, found.input
+
+
+def _used_by(uri: str) -> list[str]:
+    """The models that are made from a dataset."""
+    import models
+
+    here = str(home_expanded(uri).absolute())
+    return [one.name for one in models.known() if str(Path(one.settings.dataset.uri).absolute()) == here]
+
+
+def _previous(wanted: str | None, registry: str, model: str) -> "tuple[Previous | None, tuple[Split, ...], Sides]":
+    """What a dataset is held against: figures, and the sides that images have."""
     from dataset import previous
+    from dataset.sides import Sides
     from registry import Registry
 
     if wanted == "none":
-        return None
-    if wanted is None:
-        return previous.of_registry(Registry.open(registry, model))
-    if wanted.isascii() and wanted.isdigit():
-        return previous.of_record(Registry.open(registry, model).record(int(wanted)))
-    return previous.of_file(Path(wanted))
+        return None, (), Sides()
+    if wanted is not None and not (wanted.isascii() and wanted.isdigit()):
+        return previous.of_file(Path(wanted)), (), Sides()
+    there = Registry.open(registry, model)
+    record = there.record(int(wanted)) if wanted else previous.replaced_by_a_new_one(there)
+    if record is None:
+        return None, (), Sides()
+    return previous.of_record(record), previous.rules_of(record), previous.sides_of(there, record)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,11 @@ import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
 from cli.machine import processors
+from contracts.record import DatasetUsed, SplitRule
+from dataset.fingerprint import fingerprint
+from dataset.sides import Sides
 from dataset.split import DEFAULT, SPLITS, Split
-from imaging import CorruptImage, ImageError
+from imaging import CorruptImage, ImageError, ImageInput
 from imaging.array import canonical
 
 MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
@@ -30,6 +33,7 @@ class LabelledImage:
     split: str  # one of SPLITS
     side: float = 0.0  # pixels; of an oblong image that of the square with as many
     brightness: float = 0.0  # mean gray level, 0 to 255
+    group: int = -1  # number of the group it belongs to, such as one patient's images; -1 where it is told of none
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,41 @@ class Dataset:
     unreadable: list[Unreadable] = field(default_factory=list)
     # What the images were split by.
     rules: tuple[Split, ...] = DEFAULT
-    _decoded: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = field(
+    # What a later version has to fit in with.
+    sides: Sides = field(default_factory=Sides, compare=False)
+    _decoded: dict[tuple[str, ImageInput], tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    @property
+    def grouping(self) -> str:
+        """How groups are told (dataset.groups); "" where they are not."""
+        return self.rules[0].groups
+
     def part(self, split: str) -> list[LabelledImage]:
         return [image for image in self.images if image.split == split]
+
+    def groups(self, split: str) -> list[int] | None:
+        """Of each image of one split the number of its group, for who must not take images of one patient for several
+        patients'; None where no groups are told."""
+        return [image.group for image in self.part(split)] if self.grouping else None
+
+    @property
+    def held_out(self) -> str:
+        """One value for the images that judge a model: sha256 over their classes and digests, in hexadecimal."""
+        return fingerprint((image.label, image.sha256) for image in self.part("test"))
+
+    def used(self, uri: str) -> DatasetUsed:
+        """What a record keeps of this dataset, which was found at `uri`."""
+        return DatasetUsed(
+            uri=uri,
+            fingerprint=self.fingerprint,
+            images=len(self.images),
+            classes=self.counts(),
+            statistics=self.statistics,
+            splits=[SplitRule(test=r.test, validation=r.validation, groups=r.groups) for r in self.rules],
+            groups=self.grouping,
+        )
 
     def counts(self) -> dict[str, int]:
         """Images per label."""
@@ -68,7 +101,7 @@ class Dataset:
         counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
         return [
             f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by "
-            "each image's hash; add images (30 or more of every class)."
+            f"each {'group' if self.grouping else 'image'}'s hash; add images (30 or more of every class)."
             for label, total in self.counts().items()
             if total and (missing := [split for split in SPLITS if not counts[split][label]])
         ]
@@ -82,9 +115,10 @@ class Dataset:
         for sentence in self.lacking():
             raise DataRefused(sentence)
 
-    def arrays(self, split: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels uint8 [N, size, size, 1] and label indices int32 [N] of one split; decoded once, then kept: in
-        memory or, past a limit, in a file of the temporary folder that goes with the process.
+    def arrays(self, split: str, wanted: ImageInput | int) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels uint8 [N, size, size, channels] and label indices int32 [N] of one split, as a model wants them;
+        decoded once, then held: in memory or, past a limit, in a file of the temporary folder that goes with the
+        process.
 
         Raises:
             DataRefused: a file changed or vanished since it was scanned.
@@ -96,21 +130,22 @@ class Dataset:
                 # Another image may belong to another side of the split.
                 if hashlib.sha256(data).hexdigest() != image.sha256:
                     raise CorruptImage("it is another file now")
-                return canonical(data, size)
+                return canonical(data, wanted)
             except (ImageError, OSError) as error:
                 raise DataRefused(f"{image.path} changed while it was used ({error}); start again.") from None
 
-        if (split, size) in self._decoded:
-            return self._decoded[split, size]
+        wanted = ImageInput.of(wanted)
+        if (split, wanted) in self._decoded:
+            return self._decoded[split, wanted]
         part = self.part(split)
-        pixels = _room((len(part), size, size, 1))
+        pixels = _room((len(part), *wanted.shape))
         with ThreadPoolExecutor(processors()) as pool:
             # In portions: what is decoded ahead would otherwise be kept a second time.
             for start in range(0, len(part), _PORTION):
                 for place, picture in enumerate(pool.map(decode, part[start : start + _PORTION]), start):
                     pixels[place] = picture
         labels = np.array([self.labels.index(image.label) for image in part], np.int32)
-        return self._decoded.setdefault((split, size), (pixels, labels))
+        return self._decoded.setdefault((split, wanted), (pixels, labels))
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray:

@@ -13,7 +13,7 @@ from cli.home import home_expanded
 from cli.machine import processors
 from dataset.fingerprint import digest, fingerprint
 from dataset.folder import find
-from dataset.read import Progress, in_order
+from dataset.pool import Progress, in_order
 
 TABLE = "folder"
 

@@ -11,10 +11,11 @@ from typing import Any
 from cli.errors import DataRefused, UsageError
 from cli.home import home_expanded
 from dataset import digits, dvc, point, stores
-from dataset.check import scan
+from dataset.check import Checked, Limits, check, scan
 from dataset.model import Dataset
 from dataset.phantom import write_sample
-from dataset.read import Progress
+from dataset.pool import Progress
+from dataset.skew import Previous
 from dataset.split import DEFAULT, Split
 
 SAMPLE, DIGITS = "sample", "digits"
@@ -23,9 +24,21 @@ IMAGES_PER_CLASS, SEED = 80, 7
 MAX_IMAGES_PER_CLASS = 100_000
 
 
-def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAULT) -> Dataset:
-    """Scans the dataset that `uri` names; see `locate` and `scan` for what is raised."""
-    return scan(locate(uri), max_unreadable, rules=rules)
+def open_dataset(uri: str, max_unreadable: float, rules: Sequence[Split] = DEFAULT, **terms: Any) -> Dataset:
+    """Scans the dataset that `uri` names; see `locate` and `scan` for what more may be said, and what is raised."""
+    return scan(locate(uri), max_unreadable, rules=rules, promise=promise(uri), **terms)
+
+
+def examine(
+    uri: str,
+    limits: Limits,
+    previous: Previous | None = None,
+    progress: Progress | None = None,
+    rules: Sequence[Split] = DEFAULT,
+    **terms: Any,
+) -> Checked:
+    """Checks the dataset that `uri` names; see `locate` and `check` for what more may be said, and what is raised."""
+    return check(locate(uri, progress), limits, previous, progress, rules, promise=promise(uri), **terms)
 
 
 def promise(uri: str) -> point.Promise | None:

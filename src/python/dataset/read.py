@@ -1,82 +1,58 @@
-"""One image file: read, decoded once, measured, and let go."""
+"""One image file: read, decoded where it was not before, measured, and let go."""
 
 import hashlib
-import io
-import math
-import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from PIL import Image
-
+from dataset.facts import Facts, measure
+from dataset.folder import File
+from dataset.index import Index
+from dataset.suspects import problem_of
 from imaging import DEFAULT, ImageError
-from imaging.array import canonical
-
-# Side in pixels of the picture that is measured and compared.
-_MEASURED = 64
-Progress = Callable[[int, int], None]  # files done, files in all
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What is kept of an image: a few hundred bytes, however large it is. `problem` tells why it can't be read."""
+    """A file that is an image."""
 
-    path: Path
-    label: str
-    sha256: str = ""  # hexadecimal, of the file's bytes
-    picture: bytes = b""  # digest of what the image shows, the same for a copy that was saved anew without loss
-    bytes: int = 0
-    width: int = 0  # pixels
-    height: int = 0
-    kind: str = ""  # format and mode: "PNG L", "JPEG RGB"
-    brightness: float = 0.0  # mean gray level, 0 to 255
-    contrast: float = 0.0  # standard deviation of the gray levels
-    problem: str = ""
+    file: File
+    facts: Facts
 
     @property
-    def side(self) -> float:
-        """Pixels; of an oblong image those of the square with as many."""
-        return math.sqrt(self.width * self.height)
+    def path(self) -> Path:
+        return self.file.path
+
+    @property
+    def label(self) -> str:
+        return self.file.label
+
+    @property
+    def sha256(self) -> str:
+        return self.facts.sha256
 
 
-def read(path: Path, label: str) -> Read:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that can't be read, and why."""
+
+    file: File
+    sha256: str  # empty where not even its bytes can be
+    problem: str
+
+
+def read(file: File, index: Index, white: int) -> Read | Unread:
+    """Reads all bytes of `file`, whatever is known of it: only what `index` knows by their digest is not decoded."""
+    sha256 = ""
     try:
-        with path.open("rb") as stream:
+        with file.path.open("rb") as stream:
             data = stream.read(DEFAULT.max_bytes + 1)
-        pixels = canonical(data, _MEASURED)
+        sha256 = hashlib.sha256(data).hexdigest()
+        facts = index.get(sha256)
+        if facts is None:
+            facts = measure(data, sha256, white)
+            index.add(facts)
+        return Read(file, facts)
     except ImageError as error:
-        return Read(path, label, problem=str(error))
+        return Unread(file, sha256, problem_of(data, error))
     except OSError as error:
-        return Read(path, label, problem=f"{error.strerror}.")
-    # The header once more, which `canonical` has checked but does not tell.
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-        width, height, kind = *image.size, sys.intern(f"{image.format} {image.mode}")
-    return Read(
-        path,
-        label,
-        sha256=hashlib.sha256(data).hexdigest(),
-        picture=hashlib.sha256(pixels.tobytes()).digest()[:16],
-        bytes=len(data),
-        width=width,
-        height=height,
-        kind=kind,
-        brightness=float(pixels.mean()),
-        contrast=float(pixels.std()),
-    )
-
-
-def in_order(pool: Executor, work: Callable[[_In], _Out], items: Iterable[_In], ahead: int = 64) -> Iterator[_Out]:
-    """`work` done on each item, in order, at most `ahead` of what is asked for: Executor.map queues all of them."""
-    waiting: deque[Future[_Out]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        return Unread(file, sha256, f"{error.strerror}.")

@@ -6,7 +6,11 @@ from typing import Any
 
 import pages
 
-from dataset.check import Checked, Finding, Offender
+from dataset.check import Checked
+from dataset.finding import Finding, Offender
+from dataset.folder import in_one_form
+from dataset.groups import described
+from dataset.sides import NAME as SIDES_NAME
 from dataset.statistics import MEASURES
 from imaging import ImageError
 
@@ -16,6 +20,8 @@ JSON_NAME, PAGE_NAME = "dataset.json", "dataset.html"
 
 _TITLES = {
     "layout": "The folder's layout",
+    "pointer": "A pointer that does not say what is there",
+    "left-out": "What was not read",
     "unreadable": "Images that can't be read",
     "empty-class": "Classes without an image",
     "conflict": "One image in several classes",
@@ -23,6 +29,15 @@ _TITLES = {
     "new-class": "New classes",
     "small-class": "Classes that are too small",
     "duplicate": "Copies",
+    "near-conflict": "Nearly the same picture in two classes",
+    "near-duplicate": "Nearly the same picture",
+    "between": "Near to images on two sides",
+    "alike": "Pictures too much alike",
+    "patients": "Several images of one patient?",
+    "ungrouped": "Images without a group",
+    "few": "Few images",
+    "colour": "Colours that the model does not see",
+    "range": "Dark 16-bit images",
     "blank": "Empty pictures",
     "outlier": "Unusual brightness",
     "imbalance": "Balance of the classes",
@@ -36,9 +51,11 @@ _TITLES = {
 
 
 def keep(checked: Checked, save: Callable[[str, bytes], object]) -> None:
-    """Saves both forms; `save` takes a name and the content."""
+    """Saves both forms, and which image is on which side; `save` takes a name and the content."""
     save(PAGE_NAME, render(checked))
     save(JSON_NAME, json.dumps(as_json(checked), indent=1).encode())
+    if checked.dataset:
+        save(SIDES_NAME, checked.dataset.sides.as_bytes())
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
@@ -51,6 +68,8 @@ def as_json(checked: Checked) -> dict[str, Any]:
             "images": len(data.images) if data else 0,
             "classes": data.counts() if data else {},
             "statistics": data.statistics if data else {},
+            "groups": data.grouping if data else "",
+            "held_out": data.held_out if data else "",
         },
         "files": checked.files,
         "passed": not checked.refused,
@@ -73,12 +92,16 @@ def as_json(checked: Checked) -> dict[str, Any]:
 def render(checked: Checked) -> bytes:
     """The page, as UTF-8."""
     data, previous = checked.dataset, checked.previous
-    counts, before = (data.counts() if data else {}), (previous.classes if previous else {})
+    counts = data.counts() if data else {}
+    before = {in_one_form(label): count for label, count in previous.classes.items()} if previous else {}
     most = max([*counts.values(), *before.values(), 1])
     view = {
         "checked": checked,
         "data": data,
         "previous": previous,
+        "groups": f"{len({image.group for image in data.images})} {described(data.grouping)}"
+        if data and data.grouping
+        else "none told: each image by itself",
         "findings": [_shown(finding) for finding in checked.findings],
         "classes": [
             {
@@ -120,9 +143,9 @@ def _picture(offender: Offender) -> str | None:
 
 def _measure(name: str, checked: Checked) -> dict[str, Any]:
     assert checked.dataset is not None
-    before = checked.previous.statistics.get(name, {}) if checked.previous else {}
+    before = checked.previous
     rows = [
-        {"label": label, "now": now, "before": before.get(label)}
+        {"label": label, "now": now, "before": before.of_class(name, label) if before else None}
         for label, now in checked.dataset.statistics[name].items()
     ]
     words = {"brightness": "brightness", "contrast": "contrast", "bytes": "KiB a file", "side": "side in pixels"}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dataset.folder import in_one_form
 from dataset.scan import Scan
 from dataset.statistics import told_by_the_file
 
@@ -23,6 +24,11 @@ class Previous:
     classes: Mapping[str, int]
     fingerprint: str = ""
     statistics: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_class(self, measure: str, label: str) -> Mapping[str, float] | None:
+        """Mean and deviation of a measure; a class may have been kept in another form of Unicode."""
+        own: Mapping[str, Mapping[str, float]] = self.statistics.get(measure, {})
+        return next((value for name, value in own.items() if in_one_form(name) == label), None)
 
 
 class Allowed(Protocol):
@@ -57,17 +63,18 @@ def skew(found: Scan, limits: Allowed, previous: Previous | None) -> Iterator[tu
 
 
 def _mix(counts: Mapping[str, int], limits: Allowed, previous: Previous) -> Iterator[tuple[str, str]]:
-    now, before = sum(counts.values()), sum(previous.classes.values())
+    classes = {in_one_form(label): count for label, count in previous.classes.items()}
+    now, before = sum(counts.values()), sum(classes.values())
     for label in counts if now and before else ():
-        share, earlier = counts[label] / now, previous.classes.get(label, 0) / before
-        if label in previous.classes and abs(share - earlier) > limits.max_mix_change:
+        share, earlier = counts[label] / now, classes.get(label, 0) / before
+        if label in classes and abs(share - earlier) > limits.max_mix_change:
             yield "mix", f"'{label}' is {share:.0%} of the images; in {previous.name} it was {earlier:.0%}."
 
 
 def _shifts(statistics: Mapping[str, Any], limits: Allowed, previous: Previous) -> Iterator[tuple[str, str]]:
     for measure, unit in _UNITS.items():
         for label, now in statistics[measure].items():
-            before = previous.statistics.get(measure, {}).get(label)
+            before = previous.of_class(measure, label)
             if not before:
                 continue
             deviation = max(before["deviation"], _LEAST_DEVIATION * abs(before["mean"]), 1e-9)

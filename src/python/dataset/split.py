@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # From the most seen by a model to the least.
 SPLITS = ("train", "validation", "test")
@@ -13,9 +14,16 @@ class Split:
 
     test: float = 0.20
     validation: float = 0.12
+    # How groups are told that stay on one side (dataset.groups); "" where each image is by itself.
+    groups: str = ""
+
+    @classmethod
+    def of(cls, section: Any) -> "Split":
+        """As [dataset] of the settings has it."""
+        return cls(section.test_share, section.validation_share, section.groups)
 
     def side(self, sha256: str) -> str:
-        """One of SPLITS for the image whose bytes have this digest, in hexadecimal."""
+        """One of SPLITS for the image, or the group, that has this digest, in hexadecimal."""
         place = int(sha256[:8], 16) / 2**32
         if place < self.test:
             return "test"

@@ -17,11 +17,11 @@ def statistics(labels: Sequence[str], reads: Sequence[Read]) -> dict[str, Any]:
     by_class = {label: [read for read in reads if read.label == label] for label in labels}
     return {
         **{
-            measure: {label: _summary(getattr(read, measure) for read in own) for label, own in by_class.items()}
+            measure: {label: _summary(getattr(read.facts, measure) for read in own) for label, own in by_class.items()}
             for measure in MEASURES
         },
-        "formats": dict(Counter(read.kind for read in reads).most_common(_NAMED)),
-        "sizes": dict(Counter(f"{read.width}x{read.height}" for read in reads).most_common(_NAMED)),
+        "formats": dict(Counter(read.facts.kind for read in reads).most_common(_NAMED)),
+        "sizes": dict(Counter(f"{read.facts.width}x{read.facts.height}" for read in reads).most_common(_NAMED)),
     }
 
 
@@ -39,7 +39,8 @@ def told_by_the_file(reads: Sequence[Read]) -> tuple[float, float]:
     """
     groups: dict[tuple[str, int, int], Counter[str]] = {}
     for read in reads:
-        groups.setdefault((read.kind, read.width, read.height), Counter())[read.label] += 1
+        facts = read.facts
+        groups.setdefault((facts.kind, facts.width, facts.height), Counter())[read.label] += 1
     right = 0
     for counts in groups.values():
         for label, count in counts.items():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from cli.errors import DataRefused, InfrastructureError, UsageError
 from cli.home import home_expanded
-from dataset.read import in_order
+from dataset.pool import in_order
 
 _AT_ONCE = 8  # files
 _BLOCK = 1 << 20  # bytes

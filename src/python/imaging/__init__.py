@@ -19,7 +19,6 @@ __all__ = [
     "NotAnImage",
     "UnsupportedFormat",
     "pixels",
-    "used_range",
 ]
 
 
@@ -29,10 +28,3 @@ def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> b
     from imaging import decode
 
     return decode.pixels(data, wanted, limits)
-
-
-def used_range(data: bytes, limits: Limits = DEFAULT) -> tuple[int, int] | None:
-    """The lowest and the highest sample of an image with 16 bits a sample; `imaging.decode.used_range` says more."""
-    from imaging import decode
-
-    return decode.used_range(data, limits)

@@ -85,7 +85,14 @@ def _lay(values: dict[str, Any], above: Mapping[str, Mapping[str, Any]]) -> None
 
 
 # Fields that hold places, as one or several.
-_PLACES = (("dataset", "uri"), ("registry", "uri"), ("signing", "key"), ("signing", "public_keys"), ("mail", "outbox"))
+_PLACES = (
+    ("dataset", "uri"),
+    ("dataset", "index"),
+    ("registry", "uri"),
+    ("signing", "key"),
+    ("signing", "public_keys"),
+    ("mail", "outbox"),
+)
 
 
 def _anchored(values: Mapping[str, Mapping[str, Any]], base: Path) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """Every setting, its default and its unit."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
-
-from settings.addresses import mail_addresses
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 # A name becomes a folder, a bucket prefix and a URL path, so it is kept to what is safe in all three.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -12,10 +10,6 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Names of datasets that are no paths: Trainyard writes these itself.
 BUILT_IN_DATASETS = ("sample", "digits")
-
-
-# What stands for yes and no.
-_SWITCH = TypeAdapter(bool)
 
 
 class Section(BaseModel):
@@ -40,6 +34,13 @@ class Dataset(Section):
     # Shares of the images that validate and test. An image that a model's ancestor trained on stays trained on.
     validation_share: Annotated[float, Field(gt=0, le=0.4)] = 0.12
     test_share: Annotated[float, Field(gt=0, le=0.4)] = 0.20
+    # Which images belong together, such as those of one patient, and are never on two sides: "folder" (a sub-folder of
+    # the class), "pattern:REGEX" (what its one group finds in the file's name), or
+    # "csv:FILE:IMAGE_COLUMN:GROUP_COLUMN" (FILE is relative to the dataset's folder). Empty: each is by itself.
+    groups: Annotated[str, StringConstraints(pattern=r"^(|folder|pattern:.+|csv:.+:.+:.+)$")] = ""
+    # A folder for what is known of images that were decoded before; empty: in the cache of this machine. It may be
+    # shared, and deleted.
+    index: str = ""
     # What is reported: the largest class is so many times the smallest; a class's share of the images, and its mean
     # brightness, contrast, file and picture size, moved by so much (a share; deviations of the earlier images).
     max_imbalance: Annotated[float, Field(ge=1)] = 10
@@ -101,30 +102,14 @@ class Drift(Section):
 
 
 class Mail(Section):
-    # One address, or several with commas or semicolons between.
     owner: str = "owner@example.com"
     sender: str = "trainyard@example.com"
     # Empty: mails are written to the outbox folder instead. The password comes from TRAINYARD_SMTP_PASSWORD.
     smtp_host: str = ""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_user: str = ""
-    # How the conversation is encrypted: from a plain beginning on ("starttls", or true), from its first byte ("tls",
-    # and always on port 465), or not at all ("none", or false).
-    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_tls: bool = True
     outbox: str = ".trainyard/outbox"
-
-    @field_validator("owner", "sender")
-    @classmethod
-    def _are_addresses(cls, text: str) -> str:
-        return mail_addresses(text) if text.strip() else text
-
-    @field_validator("smtp_tls", mode="before")
-    @classmethod
-    def _was_a_switch(cls, value: object) -> object:
-        try:
-            return "starttls" if _SWITCH.validate_python(value) else "none"
-        except ValidationError:
-            return value
 
 
 class Serving(Section):

@@ -3,7 +3,7 @@ import tomllib
 
 import pytest
 
-from dataset import DataRefused, locate, scan
+from dataset import DataRefused, Limits, examine, locate, open_dataset, scan
 from dataset.point import write_pointer
 from dataset.pointer import promise
 from tests.unit.dataset.conftest import png
@@ -56,6 +56,39 @@ def test_pointer_that_lies_is_refused_with_the_command_that_mends_it(repository)
     said.require(said.fingerprint, 80)
     with pytest.raises(DataRefused, match=rf"\(81 now, 80 when it was written\); call `.* point {pointer}`"):
         said.require("0" * 64, 81)
+
+
+def test_training_and_tests_refuse_a_folder_that_is_not_what_its_pointer_says(repository):
+    pointer = repository / "datasets" / "xrays.toml"
+    write_pointer(pointer, repository / "images", repository)
+    assert not examine(str(pointer), Limits()).refused
+    assert len(open_dataset(str(pointer), 0.0).images) == 80
+    (repository / "images" / "COVID" / "new.png").write_bytes(png(999))
+    with pytest.raises(
+        DataRefused, match=rf"holds other images than {pointer} says \(81 now, 80 when it was written\)"
+    ):
+        examine(str(pointer), Limits()).require()
+    with pytest.raises(DataRefused, match=rf"call `.* -- point {pointer}`, and commit the pointer"):
+        open_dataset(str(pointer), 0.0)
+    write_pointer(pointer, repository / "images", repository)
+    assert not examine(str(pointer), Limits()).refused
+
+
+def test_pointer_holds_for_unreadable_images_too(repository):
+    pointer = repository / "datasets" / "xrays.toml"
+    (repository / "images" / "COVID" / "cut.png").write_bytes(png(7)[:-20])
+    write_pointer(pointer, repository / "images", repository)
+    assert not examine(str(pointer), Limits(max_unreadable=0.1)).refused
+    (repository / "images" / "COVID" / "cut.png").write_bytes(png(8)[:-20])
+    assert [one.kind for one in examine(str(pointer), Limits(max_unreadable=0.1)).refused] == ["pointer"]
+
+
+def test_pointer_to_a_folder_that_is_gone_is_named(repository):
+    pointer = repository / "datasets" / "xrays.toml"
+    write_pointer(pointer, repository / "images", repository)
+    shutil.rmtree(repository / "images")
+    (finding,) = examine(str(pointer), Limits()).findings
+    assert "images does not exist" in finding.message and f"{pointer} names it." in finding.message
 
 
 @pytest.mark.parametrize("content", ["[folder]\n", '[folder]\npath = "x"\nfingerprint = 3\nimages = 1\n'])

@@ -1,1 +1,0 @@
-"""What production is asked about, held against what its models were tested on."""

@@ -1,1 +1,0 @@
-"""A file a verb, or two that go together."""
