@@ -2,6 +2,9 @@
 
 
 def brightness(pixels: bytes) -> float:
-    """Mean gray level, 0 to 255, of every seventh pixel, which tells as much as all of them and costs far less."""
+    """Mean of the samples, 0 to 255; of a colour image those of its three channels alike.
+
+    Of every seventh sample, which tells as much as all of them, takes every channel in turn and costs far less.
+    """
     some = pixels[::7]
     return sum(some) / len(some)

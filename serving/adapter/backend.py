@@ -4,7 +4,7 @@ import logging
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from imaging import ImageInput
+from imaging import signature as imaging_signature
 from serving.adapter.refusals import Fault, Overloaded, TooSlow, Unavailable, UnknownVersion
 from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
@@ -41,10 +43,10 @@ class StaleVersion(Exception):
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """A loaded version and the side, in pixels, of the square images it takes."""
+    """A loaded version and what images have to become for it."""
 
     number: int
-    image_size: int
+    image: ImageInput
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,17 @@ class Backend:
                 raise UnknownVersion(f"Model '{self.model}' has no version {which} loaded.") from None
             raise _refusal(error) from None
         # Not Unpack: it insists on the original's message name, and ours is a slice of it under another.
-        signatures = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
-        shape = signatures.signature_def["serving_default"].inputs[INPUT].tensor_shape
-        sides = [dimension.size for dimension in shape.dim[1:3]]
+        signatures = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value).signature_def
         number = response.model_spec.version.value
-        if len(shape.dim) != 4 or sides[0] != sides[1] or sides[0] < 1 or shape.dim[3].size != 1:
-            logger.error("Version %d of '%s' does not take pixels [N,H,H,1]: %s", number, self.model, signatures)
-            raise Fault(f"Version {number} of model '{self.model}' does not take square gray images.")
-        return ServedVersion(number, sides[0])
+        try:
+            return ServedVersion(number, _input(signatures))
+        except ValueError as error:
+            logger.error("Version %d of '%s' has signatures that are not understood: %s", number, self.model, error)
+            reason = str(error)[:_MAX_REASON_CHARACTERS]
+            raise Fault(
+                f"Version {number} of model '{self.model}' takes images that this adapter can't make; "
+                f"serve it with the adapter it was trained with. {reason}."
+            ) from None
 
     async def states(self) -> list[VersionState]:
         """Every version the model server knows of, by number; empty when it knows none."""
@@ -142,7 +147,9 @@ class Backend:
         ]
 
     async def predict(self, version: ServedVersion, images: Sequence[bytes], timeout: float) -> list[Scores]:
-        """One answer an image, in order; `images` are the size*size gray pixels of each, `timeout` is in seconds.
+        """One answer an image, in order; `images` are the pixels of each, as `version` takes them.
+
+        `timeout` is in seconds.
 
         Raises:
             StaleVersion: `version` is not served any more, or not as it is described.
@@ -154,7 +161,7 @@ class Backend:
         tensor = request.inputs[INPUT]
         tensor.dtype = wire.DT_UINT8
         tensor.tensor_content = b"".join(images)
-        for side in (len(images), version.image_size, version.image_size, 1):
+        for side in (len(images), *version.image.shape):
             tensor.tensor_shape.dim.add(size=side)
         try:
             response = await self._predict(request, timeout=timeout)
@@ -166,6 +173,14 @@ class Backend:
         return _scores(response, len(images))
 
 
+def _input(signatures: Mapping[str, wire.SignatureDef]) -> ImageInput:
+    """What a version takes, by its signatures; raises ValueError for what can't be made here."""
+    # A map of Protobuf makes what is not in it.
+    told = signatures[imaging_signature.NAME].outputs if imaging_signature.NAME in signatures else ()
+    shape = signatures["serving_default"].inputs[INPUT].tensor_shape
+    return imaging_signature.read([dimension.size for dimension in shape.dim], told)
+
+
 def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:
     probabilities = response.outputs["probabilities"]
     labels = response.outputs["labels"].string_val
@@ -175,10 +190,10 @@ def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:
         values = tuple(value for (value,) in struct.iter_unpack("<f", probabilities.tensor_content))
     if not values or len(values) != len(labels) or len(values) % images:
         logger.error("Unexpected outputs: %d probabilities, %d labels, %d images", len(values), len(labels), images)
-        raise Fault("The model's answer has the wrong shape.")
+        raise Fault("The answer has the wrong shape.")
     if not all(map(math.isfinite, values)):
         logger.error("The model answered %s", values)
-        raise Fault("The model's answer is not a number.")
+        raise Fault("The answer contains NaN or infinity.")
     classes = len(values) // images
     names = [label.decode("utf-8", "replace") for label in labels]
     return [

@@ -1,25 +1,39 @@
-"""The images in the body of a REST request, whichever of the three ways they are sent."""
+"""The images in the body of a REST request, whichever of the ways they are sent."""
 
 import base64
+import binascii
+import zlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from imaging import kinds
 from serving.adapter.limits import Limits
 from serving.adapter.refusals import BadImage, BadRequest, Refusal, TooLarge, UnknownFormat
 
-ACCEPTED = "multipart/form-data, application/json or an image itself (image/png, image/jpeg)"
+_ACCEPTED = "multipart/form-data, application/json or an image itself (image/png, image/jpeg)"
+_CALL = "curl --data-binary @image.png -H 'Content-Type: image/png' ADDRESS"
+# What is sent without a word about its kind, and what curl says of every --data-binary.
+_UNTOLD = ("", "application/x-www-form-urlencoded")
+_GZIP = 16 + zlib.MAX_WBITS  # zlib's number for gzip's header and trailer
 
 
 class JsonBody(BaseModel):
-    """Images in base64."""
+    """Images in base64: a list of them, or one."""
 
-    images: list[str]
+    images: list[str] = []
+    image: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "JsonBody":
+        if len(self.model_fields_set) != 1 or (self.image is None and "image" in self.model_fields_set):
+            raise ValueError("expected image or images")
+        return self
 
 
 @dataclass(frozen=True)
@@ -52,49 +66,99 @@ async def read_body(request: Request, limits: Limits) -> Body:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith("image/") or media_type == "application/octet-stream":
         return Body([Image(await _whole(request, limits))], is_list=False)
+    if media_type in _UNTOLD and kinds.known(data := await _whole(request, limits)):
+        return Body([Image(data)], is_list=False)
     if media_type == "multipart/form-data":
-        images = await _multipart(request, limits)
+        body = Body(await _multipart(request, limits), is_list=True)
     elif media_type == "application/json":
-        images = _json(await _whole(request, limits))
+        body = _json(await _whole(request, limits))
     else:
-        raise UnknownFormat(f"Expected a body of {ACCEPTED}. Received: {media_type or 'no content type'}.")
-    if not images:
+        received = media_type or "no content type"
+        raise UnknownFormat(f"Expected a body of {_ACCEPTED}. Received: {received}. An image is sent by: {_CALL}")
+    if not body.images:
         raise BadRequest("The request holds no image.")
-    if len(images) > limits.max_images:
+    if len(body.images) > limits.max_images:
         raise _too_many_images(limits)
-    return Body(images, is_list=True)
+    return body
 
 
 async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """The body, unpacked, and never more of it than `limits` allow."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise UnknownFormat(f"The header Content-Encoding is '{encoding}'; send the body as it is, or as gzip.")
+    unpacked = _Unpacked(limits) if encoding.endswith("gzip") else None
     received = 0
     try:
         async for chunk in request.stream():
             received += len(chunk)
             if received > limits.max_request_bytes:
                 raise _too_many_bytes(limits)
-            yield chunk
+            yield unpacked.more(chunk) if unpacked else chunk
     except ClientDisconnect:
         # Nobody reads this, but the request is counted under it.
         raise BadRequest("The connection was closed before the whole request was sent.") from None
+    if unpacked:
+        unpacked.check_end()
+
+
+class _Unpacked:
+    """A body that came as gzip, of one part or several."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._stream = zlib.decompressobj(_GZIP)
+        self._bytes = 0
+
+    def more(self, chunk: bytes) -> bytes:
+        """What `chunk` holds.
+
+        Raises:
+            BadRequest, TooLarge: it is no gzip, or holds more than a request may have.
+        """
+        parts = []
+        while chunk:
+            if self._stream.eof:
+                self._stream = zlib.decompressobj(_GZIP)
+            try:
+                # One more than there is room for, to tell a full request from one that is over it.
+                parts.append(self._stream.decompress(chunk, self._limits.max_request_bytes + 1 - self._bytes))
+            except zlib.error:
+                raise self._broken() from None
+            self._bytes += len(parts[-1])
+            if self._bytes > self._limits.max_request_bytes:
+                raise _too_many_bytes(self._limits)
+            chunk = self._stream.unused_data
+        return b"".join(parts)
+
+    def check_end(self) -> None:
+        if not self._stream.eof:
+            raise self._broken()
+
+    def _broken(self) -> BadRequest:
+        return BadRequest("The body is no gzip, or cut off, which the header Content-Encoding says that it is.")
 
 
 async def _whole(request: Request, limits: Limits) -> bytes:
     return b"".join([chunk async for chunk in _limited(request, limits)])
 
 
-def _json(body: bytes) -> list[Image]:
+def _json(body: bytes) -> Body:
     try:
-        images = JsonBody.model_validate_json(body).images
+        sent = JsonBody.model_validate_json(body)
     except ValidationError:
-        raise BadRequest('Expected a JSON object {"images": [base64, …]}.') from None
-    return [Image(_base64(image)) for image in images]
+        raise BadRequest('Expected a JSON object {"images": [base64, …]}, or {"image": base64}.') from None
+    if sent.image is not None:
+        return Body([Image(_base64(sent.image))], is_list=False)
+    return Body([Image(_base64(image)) for image in sent.images], is_list=True)
 
 
 def _base64(text: str) -> bytes | Refusal:
+    # `base64 FILE` breaks its lines, and some encoders leave out the padding.
+    letters = "".join(text.split()).rstrip("=")
     try:
-        # `base64 FILE` breaks its lines.
-        return base64.b64decode("".join(text.split()), validate=True)
-    except ValueError:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except (binascii.Error, ValueError):
         return BadImage("This is not base64.")
 
 

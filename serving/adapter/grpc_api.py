@@ -50,6 +50,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             served = await self._service.describe("GetModel")
         except Refusal as refusal:
             await _abort(context, refusal)
+        image = served.image
         return api.GetModelResponse(
             model=served.name,
             versions=[
@@ -57,7 +58,10 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             ],
             version_labels=served.version_labels,
             labels=served.labels,
-            image_size=served.image_size,
+            image_size=image.size if image else 0,
+            channels=image.channels if image else 0,
+            oblong=image.oblong if image else "",
+            white=image.white if image else 0,
         )
 
     async def _classify(

@@ -50,7 +50,7 @@ class Metrics:
             ["version", "label"],
             registry=self.registry,
         )
-        # Sums and counts of both are what drift is told by (src/python/testing/population.py).
+        # Sums and counts of both are what drift is told by (src/python/monitoring/population.py).
         self._certainty = Histogram(
             "trainyard_certainty",
             "Probability of the most probable class.",
@@ -59,7 +59,10 @@ class Metrics:
             registry=self.registry,
         )
         self._brightness = Summary(
-            "trainyard_brightness", "Mean gray level of an image, 0 to 255.", ["version"], registry=self.registry
+            "trainyard_brightness",
+            "Mean of an image's samples, 0 to 255, all channels alike.",
+            ["version"],
+            registry=self.registry,
         )
         self._refused = Counter(
             "trainyard_images_refused", "Images that could not be classified.", ["code"], registry=self.registry

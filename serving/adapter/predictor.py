@@ -1,10 +1,12 @@
 """From image bytes to classes: what gRPC and REST have in common."""
 
 import asyncio
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import imaging
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
@@ -20,7 +22,7 @@ from serving.adapter.refusals import (
     UnknownFormat,
     UnknownVersion,
 )
-from serving.adapter.stable import StableVersion
+from serving.adapter.stable import RecentVersion
 from serving.brightness import brightness
 
 STABLE = "stable"
@@ -51,7 +53,7 @@ class Answer:
 
     version: int
     outcomes: list[Scores | Refusal]
-    # Mean gray levels of the images that have scores, in their order.
+    # How bright the images are that have scores, in their order: the means of their samples, 0 to 255.
     brightness: tuple[float, ...] = ()
 
 
@@ -63,7 +65,8 @@ class ServedModel:
     versions: list[VersionState]
     version_labels: dict[str, int]
     labels: tuple[str, ...]
-    image_size: int
+    # What the stable version takes; None without one.
+    image: imaging.ImageInput | None
 
 
 class Predictor:
@@ -72,9 +75,9 @@ class Predictor:
     def __init__(self, backend: Backend, limits: Limits) -> None:
         self.model = backend.model
         self.limits = limits
-        self.stable = StableVersion(self._ask_stable)
+        self.stable = RecentVersion(self._ask_stable)
         self._backend = backend
-        self._described: dict[int, ServedVersion] = {}
+        self._numbered: dict[int, RecentVersion] = {}
         self._labels: dict[int, tuple[str, ...]] = {}
         # Pillow lets go of the interpreter's lock while it decodes.
         self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
@@ -89,15 +92,14 @@ class Predictor:
             Refusal: none of them can be answered.
         """
         version = await self._resolve(choice)
-        pixels = await self._decode(images, version.image_size)
+        pixels = await self._decode(images, version.image)
         try:
             return await self._predict(version, pixels)
         except StaleVersion:
             # A rollover took the version away between the two calls. Who asked for a number gets that number or none.
-            self._described.pop(version.number, None)
             moved = await self._resolve(choice, again=True)
-        if moved.image_size != version.image_size:
-            pixels = await self._decode(images, moved.image_size)
+        if moved.image != version.image:
+            pixels = await self._decode(images, moved.image)
         try:
             return await self._predict(moved, pixels)
         except StaleVersion:
@@ -109,7 +111,7 @@ class Predictor:
         stable = labelled.get(STABLE)
         if stable and stable.number not in self._labels:
             # A model server does not tell class names: an answer on a blank image does.
-            blank = bytes(stable.image_size * stable.image_size)
+            blank = bytes(math.prod(stable.image.shape))
             try:
                 await self._predict(stable, [blank])
             except StaleVersion:
@@ -122,7 +124,7 @@ class Predictor:
             versions=states,
             version_labels={label: version.number for label, version in labelled.items()},
             labels=self._labels.get(stable.number, ()) if stable else (),
-            image_size=stable.image_size if stable else 0,
+            image=stable.image if stable else None,
         )
 
     async def _labelled(self) -> dict[str, ServedVersion]:
@@ -144,17 +146,26 @@ class Predictor:
 
     async def _resolve(self, choice: Choice, again: bool = False) -> ServedVersion:
         if choice.version is not None:
-            if choice.version not in self._described:
-                self._described[choice.version] = await self._backend.by_number(choice.version)
-            return self._described[choice.version]
+            return await self._by_number(choice.version, again)
         if choice.label is not None and choice.label != STABLE:
             return await self._backend.by_label(choice.label)
         return await (self.stable.fresh() if again else self.stable.current())
 
-    async def _decode(self, images: Sequence[bytes | Refusal], size: int) -> list[bytes | Refusal]:
+    async def _by_number(self, number: int, again: bool) -> ServedVersion:
+        # Believed no longer than the stable one: a model server that was started anew may have another model there.
+        asked = self._numbered.get(number) or RecentVersion(partial(self._backend.by_number, number))
+        try:
+            version = await (asked.fresh() if again else asked.current())
+        except UnknownVersion:
+            self._numbered.pop(number, None)
+            raise
+        self._numbered[number] = asked
+        return version
+
+    async def _decode(self, images: Sequence[bytes | Refusal], wanted: imaging.ImageInput) -> list[bytes | Refusal]:
         loop = asyncio.get_running_loop()
         return await asyncio.gather(
-            *(loop.run_in_executor(self._threads, _decode, data, size, self.limits.image) for data in images)
+            *(loop.run_in_executor(self._threads, _decode, data, wanted, self.limits.image) for data in images)
         )
 
     async def _predict(self, version: ServedVersion, pixels: Sequence[bytes | Refusal]) -> Answer:
@@ -173,13 +184,13 @@ class _NoStable(Unavailable):
     pass
 
 
-def _decode(data: bytes | Refusal, size: int, limits: imaging.Limits) -> bytes | Refusal:
+def _decode(data: bytes | Refusal, wanted: imaging.ImageInput, limits: imaging.Limits) -> bytes | Refusal:
     if isinstance(data, Refusal):
         return data
     if len(data) > limits.max_bytes:
         return TooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     try:
-        return imaging.pixels(data, size, limits)
+        return imaging.pixels(data, wanted, limits)
     except imaging.UnsupportedFormat as error:
         return UnknownFormat(str(error))
     except imaging.ImageTooLarge as error:

@@ -38,9 +38,11 @@ def install(app: FastAPI) -> None:
 
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
+        path = request.url.path
+        near = f"did you mean {path.rstrip('/')}?" if path.endswith("/") else "/docs lists what there is."
         detail = {
-            404: f"There is nothing at {request.url.path}; /docs lists what there is.",
-            405: f"{request.url.path} does not take {request.method}.",
+            404: f"There is nothing at {path}; {near}",
+            405: f"{path} does not take {request.method}.",
         }.get(error.status_code, str(error.detail))
         about = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
         return _response(about, error.headers)

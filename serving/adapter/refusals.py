@@ -6,6 +6,7 @@ Refusal
 │   ├── UnknownFormat  INVALID_ARGUMENT    415  a picture or a body, but of a kind that is not read here
 │   └── HugeImage      INVALID_ARGUMENT    413  more pixels than are decoded
 ├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
+├── UnknownModel       NOT_FOUND           404  another model is being served here
 ├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
 ├── Overloaded         RESOURCE_EXHAUSTED  503  too many requests at once; retry_after says when to come back
 ├── Unavailable        UNAVAILABLE         503  no model server, no stable version, or shutting down
@@ -16,6 +17,8 @@ str() of each is shown to whoever asked: it never holds an internal address, pat
 """
 
 import grpc
+
+_MAX_NAME_CHARACTERS = 100
 
 
 class Refusal(Exception):
@@ -60,6 +63,16 @@ class TooLarge(Refusal):
     status = 413
     title = "The request is too large"
     kind = "request-too-large"
+
+
+class UnknownModel(Refusal):
+    code = grpc.StatusCode.NOT_FOUND
+    status = 404
+    title = "The model is not being served"
+    kind = "unknown-model"
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__(f"There is no model '{name[:_MAX_NAME_CHARACTERS]}' here; this is '{served}'.")
 
 
 class UnknownVersion(Refusal):

@@ -1,4 +1,4 @@
-"""Which version is stable, without asking the model server for every request."""
+"""Which version has a label or a number, without asking the model server for every request."""
 
 import asyncio
 import itertools
@@ -11,11 +11,11 @@ from serving.adapter.refusals import Refusal
 MAX_AGE = 1.0
 
 
-class StableVersion:
-    """The stable version, remembered for `max_age` seconds.
+class RecentVersion:
+    """The version that `ask` finds, remembered for `max_age` seconds.
 
     Questions are asked one at a time, so that answers are never applied in another order than the model server gave
-    them in: once `fresh` has returned a version, neither method returns one that was stable before it.
+    them in: once `fresh` has returned a version, neither method returns one from before it.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[ServedVersion]], max_age: float = MAX_AGE) -> None:
@@ -29,14 +29,14 @@ class StableVersion:
         self._answer: ServedVersion | Refusal | None = None
 
     async def current(self) -> ServedVersion:
-        """The stable version as of at most `max_age` seconds ago; raises what asking raises."""
+        """The version as of at most `max_age` seconds ago; raises what asking raises."""
         recent = asyncio.get_running_loop().time() - self._time <= self._max_age
         if recent and isinstance(self._answer, ServedVersion):
             return self._answer
         return await self.fresh()
 
     async def fresh(self) -> ServedVersion:
-        """The stable version as asked for after this call began; several callers share one question."""
+        """The version as asked for after this call began; several callers share one question."""
         called = next(self._order)
         async with self._asking:
             if self._place < called:

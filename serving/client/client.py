@@ -50,7 +50,9 @@ class ServedModel:
     """What an adapter serves at one moment.
 
     `versions` maps each version to its state (START, LOADING, AVAILABLE, UNLOADING, END), `version_labels` "stable"
-    and "previous" to their versions. `labels` and `image_size` (pixels) are the stable version's.
+    and "previous" to their versions. The rest is the stable version's: its classes, and what it makes of an image:
+    size in pixels, channels (1 gray, 3 colour), how an oblong one becomes square ("stretch", "pad", "crop") and the
+    16-bit sample that is white. An adapter of an earlier version tells neither channels (0) nor the rest.
     """
 
     name: str
@@ -58,6 +60,9 @@ class ServedModel:
     version_labels: dict[str, int]
     labels: list[str]
     image_size: int
+    channels: int = 0
+    oblong: str = ""
+    white: int = 0
 
 
 class Client:
@@ -132,6 +137,9 @@ class Client:
             version_labels=dict(response.version_labels),
             labels=list(response.labels),
             image_size=response.image_size,
+            channels=response.channels,
+            oblong=response.oblong,
+            white=response.white,
         )
 
     def _silence(self, details: str) -> str:

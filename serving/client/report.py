@@ -79,4 +79,13 @@ def show_model(served: ServedModel) -> None:
     console = Console(highlight=False)
     console.print(table)
     if served.labels:
-        console.print(f"Classes: {', '.join(served.labels)}. Images: {served.image_size}x{served.image_size} pixels.")
+        console.print(f"Classes: {', '.join(served.labels)}. Images: {_taken(served)}.")
+
+
+def _taken(served: ServedModel) -> str:
+    size = f"{served.image_size}x{served.image_size} pixels"
+    if not served.channels:
+        return size
+    colour = "gray" if served.channels == 1 else "colour"
+    shapes = {"stretch": "stretched", "pad": "with black bars", "crop": "the middle square"}
+    return f"{size}, {colour}, oblong ones {shapes.get(served.oblong, served.oblong)}"

@@ -38,11 +38,18 @@ for (const kind of ["dragover", "drop"]) {
 document.addEventListener("dragleave", () => element("drop").classList.remove("over"));
 
 function add(files) {
-  for (const file of files) {
-    queue.push({ file, card: newCard(file), version: element("version").value });
-    asked += 1;
+  const cards = [...files].map((file) => {
+    const card = newCard(file);
+    queue.push({ file, card, version: element("version").value });
+    return card;
+  });
+  asked += cards.length;
+  // In the files' order, below what is there already.
+  element("results").append(...cards);
+  if (cards.length) {
+    element("clear").hidden = false;
+    cards[0].scrollIntoView({ block: "nearest" });
   }
-  if (files.length) element("clear").hidden = false;
   work();
 }
 
@@ -100,7 +107,6 @@ function newCard(file) {
   };
   picture.src = address;
   card.querySelector(".file").textContent = file.name;
-  element("results").prepend(card);
   return card;
 }
 
@@ -146,11 +152,19 @@ async function showServed() {
     if (!stable) throw new Error(`${model.model}: no version is served yet`);
     served.textContent = `${model.model}, version ${stable}`;
     served.classList.remove("wrong");
+    tellWhatItKnows(model);
     offerVersions(model, stable);
   } catch (error) {
     served.textContent = error.message;
     served.classList.add("wrong");
   }
+}
+
+function tellWhatItKnows(model) {
+  document.title = `${model.model}: classify images`;
+  const colour = model.channels === 3 ? "in colour" : "in shades of gray";
+  element("classes").textContent = `Seen ${colour}, as one of: ${model.labels.join(", ")}.`;
+  element("classes").hidden = !model.labels.length;
 }
 
 function offerVersions(model, stable) {

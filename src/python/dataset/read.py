@@ -7,7 +7,6 @@ from pathlib import Path
 from dataset.facts import Facts, measure
 from dataset.folder import File
 from dataset.index import Index
-from dataset.suspects import problem_of
 from imaging import DEFAULT, ImageError
 
 
@@ -53,6 +52,6 @@ def read(file: File, index: Index, white: int) -> Read | Unread:
             index.add(facts)
         return Read(file, facts)
     except ImageError as error:
-        return Unread(file, sha256, problem_of(data, error))
+        return Unread(file, sha256, str(error))
     except OSError as error:
         return Unread(file, sha256, f"{error.strerror}.")

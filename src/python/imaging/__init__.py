@@ -19,6 +19,7 @@ __all__ = [
     "NotAnImage",
     "UnsupportedFormat",
     "pixels",
+    "used_range",
 ]
 
 
@@ -28,3 +29,10 @@ def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> b
     from imaging import decode
 
     return decode.pixels(data, wanted, limits)
+
+
+def used_range(data: bytes, limits: Limits = DEFAULT) -> tuple[int, int] | None:
+    """The lowest and the highest sample of an image with 16 bits a sample; `imaging.decode.used_range` says more."""
+    from imaging import decode
+
+    return decode.used_range(data, limits)

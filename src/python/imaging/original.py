@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageFile
 
-from imaging import decode
-from imaging.errors import CorruptImage, ImageError
+from imaging import decode, wide
+from imaging.errors import CorruptImage
 from imaging.input import ImageInput
 from imaging.limits import DEFAULT, Limits
 from imaging.picture import eight_bits
@@ -23,7 +23,7 @@ class Opened:
     height: int
     kind: str  # format and mode: "PNG L", "JPEG RGB"
     _image: ImageFile.ImageFile
-    _orientation: int
+    _data: bytes
 
     def load(self) -> "Original":
         """Decodes it. Can be called once.
@@ -32,13 +32,17 @@ class Opened:
             CorruptImage: the file is damaged.
         """
         try:
+            orientation = self._image.getexif().get(decode._EXIF_ORIENTATION, 1)
             self._image.load()
-            image: Image.Image = self._image
-            if not image.mode.startswith("I"):
-                image = eight_bits(image, _GRAY if image.mode in ("1", "L") else _COLOUR)
-            if self._orientation in decode._TURNS:
-                image = image.transpose(decode._TURNS[self._orientation])
-            return Original(image)
+            picture: Image.Image = self._image
+            bands: list[Image.Image] = []
+            if not picture.mode.startswith("I"):
+                if self.kind.startswith("PNG") and wide.is_wide(self._data):
+                    bands = wide.bands(self._data)
+                picture = eight_bits(picture, _GRAY if picture.mode in ("1", "L") else _COLOUR)
+            if orientation in decode._TURNS:
+                picture, *bands = (one.transpose(decode._TURNS[orientation]) for one in (picture, *bands))
+            return Original(picture, tuple(bands))
         except MemoryError:
             raise
         # See imaging.decode: a damaged file makes Pillow raise almost anything.
@@ -51,27 +55,28 @@ class Original:
     """A decoded picture, upright: gray of 8 or 16 bits, or colours of 8."""
 
     image: Image.Image
+    # Gray, or red, green and blue, of 16 bits each, where a picture other than plain gray has so many.
+    bands: tuple[Image.Image, ...] = ()
 
     def samples(self) -> np.ndarray:
-        """uint8 or uint16 [H, W], or uint8 [H, W, 3]; what was saved with more channels or bits than it uses has none
-        of them here, so that a copy saved in another form has the same samples."""
-        found = np.asarray(self.image)
-        if found.ndim == 3:
-            gray = found[:, :, 0]
-            same = np.array_equal(gray, found[:, :, 1]) and np.array_equal(gray, found[:, :, 2])
-            return np.ascontiguousarray(gray) if same else found
+        """uint8 or uint16 [H, W] or [H, W, 3]. What was saved with more channels or bits than it uses has none of them
+        here, so that a copy saved in another form has the same samples."""
+        found = np.stack([np.asarray(band) for band in self.bands], axis=2) if self.bands else np.asarray(self.image)
+        if found.ndim == 3 and all(np.array_equal(found[:, :, 0], found[:, :, n]) for n in range(1, found.shape[2])):
+            found = np.ascontiguousarray(found[:, :, 0])
         if found.dtype == np.uint8:
             return found
-        wide = found.astype(np.uint16)
-        return (wide // _STEPS).astype(np.uint8) if not (wide % _STEPS).any() else wide
+        deep = found.astype(np.uint16)
+        return (deep // _STEPS).astype(np.uint8) if not (deep % _STEPS).any() else deep
 
     def top(self) -> int:
         """The brightest sample of a picture of 16 bits; 0 for one of 8."""
-        return int(np.asarray(self.image).max()) if self.image.mode.startswith("I") else 0
+        deep = self.bands or ((self.image,) if self.image.mode.startswith("I") else ())
+        return max((int(np.asarray(band).max()) for band in deep), default=0)
 
     def gray(self, white: int) -> Image.Image:
         """The picture in 256 shades of gray; `white` is the 16-bit sample that is full white."""
-        return eight_bits(self.image, replace(_GRAY, white=white))
+        return eight_bits(self.image, replace(_GRAY, white=white), self.bands)
 
 
 def opened(data: bytes, limits: Limits = DEFAULT) -> Opened:
@@ -79,11 +84,5 @@ def opened(data: bytes, limits: Limits = DEFAULT) -> Opened:
     Raises:
         NotAnImage, UnsupportedFormat, ImageTooLarge, CorruptImage: as `pixels` does.
     """
-    kind = decode._kind(data, limits)
-    try:
-        image, orientation = decode._open(data, kind, limits)
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:
-        raise CorruptImage(f"The {kind} is damaged or cut off: {error}.") from error
-    return Opened(*image.size, f"{kind} {image.mode}", image, orientation)
+    with decode._opened(data, limits) as image:
+        return Opened(*image.size, f"{image.format} {image.mode}", image, data)

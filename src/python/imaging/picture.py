@@ -1,5 +1,7 @@
 """A decoded picture to the channels, depth and shape that a model takes."""
 
+from collections.abc import Sequence
+
 from PIL import Image
 
 from imaging.input import ImageInput
@@ -7,18 +9,30 @@ from imaging.input import ImageInput
 _FILTER = Image.Resampling.BILINEAR
 
 
-def eight_bits(image: Image.Image, wanted: ImageInput) -> Image.Image:
-    """The picture with the channels that are wanted, 8 bits each."""
+def eight_bits(image: Image.Image, wanted: ImageInput, bands: Sequence[Image.Image] = ()) -> Image.Image:
+    """The picture with the channels that are wanted, 8 bits each.
+
+    `bands` are the colours' own samples of 16 bits, where the picture has them and Pillow kept their upper halves.
+    """
     mode = "L" if wanted.channels == 1 else "RGB"
     if image.mode.startswith("I"):
-        # Rounded: Pillow cuts the fraction off, and a step of 255/white is far above the rounding of a float. What is
-        # above white becomes white. A table would be as exact, but Pillow rounds its 65536 entries for every image.
-        return _as(image.point(lambda wide: wide * (255 / wanted.white) + 0.5).convert("L"), mode)
+        return _as(_rounded(image, wanted), mode)
+    if bands:
+        colours = [_rounded(band, wanted) for band in bands]
+        alpha = image.convert("RGBA").getchannel("A")
+        image = Image.merge("RGBA", [*(colours if len(colours) == 3 else colours * 3), alpha])
     if "A" in image.mode or "transparency" in image.info:
         colour = image.convert("RGBA")
         black = Image.new("RGBA", colour.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, colour).convert(mode)
     return _as(_as(image, "L" if image.mode in ("L", "1") else "RGB"), mode)
+
+
+def _rounded(band: Image.Image, wanted: ImageInput) -> Image.Image:
+    """16-bit samples as 8 bits, to the nearest; what is above white becomes white."""
+    # Pillow cuts the fraction off, and a step of 255/white is far above the rounding of a float. A table would be as
+    # exact, but Pillow rounds its 65536 entries for every image.
+    return band.point(lambda wide: wide * (255 / wanted.white) + 0.5).convert("L")
 
 
 def _as(image: Image.Image, mode: str) -> Image.Image:

@@ -20,6 +20,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from cli.text import one_line
+from notify.greeting import greet
 from notify.message import Message
 from settings.schema import Mail
 
@@ -29,6 +30,8 @@ TIMEOUT_SECONDS = 10.0
 # Offered again at one time; the rest waits for the mail after.
 MOST_RETRIES = 20
 _IMPLICIT_TLS_PORT = 465
+# Replaced before anything is said; or the library would look up this machine's name, which may take long.
+_NOBODY = "localhost"
 # smtplib raises ValueError for addresses that it can't put on the wire.
 _FAILURES = (OSError, smtplib.SMTPException, ValueError)
 
@@ -46,7 +49,7 @@ def send(mail: Mail, message: Message) -> Delivery:
     """Sends `message` to the owner. Nothing that goes wrong with the delivery is raised."""
     try:
         envelope = message.to_email(mail.sender, mail.owner)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         return Delivery(False, "", f"The addresses in [mail] can't be used: {error}.")
     outbox = Path(mail.outbox)
     if not mail.smtp_host:
@@ -57,7 +60,7 @@ def send(mail: Mail, message: Message) -> Delivery:
             connection.send_message(envelope)
             _offer_again(connection, outbox)
     except _FAILURES as error:
-        reason = f"{server} did not take the mail: {_tell(error)}."
+        reason = f"{server} did not take the mail: {_tell(error)}{_hint(error, mail)}."
         return _keep(outbox if _is_final(error) else outbox / "unsent", envelope, reason)
     return Delivery(True, server)
 
@@ -65,13 +68,15 @@ def send(mail: Mail, message: Message) -> Delivery:
 @contextmanager
 def _connected(mail: Mail) -> Iterator[smtplib.SMTP]:
     tls = ssl.create_default_context()
+    where = (mail.smtp_host, mail.smtp_port)
     connection: smtplib.SMTP
-    if mail.smtp_port == _IMPLICIT_TLS_PORT:
-        connection = smtplib.SMTP_SSL(mail.smtp_host, mail.smtp_port, timeout=TIMEOUT_SECONDS, context=tls)
+    if _from_the_start(mail):
+        connection = smtplib.SMTP_SSL(*where, local_hostname=_NOBODY, timeout=TIMEOUT_SECONDS, context=tls)
     else:
-        connection = smtplib.SMTP(mail.smtp_host, mail.smtp_port, timeout=TIMEOUT_SECONDS)
+        connection = smtplib.SMTP(*where, local_hostname=_NOBODY, timeout=TIMEOUT_SECONDS)
     try:
-        if mail.smtp_tls and mail.smtp_port != _IMPLICIT_TLS_PORT:
+        greet(connection)
+        if mail.smtp_tls == "starttls" and not _from_the_start(mail):
             connection.starttls(context=tls)
         if mail.smtp_user:
             connection.login(mail.smtp_user, os.environ.get(PASSWORD_VARIABLE, ""))
@@ -80,6 +85,10 @@ def _connected(mail: Mail) -> Iterator[smtplib.SMTP]:
             connection.quit()
     finally:
         connection.close()
+
+
+def _from_the_start(mail: Mail) -> bool:
+    return mail.smtp_tls == "tls" or mail.smtp_port == _IMPLICIT_TLS_PORT
 
 
 def _offer_again(connection: smtplib.SMTP, outbox: Path) -> None:
@@ -132,6 +141,18 @@ def _tell(error: Exception) -> str:
     ):
         return f"no answer within {TIMEOUT_SECONDS:g} s"
     return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def _hint(error: Exception, mail: Mail) -> str:
+    """How the settings may be wrong, where the error looks like it."""
+    if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"):
+        return '; it does not begin with TLS: set smtp_tls = "starttls" in [mail], or "none"'
+    if isinstance(error, smtplib.SMTPNotSupportedError) and mail.smtp_tls == "starttls":
+        return '; it may want TLS from the start (smtp_tls = "tls" in [mail]), or have none (smtp_tls = "none")'
+    silent = isinstance(error, (TimeoutError, smtplib.SMTPServerDisconnected))
+    if silent and not _from_the_start(mail):
+        return '; if it wants TLS from the start, set smtp_tls = "tls" in [mail]'
+    return ""
 
 
 def _keep(folder: Path, envelope: EmailMessage, error: str | None) -> Delivery:

@@ -125,7 +125,10 @@ def tests_failed(
             Command(
                 "Test it again",
                 _shell(
-                    "src/python/testing:test_model", ["--version", str(record.version), *_dataset(record)], registry
+                    "src/python/testing:test_model",
+                    ["--version", str(record.version), *_dataset(record)],
+                    record,
+                    registry,
                 ),
             ),
         ],
@@ -141,22 +144,18 @@ def promoted(
     pods: int = 0,
     rollback: bool = False,
     registry: str = "",
-    model: str = "",
     picture: bytes | None = None,
 ) -> Message:
     """`record` is served now instead of `previous`, on so many `pods`.
 
-    `model` is named in the commands if it is not the one of the settings. The figures are those of its last test;
-    `picture` is its confusion matrix, as for `candidate_passed`.
+    The figures are those of its last test; `picture` is its confusion matrix, as for `candidate_passed`.
     """
     tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
     where = f"on {counted(pods, 'serving pod')}" if pods else "to servers once they start"
     # After a rollback the verb alone would go back one further.
     undo = ["rollback", "--to", str(previous.version)] if previous and rollback else ["rollback"]
-    named = ["--model-name", model] if model else []
-    back = [Command("Go back", _shell("src/python/promote", [*undo, *named], registry))] if previous else []
-    status = Command("See what is served", _shell("src/python/promote", ["status", *named], registry))
+    back = [Command("Go back", _shell("src/python/promote", undo, record, registry))] if previous else []
     return _render(
         title=f"{record.model} rolled back to {record.version}"
         if rollback
@@ -169,30 +168,28 @@ def promoted(
         picture=picture,
         reasons=[reason] if reason else [],
         report="",
-        commands=[*back, status],
+        commands=[*back, _promote("See what is served", "status", record, registry, version=False)],
         replaced=True,
     )
 
 
-def drifted(
-    record: Record, reasons: Iterable[str], *, looked: list[str], registry: str = "", model: str = ""
-) -> Message:
-    """What production's version `record` is asked no longer looks like what it was tested on.
+def drifted(record: Record, reasons: Iterable[str], *, looked: list[str], registry: str = "") -> Message:
+    """Recent images no longer resemble those that production's version `record` was tested on.
 
-    `looked` are the flags that say where; `model` is named in the commands if it is not the one of the settings.
+    `looked` are the flags that say where they were counted.
     """
-    named = ["--model-name", model] if model else []
     return _render(
-        title=f"{record.model} {record.version}: what is asked has drifted",
-        lead="Nothing was changed. Look at recent images, and retrain with some of them once they are labelled.",
+        title=f"{record.model} {record.version}: drift",
+        lead="Recent images no longer resemble the test data. Nothing was changed: look at them, and retrain with some "
+        "of them once they are labelled.",
         color=_RED,
         record=record,
         production=None,
         reasons=reasons,
         report="",
         commands=[
-            Command("See what is served", _shell("src/python/promote", ["status", *named], registry)),
-            Command("Look again", _shell("src/python/testing:drift", [*looked, *named], registry)),
+            _promote("See what is served", "status", record, registry, version=False),
+            Command("Look again", _shell("src/python/monitoring:drift", looked, record, registry)),
         ],
     )
 
@@ -288,13 +285,13 @@ def _next(record: Record, registry: str) -> Command:
         return _promote("See what is served", "status", record, registry, version=False)
     if record.state == "retired":
         back = ["rollback", "--to", str(record.version)]
-        return Command("Go back to it", _shell("src/python/promote", back, registry))
+        return Command("Go back to it", _shell("src/python/promote", back, record, registry))
     return _promote("Promote it", "run" if record.checked else "run --unchecked", record, registry)
 
 
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:
     flags = ["--version", str(record.version)] if version else []
-    return Command(what, _shell("src/python/promote", [*verb.split(), *flags], registry))
+    return Command(what, _shell("src/python/promote", [*verb.split(), *flags], record, registry))
 
 
 def _dataset(record: Record) -> list[str]:
@@ -302,9 +299,12 @@ def _dataset(record: Record) -> list[str]:
     return ["--dataset", record.dataset.uri] if record.dataset else []
 
 
-def _shell(target: str, arguments: list[str], registry: str) -> str:
-    where = ["--registry", registry] if registry else []
-    return shlex.join(["./pants", "run", target, "--", *arguments, *where])
+def _shell(target: str, arguments: list[str], record: Record, registry: str) -> str:
+    where = ["--model", record.model, *(["--registry", registry] if registry else [])]
+    # A record is a file: its model and the place of its dataset may say anything.
+    return shlex.join(
+        ["./pants", "run", target, "--", *(one_line(one, _LONGEST_REASON) for one in (*arguments, *where))]
+    )
 
 
 @cache

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from cli.text import one_line
+from settings.addresses import mail_addresses
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,11 @@ class Message:
         """The mail as it goes over the wire: plain text, the same as HTML with its pictures, then the attachments.
 
         Raises:
-            ValueError: `sender` or `owner` is not an address, or several with commas between.
+            ValueError: `sender` or `owner` is no address, nor several with commas or semicolons between.
         """
         email = EmailMessage()
         for header, text in (("From", sender), ("To", owner)):
-            email[header] = text
-            addresses = email[header].addresses
-            if not addresses or not all(one.username and one.domain and one.addr_spec.isascii() for one in addresses):
-                raise ValueError(f"{text!r} is not a mail address")
+            email[header] = mail_addresses(text)
         email["Subject"] = one_line(self.subject)
         email["Date"] = formatdate()
         # Not this machine's name: it may be nobody's business, and looking it up may take long.

@@ -26,7 +26,7 @@ def newest_tested(registry: Registry, where: Where = ()) -> Record:
         next_step = (
             f"test the newest candidate with `{_test(waiting[-1], where)}`"
             if waiting
-            else f"see what there is with `{_promote('list', where)}`"
+            else f"see what there is with `{promote_call('list', where)}`"
         )
         raise GateNotPassed(f"No version of '{registry.model}' has passed its tests; {next_step}.")
     if tested[-1].version < stable:
@@ -37,19 +37,25 @@ def newest_tested(registry: Registry, where: Where = ()) -> Record:
     return tested[-1]
 
 
-def check(record: Record, action: Action, where: Where = ()) -> None:
+def check(record: Record, action: Action, where: Where = (), unchecked: bool = False) -> None:
     """Whether the state of a version allows what is to be done with it.
 
     Raises:
         GateNotPassed: it does not.
+        UsageError: the run that made it left out the checks, and `unchecked` is not given.
     """
     if action == "promote":
         _check_promotable(record, where)
+        if not (record.checked or unchecked):
+            raise UsageError(
+                f"Version {record.version} was made by a run that left out the checks (`--no-check`); run them, or "
+                f"take it as it is with `{promote_call(f'run --version {record.version} --unchecked', where)}`."
+            )
     else:
         _check_rollback(record, where)
 
 
-def _check_promotable(record: Record, where: Where = ()) -> None:
+def _check_promotable(record: Record, where: Where) -> None:
     """
     Raises:
         GateNotPassed: the version has not passed its tests, or was in production before.
@@ -74,11 +80,11 @@ def _check_promotable(record: Record, where: Where = ()) -> None:
     if record.state == "retired":
         raise GateNotPassed(
             f"Version {version} was in production before; go back to it with "
-            f"`{_promote(f'rollback --to {version}', where)}`."
+            f"`{promote_call(f'rollback --to {version}', where)}`."
         )
 
 
-def _check_rollback(record: Record, where: Where = ()) -> None:
+def _check_rollback(record: Record, where: Where) -> None:
     """
     Raises:
         GateNotPassed: the version was never in production.
@@ -86,7 +92,7 @@ def _check_rollback(record: Record, where: Where = ()) -> None:
     if record.state not in ("production", "retired"):
         raise GateNotPassed(
             f"Version {record.version} is '{record.state}' and was never in production; "
-            f"promote it with `{_promote(f'run --version {record.version}', where)}`."
+            f"promote it with `{promote_call(f'run --version {record.version}', where)}`."
         )
 
 
@@ -101,7 +107,7 @@ def before_current(registry: Registry, where: Where = ()) -> int:
     """
     serving = registry.serving()
     if serving.stable is None:
-        raise UsageError(f"Nothing is in production yet; promote a version with `{_promote('run', where)}`.")
+        raise UsageError(f"Nothing is in production yet; promote a version with `{promote_call('run', where)}`.")
     pile = _pile(registry.journal.entries())
     if serving.stable not in pile:  # the configuration was made by hand
         if serving.previous is not None:
@@ -116,7 +122,7 @@ def before_current(registry: Registry, where: Where = ()) -> int:
         )
     raise UsageError(
         f"No version was in production before {serving.stable}; what was there at other times is {_listed(retired)}: "
-        f"name it, as in `{_promote(f'rollback --to {retired[-1]}', where)}`."
+        f"name it, as in `{promote_call(f'rollback --to {retired[-1]}', where)}`."
     )
 
 
@@ -142,5 +148,6 @@ def _test(record: Record, where: Where) -> str:
     return shlex.join([*command, *(["--dataset", record.dataset.uri] if record.dataset else [])])
 
 
-def _promote(verb: str, where: Where) -> str:
+def promote_call(verb: str, where: Where) -> str:
+    """The line to paste for a verb of promote."""
     return shlex.join(["./pants", "run", "src/python/promote", "--", *verb.split(), *where])

@@ -1,13 +1,13 @@
 """The serving pods, asked through their adapters what they serve."""
 
 import base64
-import socket
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from cli.errors import GateNotPassed, InfrastructureError, UsageError
+from cli.addresses import resolved, split
+from cli.errors import GateNotPassed, InfrastructureError
 from contracts.record import Record
 from registry import STABLE
 
@@ -44,7 +44,9 @@ class Pod:
 
 class Pods:
     def __init__(self, addresses: Iterable[str]) -> None:
-        self._names = [(address, *_split(address)) for address in addresses]
+        self._names = list(addresses)
+        for address in self._names:
+            split(address)
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -55,19 +57,7 @@ class Pods:
         Raises:
             InfrastructureError: a name has no address.
         """
-        found: dict[str, None] = {}
-        for address, host, port in self._names:
-            try:
-                answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except OSError as error:
-                raise InfrastructureError(f"The pod {address} can't be found: {error.strerror or error}.") from None
-            # A pod with addresses of both families is still one pod.
-            family = socket.AF_INET if any(answer[0] == socket.AF_INET for answer in answers) else socket.AF_INET6
-            for answer in answers:
-                if answer[0] == family:
-                    ip = str(answer[4][0])
-                    found[f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"] = None
-        return list(found)
+        return resolved(self._names)
 
     def ask(self) -> list[Pod]:
         """What each pod serves right now."""
@@ -85,7 +75,7 @@ class Pods:
                 return [Pod(name, error=str(error))]
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = threads.map(answers, [name for name, _, _ in self._names])
+            found = threads.map(answers, self._names)
             return list({pod.address: pod for pods in found for pod in pods}.values())
 
     def wait_until(
@@ -187,10 +177,3 @@ def _ask_golden(address: str, record: Record) -> None:
 def _close(expected: float | None, found: float | None) -> bool:
     # NaN is close to nothing.
     return expected is not None and found is not None and abs(expected - found) <= GOLDEN_TOLERANCE
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"{address!r} is not a pod's address; write HOST:PORT, such as 127.0.0.1:9090.")
-    return host.strip("[]"), int(port)

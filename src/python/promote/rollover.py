@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import notify
 from cli.errors import Conflict, InfrastructureError, TrainyardError
 from contracts.record import Record
-from promote import admission, choice, intent
+from promote import admission, base_path, choice, intent, readable
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
 from registry import PREVIOUS, STABLE, Corrupt, Immutable, Registry, ServingState, UnknownVersion, utc_now
@@ -25,6 +24,12 @@ from settings.schema import Mail
 
 # The picture of the last test, among the reports.
 _CONFUSION = "confusion.png"
+
+
+@dataclass(frozen=True)
+class Timed:
+    name: str
+    seconds: float
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Outcome:
     # It was in production already; nothing was changed.
     already: bool = False
     pods: list[str] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[Timed] = field(default_factory=list)
     mail: notify.Delivery | None = None
 
 
@@ -48,8 +53,8 @@ class Rollover:
     timeout: float
     # Of the registry, for the commands in the mail.
     place: str = ""
-    # For them as well; "" where it is the one of the settings.
-    model: str = ""
+    # Whether a version of a run that left out the checks may go.
+    unchecked: bool = False
     say: Callable[[str], None] = lambda line: None
     waiting: Callable[[str], None] = lambda line: None
 
@@ -88,6 +93,18 @@ class Rollover:
                 raise
         return outcome
 
+    def prepare(self) -> None:
+        """What has to be right before anything is decided.
+
+        Raises:
+            Conflict: a promotion is under way.
+            InfrastructureError: the registry lies where it can't be changed safely.
+        """
+        self.registry.require_writable()
+        self.settle()
+        if told := base_path.mend(self.registry):
+            self.say(told)
+
     def settle(self) -> None:
         """Finishes or undoes what an ended process left behind.
 
@@ -110,7 +127,7 @@ class Rollover:
         version = held.intent.version
         with self._step(outcome, "check"):
             record = self.registry.record(version)
-            choice.check(record, held.intent.action)
+            choice.check(record, held.intent.action, unchecked=self.unchecked)
             # A version that servers had before may go back whatever the list of operations says by now: going back
             # is what helps when something is wrong. Its digests and signature are checked with the copy.
             if held.intent.action == "promote":
@@ -139,7 +156,7 @@ class Rollover:
                 self.pods.ask_golden(record)
         with self._step(outcome, "switch"):
             # What servers have loaded by now is still what was signed, and has not failed a test meanwhile.
-            choice.check(self.registry.record(version), held.intent.action)
+            choice.check(self.registry.record(version), held.intent.action, unchecked=self.unchecked)
             self.registry.check_files(version)
             held.change(switched=utc_now())
             self.registry.write_serving(_switched(state, before, version))
@@ -152,7 +169,11 @@ class Rollover:
             held.keep()
             self.waiting(answers)
 
-        outcome.pods = [pod.address for pod in self.pods.wait_until(ready, record, self.timeout, tell)]
+        try:
+            outcome.pods = [pod.address for pod in self.pods.wait_until(ready, record, self.timeout, tell)]
+        except InfrastructureError as error:
+            error.args = (f"{error}{readable.hint(self.registry, record.version)}",)
+            raise
 
     def _finish(self, held: Held) -> notify.Delivery:
         """Everything after the switch; may be done twice."""
@@ -177,6 +198,7 @@ class Rollover:
                 who=left.who,
                 promotion=left.id,
                 since=left.switched,
+                unchecked=True if left.action == "promote" and new and not new.checked else None,
             )
         try:
             delivery = self._send_mail(held, new, old)
@@ -236,7 +258,6 @@ class Rollover:
             pods=pods,
             rollback=held.intent.action == "rollback",
             registry=self.place,
-            model=self.model,
             picture=self.registry.read_report(record.version, _CONFUSION),
         )
         return notify.send(self.mail, message)
@@ -295,7 +316,7 @@ class Rollover:
         self.waiting(name)
         yield
         seconds = round(time.monotonic() - started, 3)
-        outcome.steps.append({"name": name, "seconds": seconds})
+        outcome.steps.append(Timed(name, seconds))
         self.say(f"{name:8} {seconds:6.2f} s")
 
 

@@ -1,6 +1,7 @@
 """What the commands show: tables for people, dictionaries for --json."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from promote.pods import Pod
 from promote.rollover import Outcome
 from registry import STABLE, Difference, Entry, ServingState, signing
 from registry.manifest import printable
+from registry.serving import Area
 
 _KINDS = ("extra", "missing", "changed")
 # Of a table that goes to a file or a pipe.
@@ -87,7 +89,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "previous": outcome.previous,
         "already": outcome.already,
         "pods": outcome.pods,
-        "steps": outcome.steps,
+        "steps": [asdict(step) for step in outcome.steps],
         "mail": outcome.mail.where if outcome.mail else None,
     }
 
@@ -132,7 +134,7 @@ def pods_table(pods: list[Pod]) -> Table:
 
 
 def verified_lines(
-    version: int, differences: Mapping[str, Difference], signer: str, unsigned: Exception | None
+    version: int, differences: Mapping[Area, Difference], signer: str, unsigned: Exception | None
 ) -> list[str]:
     """One a file that differs, sorted, and the signature's verdict."""
     lines = [
@@ -147,7 +149,7 @@ def verified_lines(
 
 
 def verified_json(
-    version: int, differences: Mapping[str, Difference], signer: str, unsigned: Exception | None
+    version: int, differences: Mapping[Area, Difference], signer: str, unsigned: Exception | None
 ) -> dict[str, Any]:
     areas = {
         area: {kind: list(getattr(difference, kind)) for kind in _KINDS} for area, difference in differences.items()
@@ -161,8 +163,12 @@ def history_table(entries: list[Entry]) -> Table:
     table = Table("when", "who", "what", "version", "in production", "why", "from", box=None, header_style="bold")
     for entry in entries:
         where = f"{entry.caller} on {entry.host}" if entry.caller else entry.host
-        table.add_row(entry.at, entry.who, entry.action, str(entry.version), _production(entry), entry.reason, where)
+        table.add_row(entry.at, entry.who, entry.action, str(entry.version), _production(entry), _why(entry), where)
     return table
+
+
+def _why(entry: Entry) -> str:
+    return "; ".join(part for part in ("unchecked" if entry.unchecked else "", entry.reason) if part)
 
 
 def _production(entry: Entry) -> str:
@@ -183,7 +189,7 @@ def period_text(period: Period | None, then: datetime, model: str) -> str:
     verb = verbs.get(entry.action) or ("tried" if period.version == entry.version else "put back")
     caller = f" (called by {entry.caller})" if entry.caller else ""
     until = f"until {period.ended}" if period.ended else "and is still"
-    why = f": {entry.reason}" if entry.reason else ""
+    why = f": {_why(entry)}" if _why(entry) else ""
     return (
         f"At {time} version {period.version} of '{model}' was in production, {until}; "
         f"{verb} at {period.began} by {entry.who}{caller} from {entry.host}{why}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import UsageError, command_line, print_json, progress_console, run
+from cli.text import counted
 
 if TYPE_CHECKING:
     from registry.gc import Plan
@@ -15,7 +16,7 @@ app = command_line(
     "Keeps house in a registry.",
     [
         "./pants run src/python/registry -- gc --dry-run",
-        "./pants run src/python/registry -- gc --keep 3",
+        "./pants run src/python/registry -- gc --model digits --keep 3",
         "./pants run src/python/registry -- gc --registry gs://models/trainyard --keep 3 --yes",
     ],
 )
@@ -35,7 +36,10 @@ def gc(
     ] = 5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "--model-name", metavar="NAME", help="Default: the usual one of trainyard.toml."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:
     """Remove the files of versions that nobody needs any more.
@@ -44,11 +48,12 @@ def gc(
     stay.
     """
     import settings
-    from registry import Registry
+    from registry import Registry, inventory
     from registry import gc as collector
 
     loaded = settings.load()
-    opened = Registry.open(registry if registry is not None else loaded.registry.uri, model_name or loaded.model.name)
+    uri = registry if registry is not None else loaded.registry.uri
+    opened = Registry.open(uri, inventory.choose(uri, model, loaded.model.name))
     plan = collector.plan(opened, keep)
     _show(plan)
     for record in [] if dry_run else plan.mend:
@@ -88,7 +93,7 @@ def _show(plan: "Plan") -> None:
 def _agreed(count: int) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("Nothing was removed. There is no terminal to ask at; add --yes, or --dry-run to only look.")
-    return typer.confirm(f"Remove the files of {count} version(s) for good?", err=True)
+    return typer.confirm(f"Remove the files of {counted(count, 'version')} for good?", err=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,16 @@ class BucketStore:
         """
         return cls(place.bucket, f"{check_key(place.prefix)}/{model}" if place.prefix else model)
 
+    @classmethod
+    def folders(cls, place: InBucket) -> list[str]:
+        """The names of the folders right below a place: in a registry, of models."""
+        root = f"{place.prefix}/" if place.prefix else ""
+        found = cls(place.bucket, "")._names(root, delimiter="/")
+        return sorted(name.removeprefix(root).rstrip("/") for name in found if name.endswith("/") and name != root)
+
+    def require_writable(self) -> None:
+        """A bucket can do all; whether this account may write there shows with the first write."""
+
     # Objects
 
     def read(self, key: str) -> tuple[bytes, int]:

@@ -1,7 +1,8 @@
 """A registry in a directory, safe against kills and against others at the same time.
 
 An object is replaced by a rename and created by a link, both of which happen whole or not at all. Compare-and-swap
-holds a lock on that one object between the comparison and the rename (docs/decisions/0002).
+holds a lock on that one object between the comparison and the rename (docs/decisions/0002); where the file system knows
+no links, so does the creation.
 """
 
 import fcntl
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from registry import disk
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import manifest_of
 from registry.names import check_key
@@ -30,6 +32,9 @@ class DirectoryStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def require_writable(self) -> None:
+        disk.require(self.root.absolute())
+
     def read(self, key: str) -> tuple[bytes, int]:
         with self._disk("read", key):
             try:
@@ -41,8 +46,9 @@ class DirectoryStore:
 
     def write(self, key: str, data: bytes, if_generation: int | None = None) -> int:
         path = self._path(key)
-        with self._disk("written"), staged_file(self.root / STAGING, data) as staged:
-            make_folder(path.parent)
+        with self._disk("written"), staged_file(self._staging(), data) as staged:
+            self._make_folder(path.parent)
+            self._share(staged)
             if if_generation == 0:
                 return self._create(key, staged)
             with self._locked(key):
@@ -50,8 +56,7 @@ class DirectoryStore:
                 if if_generation is not None and current != if_generation:
                     raise Conflict(_changed(key))
                 # The generation is the modification time, made to grow at every write whatever the clock does.
-                generation = max(time.time_ns(), current + 1)
-                os.utime(staged, ns=(generation, generation))
+                generation = disk.stamp(staged, after=current)
                 os.replace(staged, path)
             sync_folder(path.parent)
             return os.stat(path).st_mtime_ns if if_generation is None else generation
@@ -90,7 +95,7 @@ class DirectoryStore:
         target = self._path(prefix)
         with self._disk("written"):
             sweep(self.root / STAGING)
-            self._appear(target, source, manifest, self.root / STAGING)
+            self._appear(target, source, manifest, self._staging())
 
     def copy_folder(self, source: str, prefix: str, manifest: Mapping[str, str]) -> None:
         self.put_folder(prefix, self._path(source), manifest)
@@ -126,17 +131,43 @@ class DirectoryStore:
         for name in manifest:
             check_key(name)
         with staged_folder(area, source, manifest) as staged:
+            if target.is_relative_to(self.root):
+                self._make_folder(target.parent)
+                self._share(staged)
             appear(staged, target)
 
     def _create(self, key: str, staged: Path) -> int:
         path = self._path(key)
+        # Of the staged name: under its own the key may have been replaced by the time it is asked.
+        generation = os.stat(staged).st_mtime_ns
         try:
-            os.link(staged, path, follow_symlinks=False)
+            if not disk.linked(staged, path):
+                with self._locked(key):
+                    if os.path.lexists(path):
+                        raise FileExistsError
+                    os.rename(staged, path)
         except FileExistsError:
             raise Conflict(f"{key} exists already.") from None
         sync_folder(path.parent)
-        # Of the staged name: the key may have been replaced by now.
-        return os.stat(staged).st_mtime_ns
+        return generation
+
+    def _staging(self) -> Path:
+        self._make_folder(self.root)
+        return self.root / STAGING
+
+    def _make_folder(self, folder: Path) -> None:
+        """Makes a folder of the registry, to be read by all who may read the registry."""
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        make_folder(folder)
+        for one in reversed(missing):
+            if one.is_relative_to(self.root):
+                self._share(one)
+
+    def _share(self, path: Path) -> None:
+        """Servers that run as another user must be able to read what a process with a strict umask writes."""
+        like = next((one for one in (self.root.parent, self.root) if one.is_dir() and one != path), None)
+        if like is not None:
+            disk.share(path, like)
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)

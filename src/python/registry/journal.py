@@ -36,6 +36,8 @@ class Entry(BaseModel):
     caller: str | None = None
     # The promotion an entry belongs to, so that finishing one twice tells of it once.
     promotion: str | None = None
+    # True where the version was made by a run that left out the checks, and was promoted all the same.
+    unchecked: bool | None = None
 
 
 class Journal:
@@ -53,6 +55,7 @@ class Journal:
         who: str | None = None,
         promotion: str | None = None,
         since: str | None = None,
+        unchecked: bool | None = None,
     ) -> Entry:
         """Adds an entry under the next free number."""
         caller = user()
@@ -68,6 +71,7 @@ class Journal:
             reason=reason,
             host=socket.gethostname(),
             promotion=promotion,
+            unchecked=unchecked,
         )
         data = entry.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
         number = max(self._numbers(), default=0) + 1

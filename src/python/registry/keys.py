@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cli.home import home_expanded
 from contracts import location
 from contracts.location import Local
-from registry import pkcs11
+from registry import disk, pkcs11
 from registry.errors import InfrastructureError, UsageError
 from registry.staging import make_folder, sync_folder
 
@@ -196,7 +196,7 @@ def _make_pair(private: Path, public: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
-            os.link(aside, private)
+            disk.appear(aside, private)
             public.write_bytes(_pem(key.public_key()))
         sync_folder(private.parent)
     except OSError as error:

@@ -57,6 +57,14 @@ class Registry:
                 raise UsageError(f"The registry {folder} is a file, not a folder; name another place with --registry.")
         return cls(DirectoryStore(root / model), model, keys)
 
+    def require_writable(self) -> None:
+        """Tries what a version's way through the registry needs, and leaves no trace. Called early in a long run.
+
+        Raises:
+            InfrastructureError: it can't be written, or is no place where two writers can't harm each other.
+        """
+        self.store.require_writable()
+
     # Records
 
     def create(self, kind: str, **fields: Any) -> Record:

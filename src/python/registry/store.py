@@ -15,6 +15,9 @@ class Store(Protocol):
     Every method may raise InfrastructureError (disk full, no permission, storage down); a retry may help.
     """
 
+    def require_writable(self) -> None:
+        """Tries whether the place can do what the methods below promise, as far as that can be told in advance."""
+
     def read(self, key: str) -> tuple[bytes, int]:
         """The object's bytes and generation.
 

@@ -1,8 +1,10 @@
 """Every setting, its default and its unit."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+
+from settings.addresses import mail_addresses
 
 # A name becomes a folder, a bucket prefix and a URL path, so it is kept to what is safe in all three.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -10,6 +12,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Names of datasets that are no paths: Trainyard writes these itself.
 BUILT_IN_DATASETS = ("sample", "digits")
+
+
+# What stands for yes and no.
+_SWITCH = TypeAdapter(bool)
 
 
 class Section(BaseModel):
@@ -102,14 +108,30 @@ class Drift(Section):
 
 
 class Mail(Section):
+    # One address, or several with commas or semicolons between.
     owner: str = "owner@example.com"
     sender: str = "trainyard@example.com"
     # Empty: mails are written to the outbox folder instead. The password comes from TRAINYARD_SMTP_PASSWORD.
     smtp_host: str = ""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_user: str = ""
-    smtp_tls: bool = True
+    # How the conversation is encrypted: from a plain beginning on ("starttls", or true), from its first byte ("tls",
+    # and always on port 465), or not at all ("none", or false).
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
     outbox: str = ".trainyard/outbox"
+
+    @field_validator("owner", "sender")
+    @classmethod
+    def _are_addresses(cls, text: str) -> str:
+        return mail_addresses(text) if text.strip() else text
+
+    @field_validator("smtp_tls", mode="before")
+    @classmethod
+    def _was_a_switch(cls, value: object) -> object:
+        try:
+            return "starttls" if _SWITCH.validate_python(value) else "none"
+        except ValidationError:
+            return value
 
 
 class Serving(Section):

@@ -73,6 +73,8 @@ def test_chosen_images_get_bars_and_a_bad_one_its_reason(page, files):
     assert bright.locator("dt").all_inner_texts() == ["COVID", "<b>Normal</b>"]
     assert widths(bright) == pytest.approx([1, 0], abs=0.01)
     playwright.expect(bright).to_contain_text("chest-xray, version 3")
+    names = page.locator(".card .file").all_inner_texts()
+    assert names == [file.name for file in files]
     assert bright.locator("img").evaluate("image => image.naturalWidth") == 8
     playwright.expect(card(page, "dark.jpg").locator(".verdict")).to_have_text("<b>Normal</b> 100.0%")
     playwright.expect(card(page, "notes.png")).to_contain_text("not an image")
@@ -89,6 +91,25 @@ def test_images_can_be_dropped(page):
     )
 
     playwright.expect(card(page, "dropped.png").locator(".verdict")).to_have_text("COVID 100.0%")
+
+
+def test_further_images_are_listed_below_the_first(page, files):
+    page.set_input_files("#images", files[:1])
+    page.set_input_files("#images", files[1:])
+    playwright.expect(page.locator("#progress")).to_have_text("3 images done.")
+
+    assert page.locator(".card .file").all_inner_texts() == [file.name for file in files]
+
+
+def test_page_tells_the_model_and_its_classes(page, model_server):
+    playwright.expect(page).to_have_title("chest-xray: classify images")
+    playwright.expect(page.locator("#classes")).to_have_text("Seen in shades of gray, as one of: COVID, <b>Normal</b>.")
+
+    model_server.versions[4] = FakeVersion(labels=("cat", "dog"), channels=3)
+    model_server.labels["stable"] = 4
+    page.reload()
+
+    playwright.expect(page.locator("#classes")).to_have_text("Seen in colour, as one of: cat, dog.")
 
 
 def test_page_names_the_served_version_and_lets_another_be_asked(page, model_server, files):

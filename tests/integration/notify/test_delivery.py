@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from pydantic import ValidationError
 
 from notify import Message, Picture, delivery, send
 from settings.schema import Mail
@@ -29,6 +30,18 @@ class Inbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.answers: list[str] = []
+        self.greetings: list[str] = []
+        # A name that is not let in.
+        self.refused = ""
+
+    async def handle_EHLO(
+        self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.greetings.append(hostname)
+        if hostname == self.refused:
+            return ["550 who are you?"]
+        session.host_name = hostname
+        return responses
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         if self.answers:
@@ -217,7 +230,9 @@ def test_user_and_password_are_used_and_never_told(
 @pytest.mark.parametrize("owner", ["a@example.com\nBcc: eve@example.com", "", "not an address \udcff"])
 def test_owner_that_is_no_address_raises_nothing(tmp_path: Path, inbox: Inbox, owner: str) -> None:
     with serving(inbox) as port:
-        done = send(settings(tmp_path, port, owner=owner), Message("s", "text"))
+        # Past the settings, which let no such owner in.
+        wrong = settings(tmp_path, port).model_copy(update={"owner": owner})
+        done = send(wrong, Message("s", "text"))
     assert not done.sent and done.error
     assert inbox.mails == []
 
@@ -266,3 +281,69 @@ def test_encrypted_mail_goes_only_to_a_server_with_a_trusted_certificate(
     assert done.sent is trusted
     assert len(inbox.mails) == trusted
     assert trusted or (done.error and "certificate" in done.error and kept(tmp_path, "outbox/unsent") == ["s"])
+
+
+def test_all_owners_get_the_mail_whatever_stands_between_them(tmp_path: Path, inbox: Inbox) -> None:
+    named = '"Doe; Ada" <a@example.com>;b@example.com'
+    for owners in ("a@example.com; b@example.com", "a@example.com, b@example.com", named):
+        with serving(inbox) as port:
+            assert send(settings(tmp_path, port, owner=owners), Message("s", "text")).sent
+        mail = inbox.mails[-1]
+        assert [address.addr_spec for address in mail["To"].addresses] == ["a@example.com", "b@example.com"]
+
+
+@pytest.mark.parametrize(
+    "owner", ["a@example.com b@example.com", "a@example.com; nobody", "ada", "a@b@example.com", ";"]
+)
+def test_owner_that_is_no_address_is_a_mistake_in_the_settings(owner: str) -> None:
+    with pytest.raises(ValidationError, match="mail address"):
+        Mail(owner=owner)
+
+
+def test_server_that_wants_tls_from_the_start_on_a_port_of_its_own(
+    tmp_path: Path, inbox: Inbox, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setattr(delivery, "TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving(inbox, ssl_context=context) as port:
+        plain = send(settings(tmp_path, port, smtp_tls=True), Message("s", "text"))
+        assert not plain.sent and 'smtp_tls = "tls"' in str(plain.error)
+        encrypted = send(settings(tmp_path, port, smtp_tls="tls"), Message("t", "text"))
+    assert encrypted.sent, encrypted.error
+    assert sorted(inbox.subjects()) == ["s", "t"]
+
+
+def test_server_without_tls_is_told_from_one_with_it(tmp_path: Path, inbox: Inbox) -> None:
+    with serving(inbox) as port:
+        wrong = send(settings(tmp_path, port, smtp_tls="tls"), Message("s", "text"))
+    assert not wrong.sent and 'does not begin with TLS: set smtp_tls = "starttls"' in str(wrong.error)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(True, "starttls"), (False, "none"), ("true", "starttls"), ("0", "none"), ("tls", "tls"), ("none", "none")],
+)
+def test_switch_of_earlier_settings_is_understood(written: object, meant: str) -> None:
+    assert Mail(smtp_tls=written).smtp_tls == meant
+
+
+@pytest.mark.parametrize("name", ["my_container.local", "f3a9c1d2b4e5", "-x.example.com", "localhost"])
+def test_greeting_by_a_name_that_servers_refuse_is_an_address(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda: name)
+    with serving(inbox) as port:
+        assert send(settings(tmp_path, port), Message("s", "text")).sent
+    assert inbox.greetings == ["[127.0.0.1]"]
+
+
+def test_server_that_refuses_our_name_gets_our_address(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda: "build-7.example.com")
+    inbox.refused = "build-7.example.com"
+    with serving(inbox) as port:
+        assert send(settings(tmp_path, port), Message("s", "text")).sent
+    assert inbox.greetings == ["build-7.example.com", "[127.0.0.1]"]

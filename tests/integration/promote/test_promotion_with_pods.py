@@ -52,7 +52,7 @@ def test_every_pod_loads_answers_and_switches_in_that_order(registry: Registry) 
     pods = [Pod(registry), Pod(registry, slow=5)]
     with running(*pods) as addresses:
         outcome = promote(registry, addresses, 2)
-    assert [step["name"] for step in outcome.steps] == ["check", "copy", "load", "ask", "switch", "confirm", "record"]
+    assert [step.name for step in outcome.steps] == ["check", "copy", "load", "ask", "switch", "confirm", "record"]
     assert sorted(outcome.pods) == sorted(addresses)
     for pod in pods:
         assert pod.told == [((1, 2), {"stable": 1}), ((1, 2), {"stable": 2, "previous": 1})]

@@ -14,7 +14,7 @@ from cli.errors import Conflict, GateNotPassed, UsageError
 from promote import intent
 from promote.choice import newest_tested
 from promote.views import versions_json
-from registry import Registry, ServingState, UnknownVersion, gc
+from registry import Registry, ServingState, UnknownVersion, gc, inventory
 from registry.__main__ import app
 from registry.directory import DirectoryStore
 from tests.registries import MODEL, model_folder, promotable, published
@@ -161,6 +161,13 @@ def test_promotion_that_meets_a_removal_is_undone(registry: Registry) -> None:
         promote(registry, 6, say=mark)
     assert (registry.serving().versions, registry.serving().labels) == ((2, 3), {"stable": 3, "previous": 2})
     assert intent.current(registry) is None
+
+
+def test_model_that_the_registry_does_not_know_lists_those_it_does(place: Place, registry: Registry) -> None:
+    result = CliRunner().invoke(app, ["gc", "--registry", place.uri("one"), "--model", "digitz", "--dry-run"])
+    assert isinstance(result.exception, UsageError)
+    assert f"no version of a model 'digitz'; it holds {MODEL}." in str(result.exception)
+    assert inventory.choose(place.uri("one"), None, "another") == MODEL
 
 
 def test_leftovers_are_swept(place: Place, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,9 @@ LABELS = ("COVID", "Normal", "Pneumonia")
 class FakeVersion:
     image_size: int = 8
     labels: tuple[str, ...] = LABELS
+    channels: int = 1
+    # The outputs of the signature `imaging`; None for a model without it.
+    told: tuple[str, ...] | None = None
 
 
 def brightness(pixels: np.ndarray, classes: int) -> np.ndarray:
@@ -51,7 +54,7 @@ class FakeModelServer:
         version = self.versions[number]
         tensor = request.inputs["pixels"]
         shape = [dimension.size for dimension in tensor.tensor_shape.dim]
-        if shape[1:] != [version.image_size, version.image_size, 1] or tensor.dtype != wire.DT_UINT8:
+        if shape[1:] != [version.image_size, version.image_size, version.channels] or tensor.dtype != wire.DT_UINT8:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong shape: {shape}")
         pixels = np.frombuffer(tensor.tensor_content, np.uint8).reshape(shape)
         response = wire.PredictResponse()
@@ -66,9 +69,13 @@ class FakeModelServer:
         number = self._begin("GetModelMetadata", request.model_spec, context)
         signatures = wire.SignatureDefMap()
         pixels = signatures.signature_def["serving_default"].inputs["pixels"]
-        size = self.versions[number].image_size
-        for side in (-1, size, size, 1):
+        version = self.versions[number]
+        for side in (-1, version.image_size, version.image_size, version.channels):
             pixels.tensor_shape.dim.add(size=side)
+        if version.told is not None:
+            signatures.signature_def["imaging"].method_name = "tensorflow/serving/predict"
+            for name in version.told:
+                signatures.signature_def["imaging"].outputs[name].dtype = wire.DT_STRING
         response = wire.GetModelMetadataResponse(model_spec=wire.ModelSpec(name=MODEL))
         response.model_spec.version.value = number
         response.metadata["signature_def"].Pack(signatures)

@@ -128,6 +128,10 @@ def test_single_bad_image_is_a_problem_however_it_is_sent(rest, image, status):
         (b"--x--\r\n", "multipart/form-data; boundary=x", 400),
         (b"image", "text/plain", 415),
         (b"image", "application/x-www-form-urlencoded", 415),
+        (b"a=1&image=x", "application/x-www-form-urlencoded", 415),
+        (b'{"image": null}', "application/json", 400),
+        (b'{"image": ["x"]}', "application/json", 400),
+        (b'{"image": "x", "images": ["x"]}', "application/json", 400),
         (b"image", None, 415),
     ],
 )
@@ -266,6 +270,9 @@ def test_model_is_told_as_it_is_at_the_time_of_the_request(model_server, rest):
         "version_labels": {"stable": 1},
         "labels": list(LABELS),
         "image_size": 8,
+        "channels": 1,
+        "oblong": "stretch",
+        "white": 65535,
     }
     model_server.versions[2] = FakeVersion(image_size=16)
     model_server.labels = {"stable": 2, "previous": 1}

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from imaging import ImageInput
 from serving.adapter.backend import ServedVersion
 from serving.adapter.refusals import Unavailable
-from serving.adapter.stable import StableVersion
+from serving.adapter.stable import RecentVersion
 from tests.unit.adapter.fakes import FakeVersion
 from tests.unit.adapter.images import gray
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
@@ -23,7 +24,7 @@ class Server:
 
     async def ask(self):
         self.asked += 1
-        answer, opened = ServedVersion(self.stable, 8), self.open
+        answer, opened = ServedVersion(self.stable, ImageInput(8)), self.open
         await opened.wait()
         return answer
 
@@ -31,7 +32,7 @@ class Server:
 def test_known_version_is_not_asked_for_again():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask, max_age=60)
+        stable = RecentVersion(server.ask, max_age=60)
         for _ in range(10):
             await stable.current()
         return server.asked
@@ -42,7 +43,7 @@ def test_known_version_is_not_asked_for_again():
 def test_version_that_was_known_too_long_ago_is_asked_for_again():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask, max_age=0.01)
+        stable = RecentVersion(server.ask, max_age=0.01)
         await stable.current()
         server.stable = 2
         await asyncio.sleep(0.05)
@@ -54,7 +55,7 @@ def test_version_that_was_known_too_long_ago_is_asked_for_again():
 def test_fresh_version_is_what_later_requests_get():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask, max_age=60)
+        stable = RecentVersion(server.ask, max_age=60)
         await stable.current()
         server.stable = 2
         assert (await stable.fresh()).number == 2
@@ -66,7 +67,7 @@ def test_fresh_version_is_what_later_requests_get():
 def test_answer_on_its_way_from_before_does_not_replace_a_fresh_one():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask, max_age=60)
+        stable = RecentVersion(server.ask, max_age=60)
         server.open.clear()
         early = asyncio.create_task(stable.fresh())
         await asyncio.sleep(0)
@@ -84,7 +85,7 @@ def test_answer_on_its_way_from_before_does_not_replace_a_fresh_one():
 def test_callers_at_the_same_time_share_a_question():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask)
+        stable = RecentVersion(server.ask)
         server.open.clear()
         callers = [asyncio.create_task(stable.fresh()) for _ in range(50)]
         await asyncio.sleep(0)
@@ -103,9 +104,9 @@ def test_failed_question_is_asked_again_and_forgotten():
         async def ask():
             if failing:
                 raise Unavailable("down")
-            return ServedVersion(3, 8)
+            return ServedVersion(3, ImageInput(8))
 
-        stable = StableVersion(ask)
+        stable = RecentVersion(ask)
         with pytest.raises(Unavailable):
             await stable.current()
         failing = False
@@ -117,7 +118,7 @@ def test_failed_question_is_asked_again_and_forgotten():
 def test_cancelled_question_leaves_the_others_alone():
     async def case():
         server = Server()
-        stable = StableVersion(server.ask)
+        stable = RecentVersion(server.ask)
         server.open.clear()
         first, second = (asyncio.create_task(stable.fresh()) for _ in range(2))
         await asyncio.sleep(0)

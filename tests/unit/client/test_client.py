@@ -33,7 +33,7 @@ def test_version_can_be_chosen_by_number_and_by_label(model_server, client):
 def test_model_tells_what_is_served(model_server, client):
     model_server.versions[2] = FakeVersion()
 
-    expected = ServedModel(MODEL, {1: "AVAILABLE", 2: "AVAILABLE"}, {"stable": 1}, list(LABELS), 8)
+    expected = ServedModel(MODEL, {1: "AVAILABLE", 2: "AVAILABLE"}, {"stable": 1}, list(LABELS), 8, 1, "stretch", 65535)
     assert client.model() == expected
 
 

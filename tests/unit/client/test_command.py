@@ -133,7 +133,10 @@ def test_model_tells_what_is_served(command):
         "version_labels": {"stable": 1},
         "labels": ["COVID", "Normal", "Pneumonia"],
         "image_size": 8,
+        "channels": 1,
+        "oblong": "stretch",
+        "white": 65535,
     }
     text = command("model").stdout
     assert "AVAILABLE" in text
-    assert "8x8 pixels" in text
+    assert "8x8 pixels, gray, oblong ones" in text

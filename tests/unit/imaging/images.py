@@ -33,3 +33,16 @@ def png_claiming(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def wide_png(samples: np.ndarray, **chunks: bytes) -> bytes:
+    """A PNG of uint16 [height, width, channels]: gray, gray and alpha, colour, or colour and alpha, 16 bits each.
+
+    Pillow writes the first of them alone. `chunks` stand before the pixels.
+    """
+    height, width, channels = samples.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    body = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    body += b"".join(chunk(name.encode(), content) for name, content in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

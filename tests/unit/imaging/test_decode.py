@@ -1,7 +1,8 @@
-import contextlib
 import io
+import os
+import subprocess
+import sys
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -10,12 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imaging import (
-    CorruptImage,
     ImageError,
     ImageTooLarge,
     Limits,
-    NotAnImage,
     UnsupportedFormat,
+    decode,
     pixels,
 )
 from imaging.array import canonical, encode_png
@@ -114,20 +114,6 @@ def test_shrinking_a_large_jpeg_while_decoding_changes_less_than_a_gray_level():
     assert np.abs(expected - got).max() <= 6
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello", b"\xff\xd8", b"\x89PNG", b"<svg/>", bytes(100), b"name,label\n1,COVID\n"]
-)
-def test_what_is_no_image_is_told_so(data):
-    with pytest.raises(NotAnImage):
-        canonical(data, 32)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "WEBP"])
-def test_other_formats_are_named_and_refused(kind):
-    with pytest.raises(UnsupportedFormat, match=f"(?i){kind}"):
-        canonical(encoded(GRAY, kind), 32)
-
-
 def test_animated_png_is_refused():
     frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
     data = encoded(frames[0], save_all=True, append_images=frames[1:])
@@ -189,15 +175,40 @@ def test_damaged_image_is_pixels_or_a_typed_error(kind, changes):
         assert str(error).endswith(".")
 
 
-def test_nothing_is_warned_about_odd_metadata():
+def test_nothing_is_warned_about_odd_metadata(tmp_path):
     data = encoded(GRAY)
     # An empty animation and a damaged EXIF block: Pillow warns of both.
     odd = data[:33] + chunk(b"acTL", bytes(8)) + chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x05abc") + data[33:]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with contextlib.suppress(CorruptImage):
-            canonical(odd, 32)
-    assert not caught
+    (tmp_path / "odd.png").write_bytes(odd)
+    for program in (
+        "import io, sys, PIL.Image; PIL.Image.open(io.BytesIO(sys.stdin.buffer.read())).getexif()",
+        "import sys, imaging; imaging.pixels(sys.stdin.buffer.read(), 32)",
+    ):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        ended = subprocess.run(
+            [sys.executable, "-W", "always", "-c", program], input=odd, capture_output=True, env=environment, check=True
+        )
+        assert (b"Warning" in ended.stderr) == ("PIL.Image.open" in program)
+
+
+def test_a_picture_that_is_being_read_holds_up_no_other(monkeypatch):
+    slow, fast = encoded(GRAY[::-1]), encoded(GRAY)
+    read, begun, go_on = decode.check_png, threading.Event(), threading.Event()
+
+    def wait_in_the_slow_one(data):
+        if data == slow:
+            begun.set()
+            assert go_on.wait(30)
+        read(data)
+
+    monkeypatch.setattr(decode, "check_png", wait_in_the_slow_one)
+    thread = threading.Thread(target=canonical, args=(slow, 32))
+    thread.start()
+    assert begun.wait(30)
+    assert canonical(fast, 32).shape == (32, 32, 1)
+    assert thread.is_alive()
+    go_on.set()
+    thread.join(30)
 
 
 def test_threads_get_the_same_pixels():

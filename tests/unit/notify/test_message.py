@@ -161,7 +161,7 @@ def test_class_that_production_does_not_know_is_new() -> None:
 
 
 def test_commands_can_be_pasted() -> None:
-    passed = "./pants run src/python/promote -- run --version 4 --registry '/data/my reg'"
+    passed = "./pants run src/python/promote -- run --version 4 --model chest-xray --registry '/data/my reg'"
     assert passed in MAILS["candidate_passed"].text
     assert "test_model -- --version 4" in MAILS["tests_failed"].text
     own = {"uri": "my images", "fingerprint": "f" * 64, "images": 1, "classes": {"COVID": 1}}

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.errors import DataRefused, GateNotPassed, TrainyardError, UsageError
+from promote import readable
 from promote.__main__ import app
 from registry import Registry
 from tests.registries import MODEL, keys_in, open_registry, promotable, published
@@ -87,7 +88,7 @@ def test_run_shows_the_candidate_beside_production(registry: Registry) -> None:
 def test_question_at_a_terminal_is_obeyed(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, typed: str, stable: int
 ) -> None:
-    monkeypatch.setattr("promote.__main__._has_terminal", lambda: True)
+    monkeypatch.setattr("promote.commands.changing.has_terminal", lambda: True)
     result = CliRunner().invoke(app, ["run"], input=typed)
     assert result.exit_code == 0
     assert registry.serving().stable == stable
@@ -250,7 +251,7 @@ def test_model_name_is_an_option(registry: Registry, tmp_path: Path) -> None:
     assert (open_registry(tmp_path).serving().stable, MODEL) == (2, "chest-xray")
     mail = message_from_bytes(Path(answer("run", "--version", "2", "--model-name", "other")["mail"]).read_bytes())
     text = mail.get_payload()[0].get_payload(decode=True).decode()  # type: ignore[union-attr,index]
-    assert "promote -- rollback --model-name other --registry" in text
+    assert "promote -- rollback --model other --registry" in text
 
 
 def test_text_of_any_terminal_is_taken_and_steers_none(registry: Registry) -> None:
@@ -268,3 +269,58 @@ def test_pod_without_an_address_does_not_hide_the_others(registry: Registry) -> 
 
 def test_nothing_is_said_of_the_future(registry: Registry) -> None:
     assert "has not come yet" in refused(UsageError, "history", "--at", "2999-01-01")
+
+
+def test_unchecked_version_is_taken_only_when_that_is_said_and_the_journal_tells(registry: Registry) -> None:
+    registry.update(3, checked=False)
+    said = refused(UsageError, "run", "--version", "3")
+    assert "left out the checks" in said and "run --version 3 --unchecked" in said
+    refused(UsageError, "run", "--yes")
+    refused(UsageError, "run", "--dry-run")
+    assert registry.serving().stable == 2
+    assert answer("run", "--version", "3", "--unchecked")["promoted"] == 3
+    assert registry.journal.entries()[-1].unchecked is True
+    assert "unchecked" in call("history").stdout
+    # Nobody has to say it again to go back to it.
+    assert answer("rollback")["rolled_back_to"] == 2
+    assert answer("rollback", "--to", "3")["rolled_back_to"] == 3
+
+
+def test_unknown_model_lists_those_there_are(registry: Registry) -> None:
+    said = refused(UsageError, "list", "--model", "digitz")
+    assert "no model 'digitz'" in said and "chest-xray" in said
+
+
+def test_model_whose_folder_is_gone_is_known_by_its_versions(registry: Registry, tmp_path: Path) -> None:
+    promotable(Registry.open(str(tmp_path / "registry"), "other", keys_in(tmp_path)), tmp_path / "other")
+    assert [row["version"] for row in answer("list", "--model", "other")["versions"]] == [1]
+
+
+def test_registry_that_was_moved_is_told_and_mended(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "registry").rename(tmp_path / "moved")
+    (tmp_path / "registry.keys").rename(tmp_path / "moved.keys")
+    here = ["--registry", str(tmp_path / "moved")]
+    shown = call("status", *here).stdout
+    assert f"sends servers to {tmp_path}/registry/{MODEL}/production" in shown
+    assert f"promote -- run --version 2 --registry {tmp_path}/moved" in shown
+    result = call("run", "--version", "2", *here)
+    assert result.exit_code == 0 and f"sent to {tmp_path}/moved/{MODEL}/production now" in result.stderr
+    there = Registry.open(str(tmp_path / "moved"), MODEL)
+    assert there.serving().base_path == str(tmp_path / "moved" / MODEL / "production")
+    assert (there.serving().versions, there.serving().stable) == ((1, 2), 2)
+    assert "sends servers to" not in call("status", *here).stdout
+
+
+def test_registry_seen_through_a_link_was_not_moved(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "registry")
+    assert "sends servers to" not in call("status", "--registry", str(tmp_path / "link")).stdout
+
+
+def test_what_servers_of_another_user_cannot_read_is_named(registry: Registry, tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:  # pytest's own
+            folder.chmod(folder.stat().st_mode | 0o001)
+    assert readable.hint(registry, 2) == ""
+    (tmp_path / "registry" / MODEL / "production" / "2" / "saved_model.pb").chmod(0o600)
+    hint = readable.hint(registry, 2)
+    assert "production/2/saved_model.pb has mode 0600" in hint and f"chmod -R o+rX {tmp_path}/registry`" in hint

@@ -44,7 +44,7 @@ def test_next_promotion_keeps_the_old_version_at_hand(tmp_path: Path) -> None:
     assert outcome.previous == 2
     assert (registry.serving().versions, registry.serving().labels) == ((2, 3), {"stable": 3, "previous": 2})
     assert states(registry) == {1: "retired", 2: "retired", 3: "production"}
-    assert [step["name"] for step in outcome.steps] == ["check", "copy", "load", "switch", "record"]
+    assert [step.name for step in outcome.steps] == ["check", "copy", "load", "switch", "record"]
 
 
 def test_journal_and_mail_tell_of_the_promotion(tmp_path: Path) -> None:

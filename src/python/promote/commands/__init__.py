@@ -1,0 +1,1 @@
+"""A file a verb, or two that go together."""
