@@ -9,8 +9,8 @@ from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.crashes import Only
 from benchmarks.places import places
 from cli import command_line, progress_console, run
-from tests.contention import check_journal, contend
-from tests.storage import BASE
+from testkit.contention import check_journal, contend
+from testkit.storage import BASE
 
 app = command_line(
     "contention",

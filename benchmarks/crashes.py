@@ -9,8 +9,8 @@ import typer
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.places import places
 from cli import command_line, progress_console, run
-from tests.crashes import crashes
-from tests.storage import SEQUENCES, VERBS, make_base
+from testkit.crashes import crashes
+from testkit.storage import SEQUENCES, VERBS, make_base
 
 app = command_line(
     "crashes",

@@ -10,8 +10,8 @@ from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.crashes import Only
 from benchmarks.places import places
 from cli import command_line, progress_console, run
-from tests.faults import faults_of, meetings
-from tests.storage import VERBS, make_base
+from testkit.faults import faults_of, meetings
+from testkit.storage import VERBS, make_base
 
 app = command_line(
     "faults",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import buckets
-from tests.storage import KINDS, Place
+from testkit import buckets
+from testkit.storage import KINDS, Place
 
 
 @contextmanager

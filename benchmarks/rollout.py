@@ -9,8 +9,8 @@ import typer
 
 from benchmarks.claims import AsJson, Claim, tell
 from cli import command_line, run
-from tests.pods import write_models
-from tests.rollout import Rollout, serve
+from testkit.pods import write_models
+from testkit.rollout import Rollout, serve
 
 app = command_line(
     "rollout",

@@ -10,8 +10,8 @@ from typing import Any
 
 from imaging.array import encode_png
 from registry import Registry
+from testkit.registries import keys_in
 from tests import hostile
-from tests.registries import keys_in
 
 
 def call(folder: Path, module: str, *arguments: str) -> Any:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from dataset import write_sample
-from tests import buckets
+from testkit import buckets
+from testkit.registries import MODEL, keys_in
+from testkit.storage import Place
 from tests.commands import call, publish_healthy
-from tests.registries import MODEL, keys_in
-from tests.storage import Place
 
 
 def test_version_in_a_bucket_is_tested_in_containers(images, tmp_path: Path, monkeypatch):

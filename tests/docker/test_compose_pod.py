@@ -13,7 +13,7 @@ from cli import InfrastructureError
 from engine import docker
 from serving.client import Client
 from serving.pod import ComposePod, PodFailed
-from tests.pods import LABELS, MODEL, picture, write_models
+from testkit.pods import LABELS, MODEL, picture, write_models
 
 IMAGES = {program: f"trainyard/{program}:latest" for program in ("adapter", "model_server")}
 MEMORY_MIB = 2048

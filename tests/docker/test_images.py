@@ -7,8 +7,8 @@ import uuid
 import pytest
 
 from engine import docker
+from testkit.pods import MODEL, write_models
 from tests.docker.conftest import PROGRAMS
-from tests.pods import MODEL, write_models
 
 CLOSED = ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
 LABELS_FIRST = "--allow_version_labels_for_unavailable_models"

@@ -15,9 +15,9 @@ from cli.loopback import open_url
 from engine import docker, require_image
 from serving.client import Client
 from serving.pod import free_port
+from testkit.pods import LABELS, MODEL, picture, write_models
 from tests.docker.conftest import lacks
 from tests.manifests import containers, of_kind, pods, render
-from tests.pods import LABELS, MODEL, picture, write_models
 
 # What stands in for a registry in Cloud Storage: the folder it is mounted at.
 REGISTRY = "/registry"

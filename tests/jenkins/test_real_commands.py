@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from registry import Registry
+from testkit.registries import MODEL, open_registry, promotable
 from tests.jenkins.groovy import Scenarios
-from tests.registries import MODEL, open_registry, promotable
 
 GRAPH = [
     {

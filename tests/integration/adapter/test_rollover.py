@@ -8,7 +8,7 @@ import pytest
 
 from serving.client import BadImage, Client, UnknownVersion
 from serving.pod import LocalPod
-from tests.models import write_classifier
+from testkit.models import write_classifier
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.waiting import wait_until
 

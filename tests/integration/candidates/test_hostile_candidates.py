@@ -10,8 +10,8 @@ import pytest
 
 from dataset import write_sample
 from registry import Registry
+from testkit.registries import keys_in
 from tests import hostile
-from tests.registries import keys_in
 
 OF_THE_TESTS = [name for name, candidate in hostile.HOSTILE.items() if candidate.found == "tests"]
 # The others of their kind are tried in tests/unit/inspection, or take a model server of their own each.

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dataset import write_sample
-from tests import buckets
+from testkit import buckets
+from testkit.registries import MODEL, keys_in
+from testkit.storage import Place
 from tests.commands import call, publish_healthy
-from tests.registries import MODEL, keys_in
-from tests.storage import Place
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from google.cloud import storage
 
 from cli import DataRefused
 from dataset import locate, scan, write_sample
-from tests import buckets
+from testkit import buckets
 
 BUCKET = "images"
 _PEX = Path("3rdparty.python/dvc.pex/__main__.py")

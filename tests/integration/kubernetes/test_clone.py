@@ -12,8 +12,8 @@ import pytest
 from cli import InfrastructureError
 from serving.client import Client
 from serving.pod import KubernetesPod, PodFailed, model_server_image
+from testkit.pods import LABELS, MODEL, picture, write_models
 from tests.manifests import ROOT, of_kind, render
-from tests.pods import LABELS, MODEL, picture, write_models
 
 
 class Staging:

@@ -2,8 +2,8 @@
 
 import time
 
-from tests.pods import write_models
-from tests.rollout import Rollout, serve
+from testkit.pods import write_models
+from testkit.rollout import Rollout, serve
 
 
 def test_a_pod_that_leaves_during_a_promotion_fails_no_request(tmp_path):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests import buckets
+from testkit import buckets
 
 HOSTS = ["storage.googleapis.com", "www.googleapis.com"]
 

@@ -11,11 +11,11 @@ from promote.pods import Pods
 from promote.rollover import Rollover
 from registry import Registry
 from settings.schema import Mail
-from tests import buckets
+from testkit import buckets
+from testkit.models import write_classifier
+from testkit.registries import LABELS, MODEL, keys_in
 from tests.integration.model_server.google import google
 from tests.integration.model_server.servers import Server, eventually
-from tests.models import write_classifier
-from tests.registries import LABELS, MODEL, keys_in
 
 SIZE = 32  # pixels
 

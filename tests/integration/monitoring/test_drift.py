@@ -9,8 +9,8 @@ from email import message_from_bytes, policy
 import pytest
 
 from serving.client import Client
+from testkit.registries import IMAGE_SIZE, open_registry, promotable
 from tests.integration.adapter.processes import adapter_process
-from tests.registries import IMAGE_SIZE, open_registry, promotable
 from tests.unit.adapter.fakes import LABELS, FakeModelServer, FakeVersion
 from tests.unit.adapter.images import gray
 from tests.unit.promote.helpers import promote

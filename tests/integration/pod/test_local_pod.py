@@ -13,7 +13,7 @@ import pytest
 
 from serving.client import Client
 from serving.pod import LocalPod, PodFailed
-from tests.pods import LABELS, MODEL, picture, write_models
+from testkit.pods import LABELS, MODEL, picture, write_models
 
 # A version that can't be loaded is told at once.
 AT_ONCE = ("--max_num_load_retries=0",)

@@ -13,8 +13,8 @@ import pytest
 
 from promote import intent
 from registry import Registry
+from testkit.registries import open_registry, promotable
 from tests.integration.promote.pods import GOLDEN, PROBABILITIES, Pod, running
-from tests.registries import open_registry, promotable
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from promote.__main__ import app
 from registry import Keys, Registry
-from tests import yards
+from testkit import yards
 
 
 @pytest.fixture

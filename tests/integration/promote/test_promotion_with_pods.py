@@ -15,8 +15,8 @@ from promote.pods import Pods
 from promote.rollover import Outcome, Rollover
 from registry import Registry
 from settings.schema import Mail
+from testkit.registries import open_registry, promotable
 from tests.integration.promote.pods import GOLDEN, PROBABILITIES, Pod, running
-from tests.registries import open_registry, promotable
 
 EARLIER = ((1,), {"stable": 1})
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from benchmarks.traffic import LABELS, Bench, measure
 from imaging.array import canonical
-from tests.models import write_classifier
-from tests.pods import SIZE, picture
+from testkit.models import write_classifier
+from testkit.pods import SIZE, picture
+from testkit.traffic import LABELS, Bench, measure
 
 
 def test_no_request_fails_and_every_answer_is_that_of_the_version_it_names(tmp_path: Path) -> None:

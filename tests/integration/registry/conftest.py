@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import buckets
-from tests.storage import KINDS, Place
+from testkit import buckets
+from testkit.storage import KINDS, Place
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from contracts.location import InBucket
 from registry import Immutable, Registry, cloud
 from registry.bucket import BucketStore
 from registry.errors import Conflict
-from tests.buckets import Proxy
-from tests.registries import MODEL, model_folder, published
-from tests.storage import Place
+from testkit.buckets import Proxy
+from testkit.registries import MODEL, model_folder, published
+from testkit.storage import Place
 
 
 @pytest.fixture

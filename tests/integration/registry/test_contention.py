@@ -1,7 +1,7 @@
 """Several promoters at once: a slice of what benchmarks:contention does."""
 
-from tests.contention import check_journal, contend
-from tests.storage import BASE, Place
+from testkit.contention import check_journal, contend
+from testkit.storage import BASE, Place
 
 
 def test_one_promoter_wins_and_the_others_are_told(place: Place) -> None:

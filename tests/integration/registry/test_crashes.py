@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.crashes import crashes
-from tests.storage import VERBS, Place, Verb, make_base
+from testkit.crashes import crashes
+from testkit.storage import VERBS, Place, Verb, make_base
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)

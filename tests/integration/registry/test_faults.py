@@ -1,8 +1,8 @@
 """Storage that fails: a slice of what benchmarks:faults does at every call."""
 
-from tests.buckets import Proxy
-from tests.faults import faults_of, meet
-from tests.storage import VERBS, Place, make_base
+from testkit.buckets import Proxy
+from testkit.faults import faults_of, meet
+from testkit.storage import VERBS, Place, make_base
 
 
 def test_verb_succeeds_or_ends_with_one_error_and_serves_nothing_wrong(place: Place, proxy: Proxy) -> None:

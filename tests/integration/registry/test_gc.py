@@ -17,8 +17,8 @@ from promote.views import versions_json
 from registry import Registry, ServingState, UnknownVersion, gc, inventory
 from registry.__main__ import app
 from registry.directory import DirectoryStore
-from tests.registries import MODEL, model_folder, promotable, published
-from tests.storage import Place, promote, roll_back
+from testkit.registries import MODEL, model_folder, promotable, published
+from testkit.storage import Place, promote, roll_back
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cli.errors import InfrastructureError, UsageError
 from registry import Keys, Registry, WrongSignature, signing
-from tests.registries import MODEL, keys_in, published
+from testkit.registries import MODEL, keys_in, published
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN = "7391"

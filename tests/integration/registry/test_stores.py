@@ -11,8 +11,8 @@ from cli.errors import Conflict, DataRefused, UsageError
 from registry import Difference, Immutable, Registry, Tampered, UnknownVersion
 from registry.errors import Missing
 from registry.store import Store
-from tests.registries import model_folder, published
-from tests.storage import Place
+from testkit.registries import model_folder, published
+from testkit.storage import Place
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from dataset import write_sample
 from registry import Registry
-from tests.models import write_classifier
-from tests.registries import keys_in
+from testkit.models import write_classifier
+from testkit.registries import keys_in
 
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
 

@@ -10,7 +10,7 @@ from contracts.record import Metrics, Trial
 from registry.bucket import BucketStore
 from registry.directory import DirectoryStore
 from registry.store import Store
-from tests import buckets
+from testkit import buckets
 from training.kept import Kept
 from training.state import Epoch, State
 

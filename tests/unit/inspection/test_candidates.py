@@ -13,9 +13,9 @@ from inspection import problems
 from inspection.allowed import ALLOWED, FLOW, RANDOM, REFUSED, RESTORING, SAVING, VARIABLES
 
 from imaging import ImageInput
+from testkit.models import write_classifier
 from tests import hostile
 from tests.hostile import HOSTILE, IMAGE_SIZE, LABELS
-from tests.models import write_classifier
 
 
 @pytest.fixture(scope="module")

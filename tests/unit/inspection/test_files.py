@@ -5,7 +5,7 @@ import os
 import pytest
 from inspection import files, problems
 
-from tests.unit.inspection.graphs import LABELS, SIZE, meta_graph, write
+from testkit.graphs import LABELS, SIZE, meta_graph, write
 
 
 @pytest.fixture

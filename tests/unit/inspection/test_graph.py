@@ -6,7 +6,7 @@ import pytest
 from inspection import graph, problems
 
 from imaging import ImageInput
-from tests.unit.inspection.graphs import LABELS, SIZE, called, function, meta_graph, node, put, tells, write
+from testkit.graphs import LABELS, SIZE, called, function, meta_graph, node, put, tells, write
 from trainyard.wire import saved_model_pb2 as wire  # pants: no-infer-dep
 
 

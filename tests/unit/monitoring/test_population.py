@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, ge
 from contracts.record import Record
 from monitoring import population
 from monitoring.population import Seen
-from tests.registries import LABELS, MODEL, metrics
+from testkit.registries import LABELS, MODEL, metrics
 
 ALLOWED = SimpleNamespace(max_psi=0.25, max_certainty_loss=0.1, max_brightness_shift=0.5)
 # Column sums of the held-out images' confusion are 19, 22 and 19.

@@ -11,7 +11,7 @@ import notify
 from comparison.changed import difference
 from contracts.record import Record
 from notify import Attachment, Changed, Commit, Message, Picture
-from tests.registries import LABELS, MODEL, metrics
+from testkit.registries import LABELS, MODEL, metrics
 
 VERDICT = {"kind": "test", "passed": False, "reasons": ["Recall of COVID is 0.61."], "at": "2026-01-01T00:00:00Z"}
 

@@ -14,7 +14,7 @@ from pipeline.runner import Run
 from pipeline.steps import Step
 from registry import Registry, ServingState
 from settings import Settings
-from tests.registries import published
+from testkit.registries import published
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from promote.pods import Pods
 from promote.rollover import Outcome, Rollover
 from registry import Registry
 from settings.schema import Mail
-from tests.registries import open_registry, promotable
+from testkit.registries import open_registry, promotable
 
 
 def rollover(registry: Registry, outbox: Path, **options: object) -> Rollover:

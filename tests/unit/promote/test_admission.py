@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from cli.errors import DataRefused
 from promote.__main__ import app
 from registry import Registry, Unsigned, WrongSignature, manifest_of
-from tests.registries import IMAGE_SIZE, LABELS, MODEL, keys_in, model_folder, open_registry, promotable, published
-from tests.unit.inspection import graphs
+from testkit import graphs
+from testkit.registries import IMAGE_SIZE, LABELS, MODEL, keys_in, model_folder, open_registry, promotable, published
 from tests.unit.promote.helpers import promote, roll_back, states, two_promoted_one_tested
 
 

@@ -15,7 +15,7 @@ from cli.errors import DataRefused, GateNotPassed, TrainyardError, UsageError
 from promote import readable
 from promote.__main__ import app
 from registry import Registry
-from tests.registries import MODEL, keys_in, open_registry, promotable, published
+from testkit.registries import MODEL, keys_in, open_registry, promotable, published
 from tests.unit.promote.helpers import promote as promote_version
 from tests.unit.promote.helpers import states, two_promoted_one_tested
 

@@ -12,7 +12,7 @@ import pytest
 from cli.errors import InfrastructureError
 from promote import intent
 from registry import Registry
-from tests.registries import model_folder, open_registry, promotable, published
+from testkit.registries import model_folder, open_registry, promotable, published
 from tests.unit.promote.helpers import check_served, promote, roll_back, rollover, states, two_promoted_one_tested
 
 CHANGING = ("link", "replace", "rename", "unlink", "rmdir", "mkdir", "write")

@@ -15,7 +15,7 @@ from promote import history, intent, views
 from promote.__main__ import app
 from promote.holder import Holder
 from registry import Entry
-from tests.registries import open_registry, promotable
+from testkit.registries import open_registry, promotable
 from tests.unit.promote.helpers import promote, rollover, two_promoted_one_tested
 
 

@@ -16,7 +16,7 @@ from promote import choice, intent
 from promote.holder import Holder
 from promote.rollover import Rollover
 from registry import Registry, ServingState, Tampered
-from tests.registries import open_registry, promotable, published
+from testkit.registries import open_registry, promotable, published
 from tests.unit.promote.helpers import check_served, promote, roll_back, rollover, states, two_promoted_one_tested
 
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from benchmarks.load import Request
-from benchmarks.windows import Switch, account, p99
+from testkit.load import Request
+from testkit.windows import Switch, account, p99
 
 SCORES = {1: [{"a": 0.9, "b": 0.1}], 2: [{"a": 0.2, "b": 0.8}]}
 # Version 2 may answer from 12 on and must from 14 on.

@@ -17,8 +17,8 @@ from registry import Registry
 from registry.__main__ import app as registry_app
 from registry.bucket import BucketStore
 from registry.names import check_key, check_model, check_version, is_version
+from testkit.registries import MODEL, open_registry, published
 from tests.names import NAMES, URIS, VERSIONS
-from tests.registries import MODEL, open_registry, published
 
 _TOUCHING = ("open", "os.", "shutil.", "socket.", "subprocess.", "glob.")
 _heard: list[str] | None = None

@@ -11,7 +11,7 @@ import pytest
 from cli.errors import UsageError
 from registry import Difference, Immutable, Tampered, UnknownVersion, manifest_of
 from registry.staging import staged_file, staged_folder, sweep
-from tests.registries import model_folder, open_registry, published
+from testkit.registries import model_folder, open_registry, published
 
 
 def files(folder: Path) -> dict[str, bytes]:

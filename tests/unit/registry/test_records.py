@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cli.errors import Conflict, InfrastructureError, UsageError
 from registry import BadName, Corrupt, Immutable, Registry, UnknownVersion
-from tests.registries import MODEL, metrics, open_registry, published
+from testkit.registries import MODEL, metrics, open_registry, published
 
 
 def test_versions_count_up_from_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from cli.errors import Conflict
 from registry import Corrupt, Registry, ServingState
-from tests.registries import MODEL, open_registry
+from testkit.registries import MODEL, open_registry
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig  # pants: no-infer-dep
 
 BY_HAND = """

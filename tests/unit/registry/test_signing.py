@@ -16,7 +16,7 @@ import pytest
 from cli.errors import InfrastructureError, TrainyardError, UsageError
 from contracts.record import Record
 from registry import Immutable, Keys, Registry, Tampered, Unsigned, WrongSignature, signing
-from tests.registries import MODEL, keys_in, model_folder, open_registry, published
+from testkit.registries import MODEL, keys_in, model_folder, open_registry, published
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import mutations
-from benchmarks.tampering import mutate
+from testkit import mutations
+from testkit.tampering import mutate
 
 
 @pytest.fixture(autouse=True)

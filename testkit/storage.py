@@ -19,8 +19,8 @@ from registry import Registry, gc
 from registry.directory import DirectoryStore
 from registry.registry import AREAS
 from settings.schema import Mail
-from tests.buckets import FOLDER, make_bucket, open_bucket
-from tests.registries import keys_in, model_folder, open_registry, promotable
+from testkit.buckets import FOLDER, make_bucket, open_bucket
+from testkit.registries import keys_in, model_folder, open_registry, promotable
 
 BASE = "base"
 KINDS = ("directory", "bucket")

@@ -9,8 +9,8 @@ from typing import Any
 
 from cli.errors import Conflict
 from registry import Registry
-from tests.registries import promotable
-from tests.storage import BASE, Place, promote
+from testkit.registries import promotable
+from testkit.storage import BASE, Place, promote
 
 _SECONDS = 120.0
 

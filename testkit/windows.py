@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.load import Request
+from testkit.load import Request
 
 # A server goes on unloading what is not served any more after a switch is over; that belongs to the switch.
 AFTERMATH = 2.0  # seconds

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.models import write_classifier
+from testkit.models import write_classifier
 
 MODEL = "chest-xray"
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]

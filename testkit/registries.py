@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.record import Record
 from registry import Keys, Registry
-from tests.unit.inspection import graphs
+from testkit import graphs
 
 MODEL = "chest-xray"
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]

@@ -24,7 +24,7 @@ import yaml
 from cli.loopback import open_url
 from serving.client import Client, ClientError
 from serving.pod import flags, free_port
-from tests.pods import MODEL, picture
+from testkit.pods import MODEL, picture
 
 # From the repository's root, where tests and `./pants run` work; a packaged program holds no manifests.
 MANIFEST = Path("infra/k8s/base/serving.yaml")

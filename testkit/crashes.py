@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.storage import BASE, Place, Verb, check, check_done
+from testkit.storage import BASE, Place, Verb, check, check_done
 
 KILLED, FAILED = 77, 78
 DISK_CALLS = ("open", "link", "replace", "rename", "unlink", "rmdir", "mkdir", "write", "utime", "fsync")

@@ -26,7 +26,7 @@ from typing import Any
 
 from registry import Keys, Registry
 from registry.bucket import BucketStore
-from tests.registries import MODEL
+from testkit.registries import MODEL
 
 # Of a bucket.
 FOLDER = "registry"

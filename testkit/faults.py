@@ -11,9 +11,9 @@ from typing import Any
 
 from cli.errors import Exit, TrainyardError
 from registry import Registry, cloud
-from tests.buckets import FAULTS, Proxy
-from tests.crashes import DISK_CALLS
-from tests.storage import BASE, Place, Verb, check, check_done
+from testkit.buckets import FAULTS, Proxy
+from testkit.crashes import DISK_CALLS
+from testkit.storage import BASE, Place, Verb, check, check_done
 
 # Seconds that a fault which stays is borne with; long enough for some tries at the pauses below.
 PATIENCE, _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 0.005, 0.05

@@ -1,6 +1,6 @@
 """Applications that ask at a steady rate, whatever the answers do: half over gRPC, half over REST, every pod in turn.
 
-`python -m benchmarks.load` reads its orders as JSON from the first line of stdin, asks until stdin ends, and writes a
+`python -m testkit.load` reads its orders as JSON from the first line of stdin, asks until stdin ends, and writes a
 line a request to a file. It is a process of its own, so that what it measures is not its caller's doing.
 """
 

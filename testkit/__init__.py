@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: small registries and models, buckets, crashes and faults to order, traffic."""
