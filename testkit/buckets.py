@@ -152,7 +152,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.upstream = upstream
         self.lock = threading.Lock()
-        self.plan: dict[str, Any] = {"fault": None}
+        self.plan: dict[str, object] = {"fault": None}
         self.requests = 0
         # Of each address that was read: the answer before the last change, and the newest.
         self.answers: dict[str, list[_Answer]] = {}

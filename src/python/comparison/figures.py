@@ -55,11 +55,11 @@ def _intervals(record: Record, metrics: Metrics | None, details: dict[str, objec
     if isinstance(own, dict) and "accuracy" in own:
         return Intervals(tuple(own["accuracy"]), _by_class(own.get("recall")))
     judged, test = record.evaluation, record.metrics.test
-    if metrics is None or test is None or "accuracy_interval" not in judged:
+    if metrics is None or test is None or judged.accuracy_interval is None:
         return None
     if (metrics.images, metrics.accuracy) != (test.images, test.accuracy):
         return None
-    return Intervals(tuple(judged["accuracy_interval"]), _by_class(judged.get("recall_intervals")))
+    return Intervals(judged.accuracy_interval, judged.recall_intervals)
 
 
 def _by_class(found: object) -> dict[str, Interval]:

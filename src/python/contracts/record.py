@@ -2,8 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+# Low and high end, shares of 1.
+Interval = tuple[float, float]
 State = Literal["training", "candidate", "tested", "rejected", "production", "retired"]
 
 # A test may be repeated, and come out otherwise, as long as the version has not been in production.
@@ -76,7 +78,7 @@ class Trial(Part):
     """One network that was trained on the way to a version."""
 
     number: int
-    parameters: dict[str, Any]
+    parameters: dict[str, JsonValue]
     # Why it was over: epochs, time, patience, faultless, hopeless or diverged.
     ended: str
     seconds: float
@@ -98,6 +100,22 @@ class DatasetUsed(Part):
     splits: list[SplitRule] = []
     # How groups of images, such as those of one patient, were told ([dataset] groups); "" where they were not.
     groups: str = ""
+
+
+class Evaluation(Part):
+    """How good a version is on its test images, in more than counts. All intervals hold 95 %."""
+
+    # Mean over the classes; None where a class has no image.
+    roc_auc: float | None = None
+    mean_confidence: float | None = None
+    # Expected calibration error, with and without temperature scaling.
+    calibration_error: float | None = None
+    calibration_error_unscaled: float | None = None
+    temperature: float | None = None
+    accuracy_interval: Interval | None = None
+    recall_intervals: dict[str, Interval] = {}
+    # Groups of images on which it is worse than on the others, such as "class COVID".
+    weak: list[str] = []
 
 
 class InputUsed(Part):
@@ -155,18 +173,17 @@ class Record(Part):
     dataset: DatasetUsed | None = None
     seed: int = 0
     # Family, network, input, changes and schedule; in older records the residual network's own parameters.
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, JsonValue] = {}
     # All that was tried; the chosen one has the record's parameters.
     trials: list[Trial] = []
     metrics: MetricsBySplit = MetricsBySplit()
-    # Of the test images: ranking, calibration, intervals, weak slices (evaluation.report.summary).
-    evaluation: dict[str, Any] = {}
+    evaluation: Evaluation = Evaluation()
     # Relative path -> sha256 in hex.
     files: dict[str, str] = {}
     # The signature over `files` (registry.signing), as a Sigstore bundle; empty in records older than signatures.
-    sigstore: dict[str, Any] = {}
+    sigstore: dict[str, JsonValue] = {}
     # Names, types and shapes of the model's inputs and outputs.
-    signature: dict[str, Any] = {}
+    signature: dict[str, JsonValue] = {}
     golden: list[Golden] = []
     verdicts: list[Verdict] = []
     # False where a run left out the checks of its commit (`--no-check`).

@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pages
 
-from contracts.record import Metrics, Record
+from contracts.record import Evaluation, Metrics, Record
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
 
@@ -36,19 +35,19 @@ class Account:
     kept: int = 0
 
 
-def summary(account: Account) -> dict[str, Any]:
-    """What a record keeps of it."""
+def summary(account: Account) -> Evaluation:
+    """What a record says of it."""
     own = account.judgement
-    return {
-        "roc_auc": own.roc_auc_mean,
-        "mean_confidence": own.mean_confidence,
-        "calibration_error": own.calibration_error,
-        "calibration_error_unscaled": account.unscaled.calibration_error,
-        "temperature": account.temperature,
-        "accuracy_interval": list(own.accuracy_interval),
-        "recall_intervals": {label: list(interval) for label, interval in own.recall_intervals.items()},
-        "weak": [f"{part.by} {part.name}" for part in own.slices if part.weak],
-    }
+    return Evaluation(
+        roc_auc=own.roc_auc_mean,
+        mean_confidence=own.mean_confidence,
+        calibration_error=own.calibration_error,
+        calibration_error_unscaled=account.unscaled.calibration_error,
+        temperature=account.temperature,
+        accuracy_interval=own.accuracy_interval,
+        recall_intervals=own.recall_intervals,
+        weak=[f"{part.by} {part.name}" for part in own.slices if part.weak],
+    )
 
 
 def as_json(account: Account) -> bytes:
@@ -104,7 +103,7 @@ def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> byt
     return pages.render("evaluation", "report.html", view)
 
 
-def _class(label: str, account: Account) -> dict[str, Any]:
+def _class(label: str, account: Account) -> dict[str, object]:
     own, before = account.judgement, (account.baseline.per_class.get(label) if account.baseline else None)
     return {
         "label": label,
@@ -117,7 +116,7 @@ def _class(label: str, account: Account) -> dict[str, Any]:
     }
 
 
-def _mistakes(wrong: np.ndarray, account: Account, labels: Sequence[str]) -> list[dict[str, Any]]:
+def _mistakes(wrong: np.ndarray, account: Account, labels: Sequence[str]) -> list[dict[str, object]]:
     surest = wrong[np.argsort(-account.probabilities[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
     return [
         {

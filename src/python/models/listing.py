@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from cli.errors import TrainyardError
 from models.find import known
@@ -24,7 +23,7 @@ class Row:
     # Why its registry can't be read.
     problem: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -186,7 +186,7 @@ def last(registry: "Registry", version: int) -> "dict[str, Seen]":
     return {pod: Seen(**own) for pod, own in json.loads(saved)["pods"].items()} if saved else {}
 
 
-def tell_owner(mail: "notify.Message", settings: "Settings") -> dict[str, Any]:
+def tell_owner(mail: "notify.Message", settings: "Settings") -> dict[str, object]:
     """What became of the mail. Nothing that goes wrong with it changes the result."""
     import notify
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Protocol
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -55,7 +55,7 @@ class Seen:
         labels = {label: count - earlier.labels.get(label, 0) for label, count in self.labels.items()}
         return Seen(labels, self.certainty - earlier.certainty, self.brightness - earlier.brightness)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -96,7 +96,7 @@ def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
             )
         certainty = seen.certainty / seen.images
         # Records from before it was kept: a calibrated model is as certain as it is right.
-        usual = record.evaluation.get("mean_confidence", test.accuracy)
+        usual = test.accuracy if record.evaluation.mean_confidence is None else record.evaluation.mean_confidence
         if certainty < usual - allowed.max_certainty_loss:
             yield (
                 f"Answers are {certainty:.0%} certain on average; of the held-out images the version was {usual:.0%} "

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +44,7 @@ def versions_table(records: list[Record], serving: ServingState) -> Table:
     return table
 
 
-def versions_json(records: list[Record], serving: ServingState) -> list[dict[str, Any]]:
+def versions_json(records: list[Record], serving: ServingState) -> list[dict[str, object]]:
     return [
         {
             "version": record.version,
@@ -82,7 +81,7 @@ def comparison(candidate: Record, production: Record | None) -> Table:
     return table
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: Outcome) -> dict[str, object]:
     key = "promoted" if outcome.action == "promote" else "rolled_back_to"
     return {
         key: outcome.version,
@@ -96,7 +95,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 def status_json(
     serving: ServingState, pods: list[Pod], under_way: Intent | None, registry: str, model: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "model": model,
         "registry": registry,
@@ -150,7 +149,7 @@ def verified_lines(
 
 def verified_json(
     version: int, differences: Mapping[Area, Difference], signer: str, unsigned: Exception | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     areas = {
         area: {kind: list(getattr(difference, kind)) for kind in _KINDS} for area, difference in differences.items()
     }
@@ -196,7 +195,7 @@ def period_text(period: Period | None, then: datetime, model: str) -> str:
     )
 
 
-def period_json(period: Period | None, then: datetime) -> dict[str, Any]:
+def period_json(period: Period | None, then: datetime) -> dict[str, object]:
     time = then.isoformat().replace("+00:00", "Z")
     if period is None:
         return {"at": time, "version": None}

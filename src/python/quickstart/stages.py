@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +21,7 @@ class Stage:
 class Stages:
     def __init__(self, console: Console, total: int) -> None:
         self._console, self._total = console, total
-        self.done: list[dict[str, Any]] = []
+        self.done: list[dict[str, object]] = []
 
     @contextmanager
     def stage(self, name: str, doing: str) -> Iterator[Stage]:

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import JsonValue
+
 from contracts.record import Record
 from registry.errors import Unsigned, WrongSignature
 from registry.keys import Keys
@@ -20,7 +22,7 @@ _SHA256 = "sha256"
 _FROM_A_COPY = "restore the record from a copy of the registry"
 
 
-def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict[str, Any]:
+def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict[str, JsonValue]:
     """A Sigstore bundle over `files` (relative path -> sha256 in hex) as those of a version.
 
     Raises as `Keys.require` does.
@@ -36,7 +38,7 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
     )
     items = [serialization.new_item(name, Digest(_SHA256, bytes.fromhex(digest))) for name, digest in files.items()]
     payload = signing.Payload(manifest.Manifest(subject(model, version), items, serialization))
-    bundle: dict[str, Any] = json.loads(keys.sign(payload).bundle.to_json())
+    bundle: dict[str, JsonValue] = json.loads(keys.sign(payload).bundle.to_json())
     return bundle
 
 

@@ -45,7 +45,8 @@ def test_what_breaks_the_datasets_shape_is_refused_before_a_version_is_begun(sam
 def test_evaluation_is_kept_with_the_version(trained):
     registry, record = trained
     assert b"passed</span> the gate" in registry.read_report(1, "evaluation.html")
-    low, high = record.evaluation["accuracy_interval"]
+    assert record.evaluation.accuracy_interval and record.evaluation.roc_auc
+    low, high = record.evaluation.accuracy_interval
     assert low <= record.metrics.test.accuracy <= high
-    assert 0 <= record.evaluation["calibration_error"] < 1
-    assert record.evaluation["roc_auc"] > 0.5
+    assert 0 <= (record.evaluation.calibration_error or 0) < 1
+    assert record.evaluation.roc_auc > 0.5

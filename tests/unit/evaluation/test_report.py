@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from contracts.record import Record
+from contracts.record import Evaluation, Record
 from evaluation import Account, judge, measure, scaled
 from evaluation.report import as_json, render, summary
 from imaging.array import encode_png
@@ -74,7 +74,7 @@ def test_missed_gate_is_told_with_its_reasons(record, tmp_path):
 def test_json_and_summary_hold_what_the_page_tells(tmp_path):
     made = account(tmp_path, temperature=2.0)
     whole, short = json.loads(as_json(made)), summary(made)
-    assert whole["temperature"] == short["temperature"] == 2.0
-    assert whole["judgement"]["calibration_error"] == short["calibration_error"] != short["calibration_error_unscaled"]
+    assert whole["temperature"] == short.temperature == 2.0
+    assert whole["judgement"]["calibration_error"] == short.calibration_error != short.calibration_error_unscaled
     assert len(whole["epochs"]) == 8
-    assert json.loads(json.dumps(short)) == short
+    assert Evaluation.model_validate_json(short.model_dump_json()) == short
