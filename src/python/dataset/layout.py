@@ -55,7 +55,7 @@ def require_classes(root: Path, folders: Sequence[Path], classes: Sequence[str])
     if {unicodedata.normalize("NFC", folder.name) for folder in folders} <= wanted:
         return  # somebody's class is called `test`
     names = ", ".join(folder.name for folder in folders[:4]) + (", …" if len(folders) > 4 else "")
-    if _is_split(folders):
+    if is_split(folders):
         raise DataRefused(f"{root} is split into {names}; {_joined(root, folders)}")
     if all(_PART.fullmatch(folder.name.lower()) for folder in folders) and any(map(has_images, folders)):
         raise DataRefused(f"{root} holds parts ({names}), not classes; {_by_labels(root)}")
@@ -65,7 +65,7 @@ def require_classes(root: Path, folders: Sequence[Path], classes: Sequence[str])
     holding = [folder for folder in folders if _images_anywhere(folder)]
     if len(holding) == 1 and (deeper := _deeper(holding)):
         inner = _classes_of(deeper)
-        if _is_split(inner):
+        if is_split(inner):
             raise DataRefused(f"The images lie deeper, in {deeper}, split; {_joined(deeper, inner)}")
         raise DataRefused(
             f"The classes ({', '.join(folder.name for folder in inner[:4])}) lie deeper: "
@@ -132,14 +132,14 @@ def _joined(root: Path, folders: Sequence[Path]) -> str:
     return _by_labels(root)
 
 
-def _is_split(folders: Sequence[Path]) -> bool:
+def is_split(folders: Sequence[Path]) -> bool:
     return bool(folders) and all(folder.name.lower() in _SPLITS for folder in folders)
 
 
 def _classes_of(folder: Path) -> list[Path]:
     try:
         inner = [f for f in sorted(folder.iterdir()) if f.is_dir() and not f.name.startswith((".", "_"))]
-        return inner if _is_split(inner) or any(map(has_images, inner)) else []
+        return inner if is_split(inner) or any(map(has_images, inner)) else []
     except OSError:
         return []
 

@@ -1,0 +1,1 @@
+"""Makes a dataset's layout out of what people have: split folders, a CSV of labels, DICOM, an archive."""

@@ -1,0 +1,75 @@
+"""Which files of a folder may become images of the dataset, with their classes."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cli.errors import DataRefused
+from dataset import layout
+from dataset.folder import File, label_of
+from dataset.importing.account import Account, Candidate
+from dataset.importing.dicom import SUFFIXES as DICOM_SUFFIXES
+from dataset.importing.dicom import is_dicom
+
+_START = 132  # bytes of a file that tell DICOM
+
+
+def of_folders(root: Path, group_of: Callable[[File], str], account: Account) -> list[Candidate]:
+    """What lies in folders named by class: directly, below train, val and test, or deeper.
+
+    Raises:
+        DataRefused: there are no such folders.
+    """
+    folders = _class_folders(root)
+    if not folders:
+        raise DataRefused(
+            f"{root} holds no folders of images named by class; where a CSV tells the labels, give --labels FILE."
+        )
+    return [one for folder in folders for one in _of_class(folder, root, group_of, account)]
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """All files below, sorted, without hidden ones."""
+    for inside, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        yield from (Path(inside, name) for name in sorted(names) if not name.startswith("."))
+
+
+def may_be_image(path: Path) -> bool:
+    """Whether a file is called like an image or a DICOM file, or is one of the latter without being called so."""
+    suffix = path.suffix.lower()
+    if suffix in layout.SUFFIXES or suffix in DICOM_SUFFIXES:
+        return True
+    # What a scanner wrote is often called by a number with dots in it.
+    if suffix and not suffix[1:].isdigit():
+        return False
+    with path.open("rb") as stream:
+        return is_dicom(stream.read(_START))
+
+
+def _class_folders(root: Path) -> list[Path]:
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith((".", "_"))]
+    if layout.is_split(folders):
+        return [inner for folder in folders for inner in _class_folders(folder)]
+    with_images = [folder for folder in folders if any(may_be_image(path) for path in walk(folder))]
+    # An archive's own folder around the classes; but `<class>/images` is a class.
+    if len(with_images) == 1 and not any(may_be_image(p) for p in with_images[0].iterdir() if p.is_file()):
+        inner = _class_folders(with_images[0])
+        if inner and all(folder.name != layout.IMAGES for folder in inner):
+            return inner
+    return with_images
+
+
+def _of_class(folder: Path, root: Path, group_of: Callable[[File], str], account: Account) -> Iterator[Candidate]:
+    label = label_of(folder)
+    kaggle = (folder / layout.IMAGES).is_dir()
+    for path in walk(folder):
+        where, parts = path.relative_to(root).as_posix(), path.relative_to(folder).parts
+        if kaggle and len(parts) > 1 and parts[0] != layout.IMAGES:
+            account.leave_out(f"in folder '{parts[0]}', beside '{layout.IMAGES}'", where)
+            continue
+        if not may_be_image(path):
+            account.leave_out(f"no image ({path.suffix.lower() or 'without a suffix'})", where)
+            continue
+        inner = parts[1:] if kaggle and parts[0] == layout.IMAGES else parts
+        yield Candidate(path, where, label, group_of(File(path, label, inner[0] if len(inner) > 1 else "")))

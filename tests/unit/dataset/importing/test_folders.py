@@ -1,0 +1,155 @@
+import io
+import os
+import shutil
+import tarfile
+import zipfile
+
+import pytest
+
+from cli import UsageError
+from dataset import DataRefused, find
+from tests.unit.dataset.conftest import png
+from tests.unit.dataset.importing.conftest import names, reasons
+
+
+def write(root, *files):
+    for number, name in enumerate(files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(number))
+    return root
+
+
+def test_split_folders_are_joined_and_names_that_meet_are_told_apart(tmp_path, imported):
+    source = write(tmp_path / "src", "train/A/1.png", "test/A/1.png", "val/A/2.png", "train/B/3.png")
+    shutil.copy(source / "train/A/1.png", source / "val/A/1.png")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 3, "B": 1} and account.already == 1
+    found = find(tmp_path / "target")
+    assert [len(files) for files in found.values()] == [3, 1]
+    assert {file.read_bytes() for file in found["A"]} == {png(0), png(1), png(2)}
+
+
+def test_kaggles_archive_becomes_a_dataset_without_masks_and_spreadsheets(tmp_path, imported):
+    top = "COVID-19_Radiography_Dataset"
+    source = write(
+        tmp_path / "src", *(f"{top}/{c}/{k}/{n}.png" for c in "AB" for k in ("images", "masks") for n in "12")
+    )
+    (source / top / "A.metadata.xlsx").write_bytes(b"x")
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as packed:
+        for path in source.rglob("*"):
+            if path.is_file():
+                packed.write(path, path.relative_to(source).as_posix())
+    for given in (tmp_path / "archive.zip", source):
+        account = imported(given, target=tmp_path / f"made-{given.name}")
+        assert dict(account.taken) == {"A": 2, "B": 2}
+        assert reasons(account)["in folder 'masks', beside 'images'"] == 4
+        assert list(find(tmp_path / f"made-{given.name}")) == ["A", "B"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".made")]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize(
+    "evil", ["../outside.png", "/tmp/trainyard-outside.png", "A/../../outside.png", "A\\..\\x.png"]
+)
+def test_archive_can_not_write_outside_of_the_target(tmp_path, imported, kind, evil):
+    file = tmp_path / "inner" / f"archive.{kind}"
+    write(tmp_path / "inner", "image.png")
+    entries = {"A/1.png": png(1), "B/2.png": png(2), evil: png(3)}
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as packed:
+            for name, content in entries.items():
+                packed.writestr(zipfile.ZipInfo(name), content)
+    else:
+        with tarfile.open(file, "w:gz") as packed_too:
+            for name, content in entries.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                packed_too.addfile(info, io.BytesIO(content))
+    before = set(names(tmp_path))
+    account = imported(file)
+    assert account.images == 2
+    assert reasons(account) == {"a name in the archive that leads outside of it": 1}
+    assert set(names(tmp_path)) - before == {"target/A/1.png", "target/B/2.png"}
+    assert not os.path.exists("/tmp/trainyard-outside.png")
+
+
+def test_links_and_devices_of_an_archive_are_not_followed(tmp_path, imported):
+    (tmp_path / "secret.png").write_bytes(png(9))
+    with tarfile.open(tmp_path / "a.tar", "w") as packed:
+        for kind, name in (
+            (tarfile.SYMTYPE, "A/link.png"),
+            (tarfile.LNKTYPE, "A/hard.png"),
+            (tarfile.CHRTYPE, "A/d.png"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, str(tmp_path / "secret.png")
+            packed.addfile(info)
+        packed.add(write(tmp_path / "x", "1.png") / "1.png", "A/1.png")
+        packed.add(write(tmp_path / "y", "0.png", "2.png") / "2.png", "B/2.png")
+    account = imported(tmp_path / "a.tar")
+    assert names(tmp_path / "target") == ["A/1.png", "B/2.png"]
+    assert sum(reasons(account).values()) == 3
+
+
+def test_damaged_archive_and_wrong_source_are_one_sentence(tmp_path, imported):
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4 cut")
+    with pytest.raises(DataRefused, match=r"a\.zip is no ZIP or TAR file, or damaged .*; download it again"):
+        imported(tmp_path / "a.zip")
+    with pytest.raises(DataRefused, match="does not exist; name a folder or an archive"):
+        imported(tmp_path / "nowhere")
+    with pytest.raises(DataRefused, match=r"holds no folders of images named by class; .* give --labels FILE"):
+        imported(write(tmp_path / "flat", "1.png"))
+    with pytest.raises(UsageError, match="lie in each other"):
+        imported(write(tmp_path / "src", "A/1.png", "B/2.png"), target=tmp_path / "src" / "made")
+    assert not (tmp_path / "target").exists()
+
+
+def test_whatever_is_left_out_is_counted_with_the_reason(tmp_path, imported):
+    source = write(tmp_path / "src", "A/1.png", "B/2.jfif", "B/cut.png")
+    (source / "B/cut.png").write_bytes(png(5)[:-20])
+    for name in ("A/x.webp", "A/y.webp", "A/Thumbs.db", "B/lfs.png"):
+        (source / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    account = imported(source)
+    # Named by what it is.
+    assert names(tmp_path / "target") == ["A/1.png", "B/2.png"]
+    found = reasons(account)
+    assert found["no image (.webp)"] == 2 and found["no image (.db)"] == 1
+    assert any("Git LFS pointer" in reason for reason in found) and any("cut off" in reason for reason in found)
+    assert sum(found.values()) == 5
+
+
+def test_links_take_no_room_and_copies_stand_alone(tmp_path, imported):
+    source = write(tmp_path / "src", "A/1.png", "B/2.png")
+    imported(source, link=True, target=tmp_path / "linked")
+    imported(source, target=tmp_path / "copied")
+    assert os.path.samefile(tmp_path / "linked/A/1.png", source / "A/1.png")
+    assert not os.path.samefile(tmp_path / "copied/A/1.png", source / "A/1.png")
+
+
+def test_second_import_adds_what_is_new_and_leaves_the_rest(tmp_path, imported):
+    source = write(tmp_path / "src", "A/1.png", "B/2.png")
+    imported(source)
+    write(source / "more", "0.png", "1.png", "2.png")
+    shutil.move(source / "more/2.png", source / "A/3.png")
+    shutil.rmtree(source / "more")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 1, "B": 0} and account.already == 2
+
+
+def test_patients_of_folders_are_named_by_hashes_that_only_one_key_gives(tmp_path, imported):
+    source = write(tmp_path / "src", "A/jane/1.png", "A/jane/2.png", "A/john/3.png", "B/jane/4.png")
+    account = imported(source, groups="folder")
+    assert len(account.groups) == 2
+    assert not any(secret in name for name in names(tmp_path / "target") for secret in ("jane", "john"))
+    by_group = {path.parent.name for path in (tmp_path / "target").rglob("*.png")}
+    assert by_group == account.groups
+    # The same key gives the same names, another one other names and is noticed.
+    again = imported(source, groups="folder", target=tmp_path / "again")
+    assert again.groups == account.groups
+    with pytest.raises(UsageError, match=r"were named by another key than .*other\.key; give that with --group-key"):
+        imported(source, groups="folder", group_key=tmp_path / "other.key")
+    assert (
+        imported(source, groups="folder", group_key=tmp_path / "other.key", target=tmp_path / "o").groups
+        != account.groups
+    )
+    assert (tmp_path / "groups.key").stat().st_mode & 0o077 == 0
