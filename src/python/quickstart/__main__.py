@@ -6,24 +6,42 @@ import signal
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import InfrastructureError, command_line, print_json, progress_console, run
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from models import Model
+
+# The folder of the model that the quickstart can draw images for.
+_DRAWN = "chest_xray"
+
 app = command_line(
     "quickstart",
     "Shows the whole loop on this machine: train, test, promote, serve, new data, retrain, promote under traffic, "
     "roll back. Everything lands in a new folder below .trainyard.",
-    ["./pants run //:quickstart", "./pants run //:quickstart -- --dataset ./xrays --min-accuracy 0.75 --keep-serving"],
+    [
+        "./pants run //:quickstart",
+        "./pants run //:quickstart -- --model digits",
+        "./pants run //:quickstart -- --dataset ./xrays --min-accuracy 0.75 --keep-serving",
+    ],
 )
 
 
 @app.command()
 def quickstart(
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="The model to show the loop with: see `models list`.")
+    ] = None,
     dataset: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Your images, a folder per class; drawn phantoms otherwise.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Your images, a folder per class; otherwise the model's (phantoms are drawn)."
+        ),
     ] = None,
     keep_serving: Annotated[bool, typer.Option("--keep-serving", help="Leave the servers up until Ctrl-C.")] = False,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
@@ -31,10 +49,13 @@ def quickstart(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON, last.")] = False,
 ) -> None:
     """Show the whole loop on this machine."""
-    import settings as settings_module
+    import models
 
     console = progress_console()
-    settings = settings_module.load()
+    shown = models.find(model)
+    for note in shown.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    source = dataset.absolute() if dataset else _images_of(shown, console)
     folder = _new_folder()
     # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
     os.environ |= {
@@ -53,7 +74,7 @@ def quickstart(
         gates += ["--min-accuracy", str(min_accuracy)]
     if min_recall is not None:
         gates += ["--min-recall", str(min_recall)]
-    loop = Loop(folder, dataset.absolute() if dataset else None, settings, gates, console)
+    loop = Loop(folder, source, shown.settings, gates, console)
     try:
         story = loop.run()
         summary.show(console, story)
@@ -69,6 +90,17 @@ def quickstart(
             _wait_for_interrupt()
     finally:
         loop.close()
+
+
+def _images_of(model: "Model", console: "Console") -> Path | None:
+    """The folder of a model's images; None for the first model, whose phantoms are drawn as they are needed."""
+    if model.folder.name == _DRAWN:
+        return None
+    from cli.progress import shown
+    from dataset import locate
+
+    with shown(console, "Images") as tell:
+        return locate(model.settings.dataset.uri, tell)
 
 
 def _new_folder() -> Path:

@@ -34,6 +34,7 @@ class Story:
     """What happened."""
 
     folder: Path
+    model: str
     stages: list[dict[str, Any]]
     requests: int = 0
     failures: list[str] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         return {
+            "model": self.model,
             "requests": self.requests,
             "failed_requests": len(self.failures),
             "promoted": self.promoted,
@@ -69,11 +71,12 @@ class Loop:
                 "mail": settings.mail.model_copy(update={"outbox": str(folder / "outbox"), "smtp_host": ""}),
             }
         )
-        self._gates = gates
+        # For each step that is started.
+        self._arguments = ["--model", settings.model.name, *gates]
         self._data = GrowingDataset(folder / "dataset", source, settings.dataset.max_unreadable)
         self._stages = Stages(console, TOTAL_STAGES)
         self.registry = Registry.open(self.settings.registry.uri, settings.model.name)
-        self.story = Story(folder, self._stages.done)
+        self.story = Story(folder, settings.model.name, self._stages.done)
         self.pod = LocalPod(self.registry.models_config("production"), settings.model.name, folder / "logs")
 
     def close(self) -> None:
@@ -133,7 +136,7 @@ class Loop:
     def _make(self, name: str, reason: str) -> Record:
         """Trains or retrains through the pipeline, as a push would; the model has passed its tests on return."""
         run = Run(self.folder / "runs", name, {"plan": {"pipeline": name, "reason": reason}}, _QUIET)
-        extra = {"train": self._gates, "retrain": self._gates, "test": self._gates}
+        extra = dict.fromkeys(("train", "retrain", "test"), self._arguments)
         outcome = pipelines.carry_out(name, run, module_launcher(), self.settings, reason, extra)
         run.end(outcome.exit_code)
         if outcome.mail:
@@ -161,7 +164,7 @@ class Loop:
     def _place(self, pods: list[str] | None = None) -> list[str]:
         chosen = [self.pod.address] if pods is None else pods
         pod_flags = [part for pod in chosen for part in ("--pod", pod)]
-        return ["--registry", self.settings.registry.uri, *pod_flags, "--json"]
+        return ["--registry", self.settings.registry.uri, "--model", self.settings.model.name, *pod_flags, "--json"]
 
     def _command(self, module: str, *arguments: str) -> dict[str, Any]:
         log = self.folder / "logs" / f"{module}-{arguments[0]}.log"

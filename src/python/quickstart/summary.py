@@ -32,13 +32,13 @@ def show(console: Console, story: Story) -> None:
     }
     for name, text in lines.items():
         console.print(f"[bold]{name:<9}[/bold] {text}", soft_wrap=True)
-    registry = story.folder / "registry"
+    place = f"--registry {story.folder / 'registry'} --model {story.model}"
     console.print("\nGo on with")
     for command in (
-        f"./pants run src/python/promote -- list --registry {registry}",
-        f"./pants run src/python/promote -- history --registry {registry}",
-        "./pants run src/python/training:train -- --dataset DIR    # a folder of images per class",
-        "./pants run //:quickstart -- --keep-serving               # and try the page in a browser",
+        f"./pants run src/python/promote -- list {place}",
+        f"./pants run src/python/promote -- history {place}",
+        "./pants run src/python/models -- new NAME --dataset DIR   # a model of your own: docs/your-own-model.md",
+        f"./pants run //:quickstart -- --model {story.model} --keep-serving   # and try the page in a browser",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)
 
