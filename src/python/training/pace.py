@@ -1,6 +1,6 @@
 """How far a run is, and how fast it learns there.
 
-A run short of time goes through its learning rates faster. How many epochs it plans is settled once an epoch and kept,
+A run short of time goes through its learning rates faster. How many epochs it plans is decided once an epoch, and saved,
 so the same run can be made again on a slower machine: nothing else about it depends on a clock.
 """
 
