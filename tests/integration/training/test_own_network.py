@@ -162,9 +162,9 @@ def space(parameters, image):
     assert own.complete({"rate": 1}) == {"width": 4, "rate": 1.0}
     assert own.build({"width": 7}, IMAGE, 3).layers[1].units == 7
     assert own.space({}, IMAGE) == {"width": [4, 8], "size": [16]}
-    with pytest.raises(ValueError, match="no parameter 'widht'; did you mean 'width'"):
+    with pytest.raises(ValueError, match=r"no parameter 'widht'; did you mean 'width'"):
         own.complete({"widht": 4})
-    with pytest.raises(ValueError, match="Expected a whole number for width. Received: 'a'"):
+    with pytest.raises(ValueError, match=r"Expected a whole number for width\. Received: 'a'"):
         own.complete({"width": "a"})
 
 
@@ -202,7 +202,11 @@ LACKING = {
     "a wrong number of classes": ("layers.Flatten(), layers.Dense(7)", "", r"gives \[N, 7\], expected logits \[N, 3\]"),
     "a map": ("layers.Conv2D(3, 3)", "", r"gives \[N, 14, 14, 3\], expected logits"),
     "nothing to learn": ("layers.Flatten(), layers.Lambda(lambda x: x[:, :3])", "", r"no weights that learn"),
-    "probabilities": ('layers.Flatten(), layers.Dense(c, activation="softmax")', "", r"gives probabilities, expected logi"),
+    "probabilities": (
+        'layers.Flatten(), layers.Dense(c, activation="softmax")',
+        "",
+        r"gives probabilities, expected logi",
+    ),
     "sigmoids": ('layers.Flatten(), layers.Dense(c, "sigmoid")', "", r"values between 0 and 1, expected logits"),
     "a division by zero": (
         "layers.Flatten(), layers.Lambda(lambda x: x / ops.mean(x, axis=1, keepdims=True)), layers.Dense(c)",
@@ -329,7 +333,8 @@ from pathlib import Path
 from training.commands.tensorflow import prepare_tensorflow
 prepare_tensorflow()
 import keras, numpy as np, tensorflow as tf
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+(processor,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from imaging import ImageInput
 from tests.integration.training.test_own_network import SCHEDULE, labelled
 from training.family import Family

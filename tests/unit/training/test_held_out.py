@@ -1,10 +1,7 @@
 """How often models were judged on the same held-out images."""
 
-from pathlib import Path
-
 from contracts.record import Record
-from dataset.model import Dataset, LabelledImage
-from training.run.held_out import digest_of, times_judged
+from training.run.held_out import times_judged
 
 METRICS = {"test": {"accuracy": 0.5, "images": 2, "per_class": {}, "confusion": []}}
 
@@ -29,19 +26,6 @@ def record(version: int, held_out: str = "", judged: bool = True, fingerprint: s
             "metrics": METRICS if judged else {},
         }
     )
-
-
-def dataset(*tested: str, label: str = "a", others: tuple[str, ...] = ("z",)) -> Dataset:
-    images = [LabelledImage(Path(digest), label, digest, "test") for digest in tested]
-    images += [LabelledImage(Path(digest), label, digest, "train") for digest in others]
-    return Dataset(Path(), ["a", "b"], images, "fingerprint", {})
-
-
-def test_digest_is_that_of_the_held_out_images_and_their_classes_alone():
-    digest = digest_of(dataset("1", "2"))
-    assert digest == digest_of(dataset("2", "1", others=("y", "x")))
-    assert digest != digest_of(dataset("1"))
-    assert digest != digest_of(dataset("1", "2", label="b"))
 
 
 def test_every_version_that_was_judged_counts_rejected_ones_too():

@@ -131,7 +131,7 @@ def resolve(
         registry=registry or settings.registry.uri,
         model=found,
         checks=Limits.of(settings.dataset),
-        split=Split(settings.dataset.test_share, settings.dataset.validation_share),
+        split=Split.of(settings.dataset),
         min_accuracy=gates.min_accuracy if min_accuracy is None else min_accuracy,
         min_recall=gates.min_recall if min_recall is None else min_recall,
         tolerance=gates.tolerance,

@@ -52,7 +52,8 @@ def _why(record: Record) -> str:
     verdict = record.verdicts[-1]
     reasons = "; ".join(verdict.reasons)
     if isinstance(verdict.details, dict) and verdict.details.get("parent_stays"):
-        return f"Version {record.version} of {record.model} is not saved: {reasons}. Version {record.parent} stays in place."
+        stays = f"Version {record.parent} stays in place."
+        return f"Version {record.version} of {record.model} is not saved: {reasons}. {stays}"
     advice = "Train on more images or with --max-trials, or lower the gate (--min-accuracy, --min-recall)."
     if any(trial.chosen and trial.ended == "time" for trial in record.trials):
         # What was cut short has not shown yet what it can do.

@@ -48,8 +48,9 @@ def reproduce(options: Options, version: int, as_json: bool) -> None:
     record = registry.record(version)
     parent = None if record.parent is None else registry.record(record.parent)
     console = progress_console()
-    # Split as they were then, whatever the settings say by now.
-    data = Run(replace(options, split=previous.rules_of(record)[0]), console).scan(parent)
+    # Split as they were then, whatever the settings and other versions say by now.
+    run = Run(replace(options, split=previous.rules_of(record)[0]), console)
+    data = run.scan(parent, previous.sides_of(registry, record))
     found = trained_again(registry, record, data, options.model.network_file, console)
     if as_json:
         print_json(found.as_json())

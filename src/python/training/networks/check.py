@@ -1,4 +1,4 @@
-"""The command that says what a model's network lacks, before anything is trained: `models check` and `train` go by it."""
+"""What a model's network lacks, said before anything is trained: a part of `models check`, and of `train`."""
 
 import sys
 from collections.abc import Sequence

@@ -1,16 +1,8 @@
 """How often models were judged on the same held-out images: each time makes the best result look better by chance."""
 
-import hashlib
 from collections.abc import Iterable
 
 from contracts.record import Record
-from dataset import Dataset
-
-
-def digest_of(data: Dataset) -> str:
-    """sha256 over the images that test, each with its class; hexadecimal."""
-    lines = sorted(f"{image.label}\0{image.sha256}\n" for image in data.part("test"))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def times_judged(record: Record, digest: str, others: Iterable[Record]) -> int:

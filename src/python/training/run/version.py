@@ -13,8 +13,8 @@ from rich.console import Console
 
 from cli import DataRefused, InfrastructureError, TrainyardError, UsageError
 from cli.progress import Tell, shown
-from contracts.record import DatasetUsed, InputUsed, MetricsBySplit, Record, SplitRule, Step, Verdict
-from dataset import Dataset, check, lineage, locate, previous, report
+from contracts.record import InputUsed, MetricsBySplit, Record, Step, Verdict
+from dataset import Dataset, Sides, examine, lineage, previous, report
 from evaluation import report as evaluation
 from imaging import ImageInput
 from registry import Keys, Registry, utc_now
@@ -23,11 +23,11 @@ from training.family import Family, Pretrained
 from training.loop import Diverged, Epoch
 from training.networks.own import BadNetwork
 from training.parameters import Parameters
-from training.run import held_out
 from training.run.answers import Answers, answers_of
 from training.run.assessment import assess
 from training.run.checkpoints import Checkpoints
 from training.run.gate import Thresholds, decide, shortfalls
+from training.run.held_out import times_judged
 from training.run.identity import identity, run_folder
 from training.run.interruption import Termination, interrupted_by
 from training.run.provenance import EXECUTOR_VARIABLE, checked, provenance
@@ -65,8 +65,10 @@ class Run:
         seconds = round(time.monotonic() - clock, 3)
         self.steps.append(Step(name=name, started=started, ended=utc_now(), seconds=seconds))
 
-    def scan(self, parent: Record | None = None) -> Dataset:
+    def scan(self, parent: Record | None = None, sides: Sides | None = None) -> Dataset:
         """The dataset, held against that of `parent`, or else of what it would replace.
+
+        `sides` tells which image is on which side of the split; by default those of the same version do.
 
         Raises:
             DataRefused: nothing can be learnt from the dataset as it is.
@@ -74,8 +76,11 @@ class Run:
         options = self.options
         before = previous.of_record(parent) if parent else previous.of_registry(self.registry)
         rules = lineage(options.split, previous.rules_of(parent) if parent else ())
+        known = sides or previous.sides_to_fit(self.registry, options.split, parent)
         with self.step("scan"), shown(self.console, "Checking images") as tell:
-            self.checked = check(locate(options.dataset, tell), options.checks, before, tell, rules)
+            self.checked = examine(
+                options.dataset, options.checks, before, tell, rules, known=known, wanted=options.model.input
+            )
         # The first refusal is the error that the command ends with.
         for finding in [one for one in self.checked.findings if one not in self.checked.refused[:1]]:
             self.say(f"Dataset: {finding.message}")
@@ -183,14 +188,7 @@ class Run:
             checked=checked(),
             executor=os.environ.get(EXECUTOR_VARIABLE, "local"),
             arguments=options.arguments,
-            dataset=DatasetUsed(
-                uri=options.dataset,
-                fingerprint=data.fingerprint,
-                images=len(data.images),
-                classes=data.counts(),
-                statistics=data.statistics,
-                splits=[SplitRule(test=rule.test, validation=rule.validation) for rule in data.rules],
-            ),
+            dataset=data.used(options.dataset),
             seed=options.seed,
             parameters=trials[0].as_dict(),
             reason=options.reason,
@@ -255,7 +253,6 @@ class Run:
         if baseline is None:
             self._say_there_is_no_baseline()
         record = self.registry.record(version)
-        digest = held_out.digest_of(data)
         record = self.registry.update(
             version,
             evaluation=evaluation.summary(assessed),
@@ -263,8 +260,8 @@ class Run:
             **_of_input(image),
             metrics=MetricsBySplit(train=train, validation=trained.validation, test=assessed.metrics, baseline=before),
             trials=trained.trials,
-            held_out=digest,
-            judged=held_out.times_judged(record, digest, self.registry.records()),
+            held_out=data.held_out,
+            judged=times_judged(record, data.held_out, self.registry.records()),
         )
         save = partial(self.registry.save_report, version)
         self.say(f"Report: {evaluation.save(save, record, assessed, decision.reasons)}")
