@@ -220,12 +220,14 @@ def _a(noun: str) -> str:
 
 def _functional(network: keras.Model, image: ImageInput) -> keras.Model:
     """`network` as one with a single input of pixels, which is what training and export go by."""
-    inputs = getattr(network, "inputs", None)
-    if isinstance(network, keras.Sequential) and not inputs:
-        network.build((None, *image.shape))
-        inputs = network.inputs
-    fits = inputs and len(inputs) == 1 and inputs[0].dtype == "float32" and inputs[0].shape[1:] == image.shape
-    if fits and not isinstance(network.input, dict):
-        return network
+    inputs = getattr(network, "inputs", None) or []
+    if len(inputs) == 1 and inputs[0].dtype == "float32" and inputs[0].shape[1:] == image.shape:
+        return keras.Model(inputs[0], network.outputs) if isinstance(network, keras.Sequential) else network
     pixels = keras.Input(image.shape, name="pixels")
-    return keras.Model(pixels, network(pixels))
+    if not isinstance(network, keras.Sequential):
+        return keras.Model(pixels, network(pixels))
+    # Layer by layer, so that they are those of the whole: one without an Input has none to ask for.
+    x = pixels
+    for layer in network.layers:
+        x = layer(x)
+    return keras.Model(pixels, x)

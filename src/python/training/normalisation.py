@@ -37,13 +37,11 @@ def statistics_from(
     chosen = np.random.default_rng(seed).permutation(len(pixels))[:BATCHNORM_IMAGES]
     plain = tf.constant(pixels[chosen])
 
-    def replica(images: tf.Tensor) -> None:
-        with _in_training(_normalisations(network)):
-            network(tf.cast(images, tf.float32), training=False)
-
     @tf.function
     def take() -> None:
-        strategy.run(replica, args=(plain,))
+        # Around all replicas, which take turns at each layer.
+        with _in_training(_normalisations(network)):
+            strategy.run(lambda images: network(tf.cast(images, tf.float32), training=False), args=(plain,))
 
     return take
 

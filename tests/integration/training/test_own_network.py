@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -17,7 +18,6 @@ from training.family import Family
 from training.loop import Predictor, Stopped, fit
 from training.networks import contract
 from training.networks.own import BadNetwork
-from training.normalisation import BATCHNORM_IMAGES
 from training.state import State
 from training.step import Schedule, without_effect
 
@@ -67,11 +67,18 @@ def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
     return random.integers(0, 256, (images, 16, 16, 1), np.uint8), (np.arange(images) % 3).astype(np.int32)
 
 
-def fitted(own: Family, **options) -> keras.Model:
+def fitted(own: Family, schedule: Schedule = SCHEDULE, **options) -> tuple[keras.Model, State]:
     keras.utils.set_random_seed(0)
     network = own.build({}, IMAGE, 3)
-    fit(network, labelled(24), labelled(9), SCHEDULE, seed=0, **options)
-    return network
+    return network, fit(network, labelled(24), labelled(9), schedule, seed=0, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(pasted: Family) -> tuple[keras.Model, list[State]]:
+    """A complete run, and its states after each epoch."""
+    saved: list[State] = []
+    network, _ = fitted(pasted, save=lambda state, urgent: saved.append(State.from_bytes(state.to_bytes())))
+    return network, saved
 
 
 def same(one: keras.Model, other: keras.Model) -> bool:
@@ -82,34 +89,32 @@ def test_pasted_network_has_nothing_that_is_lacking(pasted):
     assert contract.lacks(pasted.build({}, IMAGE, 3), IMAGE, LABELS) == []
 
 
-def test_training_is_repeated_bit_for_bit_from_any_moment(pasted):
+def test_training_is_repeated_bit_for_bit_from_any_moment(pasted, whole):
     """Layers that draw random numbers go on from where they were too."""
-    saved: list[State] = []
-    network = fitted(pasted, save=lambda state, urgent: saved.append(State.from_bytes(state.to_bytes())))
-    assert same(network, fitted(pasted))
+    network, saved = whole
     asked = iter([False] * 4 + [True])
+    within: list[State] = []
     with pytest.raises(Stopped):
-        fitted(pasted, stop=lambda: next(asked), save=lambda state, urgent: saved.append(state))
-    assert [state.step for state in saved] == [3, 6, 9, 3, 4]
-    for state in (saved[0], saved[-1]):
-        assert same(network, fitted(pasted, state=state))
+        fitted(pasted, stop=lambda: next(asked), save=lambda state, urgent: within.append(state))
+    assert (saved[0].step, within[-1].step) == (3, 4)
+    assert saved[0].random and not np.array_equal(saved[0].random[0], saved[1].random[0])
+    for state in (saved[0], within[-1]):
+        assert same(network, fitted(pasted, state=state)[0])
 
 
-def test_normalisation_is_that_of_plain_training_images_without_noise(pasted):
-    assert len(labelled(24)[0]) < BATCHNORM_IMAGES
-    network = fitted(pasted)
+def test_normalisation_is_that_of_plain_training_images_without_noise(whole):
     pixels = labelled(24)[0].astype(np.float32) / 255
-    convolution = network.layers[4].layers[0]
+    convolution, normalisation, *_ = whole[0].layers[5].layers
     seen = np.asarray(convolution(pixels))
-    mean, variance = network.layers[4].layers[1].get_weights()[2:]
+    mean, variance = normalisation.get_weights()[2:]
     assert np.allclose(mean, seen.mean(axis=(0, 1, 2)), atol=1e-4)
     assert np.allclose(variance, seen.var(axis=(0, 1, 2)), atol=1e-4)
 
 
-def test_regularizers_of_layers_take_part(tmp_path, pasted):
+def test_regularizers_of_layers_take_part_in_the_loss(tmp_path, whole):
     strong = family(tmp_path, PASTED.replace('"l2"', "keras.regularizers.L2(10.0)"))
-    kernels = [fitted(one).layers[4].layers[0].get_weights()[0] for one in (pasted, strong)]
-    assert np.abs(kernels[1]).mean() < 0.5 * np.abs(kernels[0]).mean()
+    _, state = fitted(strong, replace(SCHEDULE, epochs=1))
+    assert state.history[0].loss > whole[1][0].history[0].loss + 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def space(parameters, image):
 """
     own = family(tmp_path, HEAD + source)
     assert own.complete({"rate": 1}) == {"width": 4, "rate": 1.0}
-    assert own.build({"width": 7}, IMAGE, 3).layers[1].units == 7
+    assert own.build({"width": 7}, IMAGE, 3).layers[2].units == 7
     assert own.space({}, IMAGE) == {"width": [4, 8], "size": [16]}
     with pytest.raises(ValueError, match=r"no parameter 'widht'; did you mean 'width'"):
         own.complete({"widht": 4})
@@ -181,7 +186,7 @@ def build(parameters, image, classes):
     network = family(tmp_path, HEAD + with_head).build({}, IMAGE, 3)
     assert without_effect(network, Changes(turn=0, shift=0, zoom=0, brightness=0)) == ["augmentation"]
     keras.utils.set_random_seed(0)
-    fit(network, labelled(24), labelled(9), SCHEDULE, seed=0)
+    fit(network, labelled(24), labelled(9), replace(SCHEDULE, epochs=1), seed=0)
 
 
 UNLOADABLE = {
@@ -336,9 +341,10 @@ import keras, numpy as np, tensorflow as tf
 (processor,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from imaging import ImageInput
-from tests.integration.training.test_own_network import SCHEDULE, labelled
+from tests.integration.training.test_own_network import labelled
 from training.family import Family
 from training.loop import fit
+from training.step import Schedule
 from training.team import Team
 team = Team(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 assert team.replicas == 2
@@ -347,7 +353,7 @@ for _ in range(2):
     keras.utils.set_random_seed(0)
     with team.strategy.scope():
         network = Family.own(Path(sys.argv[1])).build({}, ImageInput(16), 3)
-    fit(network, labelled(24), labelled(9), SCHEDULE, seed=0, team=team)
+    fit(network, labelled(24), labelled(9), Schedule(epochs=1, batch=8), seed=0, team=team)
     found.append(network.get_weights())
 assert all(np.isfinite(one).all() for one in found[0])
 assert all(np.array_equal(one, other) for one, other in zip(*found)), "not repeated"
