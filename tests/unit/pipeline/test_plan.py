@@ -1,170 +1,161 @@
-"""Decisions on a small graph made by hand; tests/e2e holds them against the real one."""
+"""Each model is planned since its own pipeline last ended well; Git is real, and so is the registry."""
 
 import pytest
 
-from pipeline.changes import Changes
-from pipeline.graph import Graph, Target
-from pipeline.plan import decide
-
-
-def target(address, kind="python_source", tags=(), sources=(), needs=(), globs=()):
-    return Target(address, kind, frozenset(tags), frozenset(sources), frozenset(needs), tuple(globs))
-
-
-def listing(folder, globs, files, tags=(), needs=()):
-    """A target that lists files, and one for each of them, as Pants shows them."""
-    each = [target(f"{folder}/{f}:lib", tags=tags, sources=[f"{folder}/{f}"], needs=needs) for f in files]
-    paths = [f"{folder}/{f}" for f in files]
-    return [target(f"{folder}:lib", "python_sources", tags, paths, [t.address for t in each], globs), *each]
+from cli import UsageError
+from pipeline import plan
+from pipeline.ledger import Ended, Ledger, UnderWay
+from pipeline.plan import Question
+from tests.small_repository import Yard
 
 
 @pytest.fixture
-def graph():
-    targets = [
-        *listing("imaging", ["*.py", "!skip.py"], ["decode.py", "other.py"]),
-        *listing("training", ["*.py"], ["model.py"], ["trigger:train"], ["imaging/decode.py:lib"]),
-        *listing("registry", ["*.py"], ["store.py"]),
-        *listing("testing", ["suites/*.py"], ["suites/a.py"], ["trigger:test"]),
-        *listing("datasets", ["*.toml"], ["a.toml"], ["trigger:retrain"]),
-        target("lock:_lock", "_lockfile", sources=["lock"]),
-        target("3rdparty:tensorflow", needs=["lock:_lock"]),
-        target("training:train", "pex_binary", needs=["training/model.py:lib", "registry/store.py:lib"]),
-        target("benchmarks:training", "pex_binary", tags=["only-run"], needs=["training/model.py:lib"]),
-        target("serving:image", "docker_image", needs=["imaging/decode.py:lib"]),
-        target(
-            "tests/test_store.py:tests", "python_test", sources=["tests/test_store.py"], needs=["registry/store.py:lib"]
-        ),
-    ]
-    return Graph({t.address: t for t in targets})
+def yard(tmp_path, monkeypatch):
+    """Model `a` is trained by a.py, `b` by b.py."""
+    yard = Yard(tmp_path)
+    monkeypatch.setenv("SCENE", str(yard.scene))
+    for variable in ("CI", "JENKINS_URL", "TRAINYARD_MODEL_NAME", "TRAINYARD_REGISTRY_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    yard.models(a="a.py", b="b.py")
+    (yard.root / "models/chest_xray/model.toml").unlink()
+    (yard.root / "trainyard.toml").write_text('[model]\nname = "a"\n[registry]\nuri = "registry"\n')
+    (yard.root / ".gitignore").write_text("/registry/\n")
+    yard.commit()
+    return yard
 
 
-def plan(graph, *present, deleted=()):
-    return decide(graph, Changes("base", "", tuple(present), tuple(deleted)))
+def ended(yard, name, commit, code=0, pipeline="train", **more):
+    done = Ended(commit=commit, pipeline=pipeline, exit_code=code, run="k", **more)
+    Ledger(str(yard.root / "registry"), name).end(done)
 
 
-@pytest.mark.parametrize(
-    ("path", "pipeline"),
-    [
-        ("training/model.py", "train"),
-        ("imaging/decode.py", "train"),
-        ("datasets/a.toml", "retrain"),
-        ("testing/suites/a.py", "test"),
-        ("registry/store.py", None),
-        ("tests/test_store.py", None),
-        ("README.md", None),
-    ],
-)
-def test_one_file(graph, path, pipeline):
-    assert plan(graph, path).pipeline == pipeline
+def make(yard, since="HEAD", heard=None, **question):
+    return plan.make(yard.root, Question(since, **question), (heard if heard is not None else []).append)
 
 
-def test_stronger_pipeline_supersedes(graph):
-    assert plan(graph, "testing/suites/a.py", "datasets/a.toml").pipeline == "retrain"
-    assert plan(graph, "testing/suites/a.py", "datasets/a.toml", "training/model.py").pipeline == "train"
+def asked(made):
+    return {model.name: model.pipeline for model in made.models if model.pipeline}
 
 
-@pytest.mark.parametrize(
-    ("path", "pipeline"),
-    [
-        ("imaging/gone.py", "train"),
-        ("registry/gone.py", None),
-        ("datasets/gone.toml", "retrain"),
-        ("testing/suites/gone.py", "test"),
-        ("README.md", None),
-        # No target looks for it.
-        ("imaging/skip.py", None),
-        ("datasets/gone.md", None),
-        # It may have declared anything.
-        ("imaging/BUILD", "train"),
-        ("datasets/cards/BUILD", "retrain"),
-    ],
-)
-def test_deleted_file_counts_for_what_looked_for_it(graph, path, pipeline):
-    assert plan(graph, deleted=[path]).pipeline == pipeline
+def test_models_that_were_never_carried_out_are_planned_since_the_revision(yard):
+    base = yard.git("rev-parse", "HEAD")
+    yard.commit(a="1")
+    made = make(yard, base)
+    assert (asked(made), made.base) == ({"a": "train"}, base)
+    assert {model.base for model in made.models} == {base}
 
 
-@pytest.mark.parametrize(
-    ("folder", "globs", "path", "pipeline"),
-    [
-        ("datasets", ["*.toml"], "datasets/a.toml", "retrain"),
-        ("testing", ["suites/*.py"], "testing/suites/a.py", "test"),
-    ],
-)
-def test_last_file_of_a_trigger_counts_when_deleted(folder, globs, path, pipeline):
-    emptied = Graph({f"{folder}:t": target(f"{folder}:t", "resources", [f"trigger:{pipeline}"], globs=globs)})
-    assert plan(emptied, deleted=[path]).pipeline == pipeline
+def test_each_model_has_a_base_of_its_own(yard):
+    first = yard.commit(a="1", b="1")
+    ended(yard, "a", first)
+    second = yard.commit(a="2", b="2")
+    ended(yard, "b", second)
+    yard.commit(readme="Edited.")
+    made = make(yard, second)
+    assert asked(made) == {"a": "train"}
+    assert {model.name: model.base for model in made.models} == {"a": first, "b": second}
+    # The checks are of what changed since the revision.
+    assert (made.base, made.changed) == (second, ["README.md"])
 
 
-@pytest.mark.parametrize(
-    ("glob", "path", "found"),
-    [
-        ("*.py", "a.py", True),
-        ("*.py", "b/a.py", False),
-        ("**/*.py", "a.py", True),
-        ("**/*.py", "b/c/a.py", True),
-        ("b/**/*", "b/c/a.py", True),
-        ("b/**/*", "c/a.py", False),
-        ("a.py", "aXpy", False),
-    ],
-)
-def test_globs_match_as_pants_does(glob, path, found):
-    assert target("d:t", globs=[glob]).looks_for(f"d/{path}") is found
+def test_base_on_another_branch_is_compared_tree_with_tree(yard):
+    """What was made elsewhere, from other code, is not what this branch asks for."""
+    yard.git("checkout", "-qb", "topic")
+    there = yard.commit(a="on the branch")
+    ended(yard, "a", there)
+    yard.git("checkout", "-q", "main")
+    made = make(yard)
+    assert (asked(made), made.models[0].base) == ({"a": "train"}, there)
 
 
-def test_changed_build_file_touches_what_it_declares(graph):
-    assert plan(graph, "imaging/BUILD").pipeline == "train"
-    assert plan(graph, "registry/BUILD").pipeline is None
-
-
-def test_pants_reads_a_build_file_with_a_suffix_too(graph):
-    assert plan(graph, "imaging/BUILD.more").pipeline == "train"
-    assert plan(graph, "imaging/BUILDING").pipeline is None
-
-
-@pytest.mark.parametrize("path", ["pants.toml", "pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock"])
-def test_what_can_change_any_target_plans_everything(graph, path):
-    made = plan(graph, path)
-    assert made.pipeline == "train"
-    assert path in made.reason
-    assert made.affected["test"] == ["tests/test_store.py:tests"]
-
-
-def test_untrusted_base_plans_everything_and_says_why(graph):
-    made = decide(graph, Changes(None, "revision 'x' is unknown here"))
-    assert made.pipeline == "train"
-    assert "revision 'x' is unknown here" in made.reason
-    assert made.affected["build"] == ["training:train"]
-
-
-def test_reason_is_the_path_from_the_file_to_the_trigger(graph):
-    assert plan(graph, "imaging/decode.py").reason == (
-        "imaging/decode.py changed -> imaging/decode.py:lib -> training/model.py:lib -> trigger:train"
+def test_base_that_is_unknown_here_is_everything_for_that_model_alone(yard):
+    ended(yard, "a", "1" * 40)
+    made = make(yard)
+    assert asked(made) == {"a": "train"}
+    assert made.models[0].reason == (
+        "a was last carried out at 111111111111, which can't be compared with here; so everything is planned"
     )
+    assert made.affected == {"build": [], "image": [], "test": []}
 
 
-def test_affected_targets_are_sorted_by_what_is_done_with_them(graph):
-    assert plan(graph, "imaging/decode.py").affected == {
-        "build": ["training:train"],
-        "image": ["serving:image"],
-        "test": [],
-    }
-    assert plan(graph, "registry/store.py").affected == {
-        "build": ["training:train"],
-        "image": [],
-        "test": ["tests/test_store.py:tests"],
-    }
+def test_registry_that_cannot_be_read_leaves_the_revision_and_says_so(yard):
+    (yard.root / "registry/a/pipeline.json").mkdir(parents=True)
+    heard = []
+    assert asked(make(yard, heard=heard)) == {}
+    assert len(heard) == 1
+    assert heard[0].startswith("What became of a so far is not known, so it is planned since the revision given: ")
 
 
 @pytest.mark.parametrize(
-    ("address", "sources", "folder"),
+    ("code", "unrelated", "related", "again"),
     [
-        ("src/imaging/decode.py:lib", ["src/imaging/decode.py"], "src/imaging"),
-        ("src/testing/suites/a.py:../model-tests", ["src/testing/suites/a.py"], "src/testing"),
-        ("src/cli/app.py:lib@resolve=ml", ["src/cli/app.py"], "src/cli"),
-        ("src/proto:py", [], "src/proto"),
-        ("3rdparty/python:ml#keras", [], "3rdparty/python"),
-        ("//:quickstart", [], ""),
+        (3, {}, "train", "train"),
+        (4, {}, "train", "train"),
+        (6, {"a": "train"}, "train", "train"),
+        (2, {"a": "train"}, "train", "train"),
     ],
 )
-def test_folder_is_where_the_build_file_stands(address, sources, folder):
-    assert target(address, sources=sources).folder == folder
+def test_failure_of_its_own_is_not_repeated_until_something_changes(yard, code, unrelated, related, again):
+    base = yard.git("rev-parse", "HEAD")
+    red = yard.commit(a="red")
+    ended(yard, "a", red, code)
+    yard.commit(readme="Edited.")
+    assert asked(make(yard, base)) == unrelated
+    assert asked(make(yard, base, again=True)) == {"a": again}
+    # What failed is owed still, and so a change that asks for less brings it back.
+    yard.commit(tests_of_a="changed")
+    assert asked(make(yard, base)) == {"a": related}
+
+
+def test_failure_that_is_taken_back_owes_nothing(yard):
+    good = yard.git("rev-parse", "HEAD")
+    ended(yard, "a", good)
+    red = yard.commit(a="red")
+    ended(yard, "a", red, 3)
+    yard.git("revert", "--no-edit", "HEAD")
+    assert asked(make(yard)) == {}
+
+
+def test_what_is_under_way_is_begun_again_when_it_changes(yard):
+    from datetime import UTC, datetime
+
+    base = yard.git("rev-parse", "HEAD")
+    head = yard.commit(a="1")
+    way = UnderWay(commit=head, pipeline="train", run="k", host="elsewhere", pid=1, beat=datetime.now(UTC).isoformat())
+    Ledger(str(yard.root / "registry"), "a")._change(lambda entry: entry.model_copy(update={"under_way": way}))
+    yard.commit(readme="Edited.")
+    assert asked(make(yard, base)) == {}
+    yard.commit(a="2")
+    assert asked(make(yard, base)) == {"a": "train"}
+
+
+def test_version_that_was_made_and_not_tested_is_tested(yard):
+    base = yard.git("rev-parse", "HEAD")
+    ended(yard, "a", yard.commit(a="1"), 2, version=7)
+    assert asked(make(yard, base)) == {"a": "test"}
+    yard.commit(a="2")
+    assert asked(make(yard, base)) == {"a": "train"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "demand", "pipeline"),
+    [(False, "test", "test"), (False, "retrain", "retrain"), (True, "test", "train"), (True, "train", "train")],
+)
+def test_demand_and_plan_come_to_the_stronger(yard, changed, demand, pipeline):
+    if changed:
+        yard.commit(b="1")
+    made = make(yard, "HEAD~1" if changed else "HEAD", demand=demand, why="drift of 0.3", model="b")
+    assert (asked(made), made.pipeline) == ({"b": pipeline}, pipeline)
+    assert (made.reason == f"{demand} was asked for: drift of 0.3") is not changed
+
+
+def test_unknown_model_and_pipeline_are_refused_by_name(yard):
+    with pytest.raises(UsageError, match=r"There is no model 'c'; those there are: a, b\."):
+        make(yard, model="c")
+    with pytest.raises(UsageError, match=r"Pipeline 'deploy' is not known; ask for one of train, retrain, test\."):
+        make(yard, demand="deploy")
+
+
+def test_nothing_is_asked_of_pants_where_nothing_changed(yard):
+    assert make(yard).reason == "nothing that it depends on has changed since HEAD"
+    assert yard.peeked() == 0
