@@ -59,6 +59,7 @@ def quickstart(
     folder = _new_folder()
     # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
     os.environ |= {
+        "TRAINYARD_MODEL_NAME": shown.name,
         "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
         "TRAINYARD_MAIL_SMTP_HOST": "",
         "TRAINYARD_SERVING_PODS": "",
