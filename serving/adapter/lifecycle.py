@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # requests find it known.
 _WATCH_INTERVAL = 0.5
 _BACKLOG = 2048
+# Seconds that a connection without a request stays open. Google's load balancer keeps its connections for 600 s and
+# uses them again; one that ends here first costs a request now and then.
+_KEEP_ALIVE = 620
 # Seconds for connections to close once every request is answered.
 _CLOSING = 1
 
@@ -126,6 +129,7 @@ def _uvicorn_config(service: Service) -> uvicorn.Config:
         server_header=False,
         lifespan="off",
         backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_CLOSING,
     )
 

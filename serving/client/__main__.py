@@ -1,5 +1,7 @@
 """The command: `python -m serving.client classify IMAGE…`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,7 @@ app = command_line(
     [
         "./pants run serving/client -- classify scan.png",
         "./pants run serving/client -- classify xrays/ --address models.example.com:443 --json",
-        "./pants run serving/client -- model",
+        "./pants run serving/client -- model --wait 60",
     ],
 )
 
@@ -31,6 +33,9 @@ _Authority = Annotated[
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 _Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for each answer.")]
+_Wait = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Wait this long for an adapter that is still starting.")
+]
 _DEFAULT_ADDRESS = "127.0.0.1:9090"
 
 
@@ -48,14 +53,15 @@ def classify(
         bool, typer.Option("--csv", help="Print a table with a row per file and a column per class.")
     ] = False,
     timeout: _Timeout = 10,
+    wait: _Wait = 0,
     tls: _Tls = None,
     ca: _Authority = None,
 ) -> None:
     """Classify images. Files that can't be classified are listed with the reason, and make the exit code 4."""
     # Imported here so that --help is instant.
     from serving.client import report
-    from serving.client.errors import Unavailable
     from serving.client.files import classify_all, expand
+    from serving.client.waiting import until_serving
 
     if as_json and as_csv:
         raise UsageError("Choose --json or --csv, not both.")
@@ -66,15 +72,14 @@ def classify(
     files = expand(images)
     if not files:
         raise DataRefused(f"There is no PNG or JPEG file in {', '.join(map(str, images))}.")
-    with _connected(address, tls, ca) as client:
-        try:
-            outcomes = report.with_progress(
-                classify_all(files, lambda image: client.classify(image, version, version_label, timeout)),
-                len(files),
-                progress_console(),
-            )
-        except Unavailable as error:
-            raise InfrastructureError(str(error)) from None
+    with _connected(address, tls, ca) as client, _explained(wait):
+        if wait:
+            until_serving(client, wait)
+        outcomes = report.with_progress(
+            classify_all(files, lambda image: client.classify(image, version, version_label, timeout)),
+            len(files),
+            progress_console(),
+        )
     if as_json:
         print_json([outcome.as_json() for outcome in outcomes])
     elif as_csv:
@@ -91,6 +96,7 @@ def model(
     address: _Address = _DEFAULT_ADDRESS,
     as_json: _Json = False,
     timeout: _Timeout = 10,
+    wait: _Wait = 0,
     tls: _Tls = None,
     ca: _Authority = None,
 ) -> None:
@@ -98,17 +104,30 @@ def model(
     import dataclasses
 
     from serving.client import report
-    from serving.client.errors import ClientError
+    from serving.client.waiting import until_serving
 
-    with _connected(address, tls, ca) as client:
-        try:
-            served = client.model(timeout)
-        except ClientError as error:
-            raise InfrastructureError(str(error)) from None
+    with _connected(address, tls, ca) as client, _explained(wait):
+        if wait:
+            until_serving(client, wait)
+        served = client.model(timeout)
     if as_json:
         print_json(dataclasses.asdict(served))
     else:
         report.show_model(served)
+
+
+@contextmanager
+def _explained(waited: float) -> Iterator[None]:
+    """Turns what the client raises into an error of the command."""
+    from serving.client.errors import ClientError, TooSlow, Unavailable
+    from serving.client.waiting import HINT
+
+    try:
+        yield
+    except ClientError as error:
+        may_be_starting = isinstance(error, Unavailable) and not isinstance(error, TooSlow)
+        hint = f" {HINT}" if may_be_starting and not waited else ""
+        raise InfrastructureError(f"{error}{hint}") from None
 
 
 def _connected(address: str, tls: bool | None, ca: Path | None) -> "Client":

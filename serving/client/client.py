@@ -33,6 +33,8 @@ _OPTIONS = [
     # What is kept for another try; by default images over 256 KiB would get one try only.
     ("grpc.per_rpc_retry_buffer_size", 33 * 1024 * 1024),
     ("grpc.enable_http_proxy", 0),
+    # Who waits for an adapter that is still starting notices it within a second or two.
+    ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 
 

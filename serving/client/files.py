@@ -9,7 +9,7 @@ from typing import Any
 from serving.client.client import Prediction
 from serving.client.errors import ClientError, Unavailable
 
-_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif"}
 # Enough to keep an adapter busy, well below what it turns away.
 _AT_ONCE = 8
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from serving.model_server.errors import ServingError, StartError, failed_precondition, invalid
 
+log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 Call = Callable[..., list[Array]]
 
@@ -29,6 +31,13 @@ class BatchingParameters:
     max_enqueued_batches: int = 10
     threads: int = os.cpu_count() or 1
     allowed_batch_sizes: tuple[int, ...] = ()
+    # Rows of one run; a larger request, up to max_batch_size, is run in several parts. None: as many as a request has.
+    max_execution_size: int | None = None
+    pad_variable_length: bool = False
+
+    @property
+    def execution_size(self) -> int:
+        return self.max_execution_size or self.max_batch_size
 
 
 @dataclass(eq=False)
@@ -42,9 +51,12 @@ def parameters(message: Any) -> BatchingParameters:
     """BatchingParameters of the text-format file. Raises StartError for values that make no sense."""
     given = {
         name: getattr(message, name).value
-        for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+        for name in (
+            "max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads",
+            "max_execution_batch_size",
+        )
         if message.HasField(name)
-    }
+    }  # fmt: skip
     for name, value in given.items():
         if value < (0 if name == "batch_timeout_micros" else 1):
             raise StartError(f"{name} in the batching parameters must be positive, received {value}.")
@@ -53,20 +65,26 @@ def parameters(message: Any) -> BatchingParameters:
     allowed = tuple(message.allowed_batch_sizes)
     if allowed and (list(allowed) != sorted(set(allowed)) or allowed[0] < 1 or allowed[-1] != largest):
         raise StartError(f"allowed_batch_sizes must ascend to max_batch_size ({largest}), received {allowed}.")
-    if message.pad_variable_length_inputs:
-        raise StartError("pad_variable_length_inputs is not supported by this server; leave it out.")
+    execution = given.get("max_execution_batch_size")
+    if not message.enable_large_batch_splitting.value:
+        if execution is not None:
+            log.warning("max_execution_batch_size is without effect, as enable_large_batch_splitting is not set.")
+        execution = None
+    elif execution is not None and execution > largest:
+        raise StartError(f"max_execution_batch_size must be at most max_batch_size ({largest}), received {execution}.")
     return BatchingParameters(
         largest, given.get("batch_timeout_micros", 0) / 1e6,
         given.get("max_enqueued_batches", standard.max_enqueued_batches),
-        given.get("num_batch_threads", standard.threads), allowed,
+        given.get("num_batch_threads", standard.threads), allowed, execution, message.pad_variable_length_inputs,
     )  # fmt: skip
 
 
 class Batcher:
     """Queues of requests, one for each callable and shape of rows, and threads that run them.
 
-    A request waits at most `timeout_seconds` for others while a thread is free. Rows of different shape never
-    share a batch, and a batch that fails is run again one by one, so that a bad request fails alone.
+    A request waits at most `timeout_seconds` for others while a thread is free. Rows of different shape share a batch
+    only where they are padded to the largest, and a batch that fails is run again one by one, so that a bad request
+    fails alone.
     """
 
     def __init__(self, chosen: BatchingParameters) -> None:
@@ -78,25 +96,37 @@ class Batcher:
 
     def run(self, call: Call, feeds: list[Array]) -> list[Array]:
         """`call(*feeds)`, together with others. Raises ServingError when it cannot be queued, or what `call` raises."""
+        if not feeds:
+            raise invalid("Batching Run() must have at least one input tensor")
         if any(array.ndim == 0 for array in feeds):
-            raise invalid("Batching session Run() input tensors must have at least one dimension.")
+            raise invalid("Batching Run() input tensors must have at least one dimension")
         size = len(feeds[0])
         if any(len(array) != size for array in feeds):
-            raise invalid("Batching session Run() input tensors must have equal 0th-dimension size.")
+            raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
         if size > self._chosen.max_batch_size:
             raise invalid(f"Task size {size} is larger than maximum input batch size {self._chosen.max_batch_size}")
+        padded = self._chosen.pad_variable_length
+        key = (call, *(array.ndim if padded else array.shape[1:] for array in feeds))
+        most = self._chosen.execution_size
+        parts = [feeds] if size <= most else _split(feeds, most)
+        results = [self._queue(key, part) for part in parts]
+        outputs = [result.result() for result in results]
+        if len(outputs) == 1:
+            return outputs[0]
+        return [np.concatenate(columns) for columns in zip(*outputs, strict=True)]
+
+    def _queue(self, key: tuple[Any, ...], feeds: list[Array]) -> Future[list[Array]]:
         result: Future[list[Array]] = Future()
-        key = (call, *(array.shape[1:] for array in feeds))
         with self._changed:
-            batch = self._open_batch(key, size)
+            batch = self._open_batch(key, len(feeds[0]))
             batch.tasks.append((feeds, result))
-            batch.size += size
+            batch.size += len(feeds[0])
             self._changed.notify()
-        return result.result()
+        return result
 
     def _open_batch(self, key: tuple[Any, ...], size: int) -> _Batch:
         queue = self._queues.setdefault(key, deque())
-        if queue and queue[-1].size + size <= self._chosen.max_batch_size:
+        if queue and queue[-1].size + size <= self._chosen.execution_size:
             return queue[-1]
         if len(queue) >= self._chosen.max_enqueued_batches:
             raise ServingError(
@@ -122,7 +152,7 @@ class Batcher:
                 now = time.monotonic()
                 first: tuple[tuple[Any, ...], float] | None = None
                 for key, queue in self._queues.items():
-                    full = len(queue) > 1 or queue[0].size >= self._chosen.max_batch_size
+                    full = len(queue) > 1 or queue[0].size >= self._chosen.execution_size
                     due = min(queue[0].due, now) if full else queue[0].due
                     if first is None or due < first[1]:
                         first = (key, due)
@@ -155,7 +185,7 @@ class Batcher:
 
     def _run_together(self, call: Call, batch: _Batch) -> list[list[Array]]:
         outputs = self._run_padded(
-            call, [np.concatenate(columns) for columns in zip(*(t[0] for t in batch.tasks), strict=True)]
+            call, [np.concatenate(_padded(columns)) for columns in zip(*(t[0] for t in batch.tasks), strict=True)]
         )
         parts, start = [], 0
         for feeds, _ in batch.tasks:
@@ -176,3 +206,27 @@ class Batcher:
                 "input tensors"
             )
         return outputs
+
+
+def _split(feeds: list[Array], most: int) -> list[list[Array]]:
+    """The rows of a request in parts of at most `most`."""
+    return [[array[start : start + most] for array in feeds] for start in range(0, len(feeds[0]), most)]
+
+
+def _padded(arrays: Sequence[Array]) -> Sequence[Array]:
+    """Arrays of one rank, all with the largest of their sizes but for the rows; filled up with each one's first value.
+
+    Raises:
+        ServingError: one without a value has to be filled up.
+    """
+    largest = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
+    if all(array.shape[1:] == largest for array in arrays):
+        return arrays
+    filled = []
+    for array in arrays:
+        if not array.size:
+            raise invalid("Got empty tensor in batch of non-empty tensors.")
+        wide = np.full((len(array), *largest), array.flat[0], array.dtype)
+        wide[tuple(slice(size) for size in array.shape)] = array
+        filled.append(wide)
+    return filled

@@ -43,7 +43,7 @@ def classify(
         )
     examples = records(given)
     plan = model.plan(name, wanted)
-    found = dict(zip(wanted, plan.run({INPUTS: examples}), strict=True))
+    found = dict(zip(wanted, plan.run({INPUTS: examples}, "Classify"), strict=True))
     types = {tensor.alias: tensor.dtype for tensor in plan.outputs}
     for alias, dtype in ((CLASSES, types_pb2.DT_STRING), (SCORES, types_pb2.DT_FLOAT)):
         if alias in found and types[alias] != dtype:
@@ -91,7 +91,7 @@ def regress(
         raise invalid(f"No regression outputs found in the signature {name}.")
     examples = records(given)
     plan = model.plan(name, (OUTPUTS,))
-    (values,) = plan.run({INPUTS: examples})
+    (values,) = plan.run({INPUTS: examples}, "Regress")
     if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
         raise invalid(f"Expected output Tensor of DT_FLOAT. Got: DT_{dtype_name(plan.outputs[0].dtype).upper()}")
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import zlib
@@ -14,9 +15,13 @@ from urllib.parse import unquote
 import grpc
 import uvicorn
 
-from serving.model_server.errors import ServingError, invalid
+from serving.model_server.errors import ServingError, failed_precondition, invalid
 from serving.model_server.rest import RestApi, error_reply
 
+# Seconds that a connection without a request stays open. Load balancers keep theirs for 600 s and use them again; one
+# that ends here first costs a request now and then.
+KEEP_ALIVE_SECONDS = 620
+_ORIGIN = re.compile(rb"https?://")
 MAX_BODY_BYTES = 100 * 2**20  # also after decompression
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -43,8 +48,9 @@ class HttpServer:
         self._cors = [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"POST, GET"),
                       (b"access-control-allow-headers", b"Content-Type")] if cors else []  # fmt: skip
         config = uvicorn.Config(
-            self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False
-        )
+            self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="http", daemon=True)
 
@@ -69,7 +75,9 @@ class HttpServer:
         except ServingError as error:
             status, answer = error_reply(error)
         else:
-            if scope["method"] == "GET" and path in self._pages:
+            if scope["method"] == "OPTIONS":
+                status, answer = _preflight(scope)
+            elif scope["method"] == "GET" and path in self._pages:
                 kind, status, answer = b"text/plain", 200, self._pages[path]()
             else:
                 status, answer = await self._handled(scope["method"], path, body)
@@ -83,6 +91,13 @@ class HttpServer:
             return await asyncio.wait_for(work, self._timeout)
         except TimeoutError:
             return error_reply(ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for the model."))
+
+
+def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:
+    """What a browser asks before it sends a page's request; whether it may is said by the headers, if at all."""
+    if _ORIGIN.search(dict(scope["headers"]).get(b"origin", b"")):
+        return 200, b""
+    return error_reply(failed_precondition("Origin header is missing in CORS preflight"))
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -26,26 +25,49 @@ _RANGES = {
 }  # fmt: skip
 _FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
 _SUPPORTED = {*_RANGES, *_FLOATS, types_pb2.DT_STRING, types_pb2.DT_BOOL}
+_DECODER = json.JSONDecoder()
 _MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
+_BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
+_SPACE = dict.fromkeys(map(ord, " \t\n\v\f\r"))
+_STRAY = re.compile("[\udc80-\udcff]")
+_INFINITY = re.compile(r'"(?:[^"\\]|\\.)*+"|\bInf\b', re.DOTALL)
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`. Raises ServingError for anything else."""
+    """The JSON object at the beginning of `body`; what follows it is ignored, as in the original.
+
+    Raises:
+        ServingError: there is none.
+    """
     if not body.strip():
         raise invalid("JSON Parse error: The document is empty")
     try:
-        text = body.decode("utf-8-sig")
+        text = _text(body).lstrip(" \t\r\n")
+        if "Inf" in text:
+            # Python's parser knows the long name alone.
+            text = _INFINITY.sub(lambda found: "Infinity" if found[0] == "Inf" else found[0], text)
         try:
-            document = json.loads(text)
+            document, end = _DECODER.raw_decode(text)
         except RecursionError:
-            document = json.loads(_flattened(text))
+            text = _flattened(text)
+            document, end = _DECODER.raw_decode(text)
+        if not text.isascii() and _STRAY.search(text, 0, end):
+            raise ValueError("not UTF-8")
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or a number of thousands of digits
         raise invalid(f"JSON Parse error: {error}") from None
     if not isinstance(document, dict):
         raise invalid("Request must be a JSON object")
     return document
+
+
+def _text(body: bytes) -> str:
+    """The body as text; bytes that are not UTF-8, which may stand behind the document, become stray surrogates."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body.decode("utf-8-sig", "surrogateescape")
 
 
 def _flattened(text: str) -> str:
@@ -259,10 +281,12 @@ def is_base64(value: Any) -> bool:
 def decoded(value: dict[str, Any]) -> bytes:
     if not is_base64(value):
         raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
-    try:
-        return base64.b64decode(value["b64"], validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid(f"JSON Value: {shown(value)} Unable to base64 decode") from None
+    # As the original reads it: lines may be broken, padding may be left out but not be wrong, a dot pads as well.
+    match = _BASE64.fullmatch(value["b64"].translate(_SPACE))
+    missing = -len(match[1]) % 4 if match else 3
+    if match is None or missing == 3 or len(match[2]) not in (0, missing):
+        raise invalid("Unable to base64 decode")
+    return base64.b64decode(match[1] + "=" * missing)
 
 
 def _type_name(value: Any) -> str:

@@ -73,6 +73,7 @@ class Manager:
         self._load_slots = threading.Semaphore(max(1, policies.load_threads))
         self._unloaders = ThreadPoolExecutor(1, thread_name_prefix="unload")
         self._unreadable: set[str] = set()
+        self._missing: dict[str, str] = {}
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -205,9 +206,28 @@ class Manager:
             return None
         self._unreadable.discard(model.base_path)
         wanted = {number: found[number] for number in configuration.wanted(model.model_version_policy, found)}
+        self._warn_of_missing(model, set(wanted))
         if not wanted and self._policies.versions_always_present:
             return None
         return wanted
+
+    def _warn_of_missing(self, model: config_pb2.ModelConfig, wanted: set[int]) -> None:
+        """Says, once, that a folder holds no version, or not one that is asked for."""
+        lacking = sorted(set(model.model_version_policy.specific.versions) - wanted)
+        said = ""
+        if not wanted:
+            said = (
+                f"No versions of servable {model.name} found under base path {model.base_path}. Did you forget to name "
+                "your leaf directory as a number (eg. '/1/')?"
+            )
+        elif lacking:
+            said = (
+                f"Version {lacking[0]} of servable {model.name}, which was requested to be served as a 'specific' "
+                "version in the servable's version policy, was not found in the file system"
+            )
+        if said and said != self._missing.get(model.name):
+            log.warning("%s", said)
+        self._missing[model.name] = said
 
     # --- loading and unloading --------------------------------------------------------------------------------------
 

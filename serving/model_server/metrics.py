@@ -88,12 +88,17 @@ class Metrics:
     def __init__(self) -> None:
         self.requests = Counter("/tensorflow/serving/request_count", ["model_name", "status"])
         self.request_latency = Histogram("/tensorflow/serving/request_latency", ["model_name", "API", "entrypoint"])
-        self._all: list[Counter | Histogram] = [self.requests, self.request_latency]
+        self.runtime_latency = Histogram("/tensorflow/serving/runtime_latency", ["model_name", "API", "runtime"])
+        self._all: list[Counter | Histogram] = [self.requests, self.request_latency, self.runtime_latency]
 
     def request(self, model: str, api: str, entrypoint: str, status: str, seconds: float) -> None:
         """Take note of one request."""
         self.requests.add(model, status)
         self.request_latency.observe(seconds * 1e6, model, api, entrypoint)
+
+    def runtime(self, model: str, api: str, seconds: float) -> None:
+        """Take note of one run of a model, which is what TensorFlow itself took of a request."""
+        self.runtime_latency.observe(seconds * 1e6, model, api, "TF1")
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from serving.model_server.tensors import dtype_name, numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
 DEFAULT_SIGNATURE = "serving_default"
+# Of a run: which API asked for it ("Predict", "Classify", "Regress"), and its seconds.
+Observe = Callable[[str, float], None]
 _CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
 
 
@@ -47,6 +50,7 @@ class Plan:
         defaults: dict[str, Array],
         call: Callable[..., list[Array]],
         batcher: Batcher | None = None,
+        observe: Observe = lambda api, seconds: None,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -55,8 +59,9 @@ class Plan:
         self._defaults = defaults
         self._call = call
         self._batcher = batcher
+        self._observe = observe
 
-    def run(self, arrays: dict[str, Array]) -> list[Array]:
+    def run(self, arrays: dict[str, Array], api: str = "Predict") -> list[Array]:
         """The outputs, in the order of `self.outputs`. Raises ServingError or TensorFlow's errors."""
         if arrays.keys() != self._aliases:
             arrays = self._completed(arrays)
@@ -67,9 +72,10 @@ class Plan:
                 wanted = dtype_name(self.inputs[position].dtype)
                 raise invalid(f"Expects arg[{position}] to be {wanted} but {array.dtype.name} is provided")
             feeds.append(array)
-        if self._batcher is not None and feeds:
-            return self._batcher.run(self._call, feeds)
-        return self._call(*feeds)
+        started = time.perf_counter()
+        outputs = self._call(*feeds) if self._batcher is None else self._batcher.run(self._call, feeds)
+        self._observe(api, time.perf_counter() - started)
+        return outputs
 
     def _completed(self, arrays: dict[str, Array]) -> dict[str, Array]:
         complete = {**self._defaults, **arrays}
@@ -103,6 +109,7 @@ class SavedModel:
         threads: Threads = Threads(),
         tags: Sequence[str] = ("serve",),
         batcher: Batcher | None = None,
+        observe: Observe = lambda api, seconds: None,
     ) -> None:
         """Load the version folder `path`. Raises TensorFlow's errors, OSError or RuntimeError."""
         config = config_pb2.ConfigProto(
@@ -110,6 +117,7 @@ class SavedModel:
         )
         self.path = path
         self._batcher = batcher
+        self._observe = observe
         self._in_caller = threads.inter == 0
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
@@ -150,7 +158,7 @@ class SavedModel:
         outputs = [self._tensor(alias, signature.outputs[alias]) for alias in aliases]
         defaults = {alias: to_array(proto, alias) for alias, proto in signature.defaults.items()}
         call = self.call(tuple(tensor.name for tensor in inputs), tuple(tensor.name for tensor in outputs))
-        return Plan(inputs, outputs, defaults, call, self._batcher)
+        return Plan(inputs, outputs, defaults, call, self._batcher, self._observe)
 
     def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
         options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)

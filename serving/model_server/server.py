@@ -9,6 +9,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import grpc
 from tensorflow_serving.config import model_server_config_pb2 as config_pb2
@@ -43,7 +44,7 @@ class Server:
         self._credentials = _credentials(flags.ssl_config_file) if flags.ssl_config_file else None
         self._manager = Manager(self._load, _policies(flags))
         options = PredictOptions(flags.enable_signature_method_name_check, flags.enable_serialization_as_tensor_content)
-        metrics = Metrics()
+        self._metrics = metrics = Metrics()
         handlers = Handlers(self._manager, metrics, options)
         threads = max(_MIN_THREADS, flags.grpc_max_threads)
         self._batcher = None
@@ -140,7 +141,9 @@ class Server:
                 log.exception("Polling the configuration failed; trying again")
 
     def _load(self, name: str, number: int, path: str) -> SavedModel:
-        model = SavedModel(path, _threads(self._flags), self._flags.saved_model_tags.split(","), self._batcher)
+        tags = self._flags.saved_model_tags.split(",")
+        observe = partial(self._metrics.runtime, name)
+        model = SavedModel(path, _threads(self._flags), tags, self._batcher, observe)
         if self._flags.enable_model_warmup:
             try:
                 count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))

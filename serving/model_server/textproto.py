@@ -11,14 +11,16 @@ from serving.model_server.errors import StartError
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {"int64": _FIELD.TYPE_INT64, "string": _FIELD.TYPE_STRING, "bool": _FIELD.TYPE_BOOL}
 # Only names matter in text format, so the field numbers are ours. "Int64" and "Text" are the wrapper messages
-# ("max_batch_size { value: 32 }"), a star is a repeated field.
+# ("max_batch_size { value: 32 }"), so is "Bool"; a star is a repeated field.
 _MESSAGES = {
     "Int64": {"value": "int64"},
     "Text": {"value": "string"},
+    "Bool": {"value": "bool"},
     "BatchingParameters": {
         "max_batch_size": "Int64", "batch_timeout_micros": "Int64", "max_enqueued_batches": "Int64",
         "num_batch_threads": "Int64", "thread_pool_name": "Text", "allowed_batch_sizes": "int64*",
-        "pad_variable_length_inputs": "bool",
+        "pad_variable_length_inputs": "bool", "enable_large_batch_splitting": "Bool",
+        "max_execution_batch_size": "Int64",
     },
     "PrometheusConfig": {"enable": "bool", "path": "string"},
     "MonitoringConfig": {"prometheus_config": "PrometheusConfig"},

@@ -31,8 +31,10 @@ class Served(tf.Module):
             names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
             return {"probabilities": probabilities, "labels": names}
 
+        told = outputs(image)
+
         def imaging() -> dict[str, tf.Tensor]:
-            return {name: tf.constant(value) for name, value in outputs(image).items()}
+            return {name: tf.constant(value) for name, value in told.items()}
 
         pixels = tf.TensorSpec([None, *image.shape], tf.uint8, name="pixels")
         self.classify = tf.function(classify, input_signature=[pixels])

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from serving.client import BadImage, Client, UnknownVersion
 from serving.pod import LocalPod
 from testkit.models import write_classifier
+from tests.integration.adapter.production import write_config
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.waiting import wait_until
 
@@ -29,21 +31,7 @@ def production(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def configure(production):
-    """Writes models.config: the versions to load, and their labels."""
-
-    def write(versions, **labels):
-        specific = "".join(f" versions: {version}" for version in versions)
-        labelled = "".join(
-            f' version_labels {{ key: "{label}" value: {version} }}' for label, version in labels.items()
-        )
-        staged = production / "models.config.new"
-        staged.write_text(
-            f'model_config_list {{ config {{ name: "{MODEL}" base_path: "{production}" model_platform: "tensorflow" '
-            f"model_version_policy {{ specific {{{specific} }} }}{labelled} }} }}"
-        )
-        staged.replace(production / "models.config")
-
-    return write
+    return partial(write_config, production, MODEL)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -28,20 +29,20 @@ def write_warmup(version: Path, records: list[bytes]) -> None:
 
 
 def predict_log(count: int) -> list[bytes]:
-    """`count` records that raise the counter."""
+    """`count` records for the model that halves and adds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     log = prediction_log_pb2.PredictionLog()
-    log.predict_log.request.CopyFrom(request("counter", "incr_counter"))
+    log.predict_log.request.CopyFrom(request("m", x=[1.0]))
     return [log.SerializeToString()] * count
 
 
 @pytest.fixture(scope="module")
 def batching(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the counter, which has three warm-up records, with batching, metrics and checked method names."""
+    """A server of a model with three warm-up records, with batching, metrics and checked method names."""
     folder = tmp_path_factory.mktemp("options")
-    shutil.copytree(models / "counter" / "1", folder / "counter" / "1")
-    write_warmup(folder / "counter" / "1", predict_log(3))
+    shutil.copytree(models / "half_plus_two" / "124", folder / "m" / "124")
+    write_warmup(folder / "m" / "124", predict_log(3))
     (folder / "batching").write_text(
         "max_batch_size { value: 4 } batch_timeout_micros { value: 20000 } num_batch_threads { value: 2 } "
         "max_enqueued_batches { value: 100 } allowed_batch_sizes: 2 allowed_batch_sizes: 4"
@@ -49,8 +50,8 @@ def batching(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (folder / "monitoring").write_text('prometheus_config { enable: true path: "/metrics" }')
     (folder / "models").write_text(
         f"""model_config_list {{
-          config {{ name: "counter" base_path: "{folder}/counter" model_platform: "tensorflow" }}
-          config {{ name: "m" base_path: "{models}/half_plus_two" model_platform: "tensorflow" }} }}"""
+          config {{ name: "counter" base_path: "{models}/counter" model_platform: "tensorflow" }}
+          config {{ name: "m" base_path: "{folder}/m" model_platform: "tensorflow" }} }}"""
     )
     running = Server(
         folder, f"--model_config_file={folder}/models", "--enable_batching",
@@ -62,8 +63,7 @@ def batching(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_warm_up_records_have_run_before_the_first_request(batching: Server) -> None:
-    answer = batching.predictions.Predict(request("counter", "get_counter"), timeout=20)
-    assert answer.outputs["output"].float_val[0] == 3.0
+    assert "Replayed 3 warm-up requests of m version 124" in batching.log
 
 
 def test_each_request_of_a_batch_gets_its_own_answer(batching: Server) -> None:
@@ -81,6 +81,13 @@ def test_more_rows_than_a_batch_holds_are_refused(batching: Server) -> None:
     assert (code, message) == ("INVALID_ARGUMENT", "Task size 5 is larger than maximum input batch size 4")
 
 
+def test_a_signature_without_inputs_is_told_of_but_not_run_while_requests_are_batched(batching: Server) -> None:
+    code, message = refusal(batching.predictions.Predict, request("counter", "get_counter"))
+    assert (code, message) == ("INVALID_ARGUMENT", "Batching Run() must have at least one input tensor")
+    signatures = batching.http.get("/v1/models/counter/metadata").json()["metadata"]["signature_def"]["signature_def"]
+    assert list(signatures["get_counter"]["outputs"]) == ["output"]
+
+
 def test_metrics_count_requests_of_known_models_by_status(batching: Server) -> None:
     batching.predictions.Predict(request("m", x=[1.0]), timeout=20)
     refusal(batching.predictions.Predict, request("m", "x", x=[1.0]))
@@ -92,6 +99,9 @@ def test_metrics_count_requests_of_known_models_by_status(batching: Server) -> N
     assert ':tensorflow:serving:request_count{model_name="m",status="FAILED_PRECONDITION"} 1' in answer.text
     assert ':tensorflow:serving:request_latency_count{model_name="m",API="Predict",entrypoint="REST"} 1' in answer.text
     assert "made_up" not in answer.text
+    assert "# TYPE :tensorflow:serving:runtime_latency histogram" in answer.text
+    runs = re.search(r':runtime_latency_count\{model_name="m",API="Predict",runtime="TF1"\} (\d+)', answer.text)
+    assert runs and int(runs[1]) >= 2
 
 
 def run_to_end(*flags: str) -> tuple[int, str]:

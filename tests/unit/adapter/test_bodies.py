@@ -10,8 +10,8 @@ import pytest
 from serving.adapter.limits import Limits
 from tests.unit.adapter.fakes import MODEL
 from tests.unit.adapter.images import gray
-from tests.unit.adapter.test_rest_api import PNG, b64, classified, problem, served
-from tests.unit.imaging.test_kinds import LFS
+from tests.unit.adapter.rest import PNG, b64, classified, problem, served
+from tests.unit.imaging.images import LFS
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 
 CURL = "application/x-www-form-urlencoded"

@@ -1,5 +1,4 @@
 import base64
-import contextlib
 import socket
 import threading
 
@@ -10,28 +9,8 @@ from serving.adapter.limits import Limits
 from tests import names
 from tests.unit.adapter.fakes import LABELS, MODEL, FakeVersion, adapter
 from tests.unit.adapter.images import gray, imaging_limits
+from tests.unit.adapter.rest import PNG, b64, classified, problem, served
 from tests.unit.adapter.waiting import wait_until
-
-PNG = {"Content-Type": "image/png"}
-
-
-def problem(response, status):
-    """The problem document of a response that has to be one."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    document = response.json()
-    assert document["status"] == status
-    assert {"type", "title", "detail"} <= document.keys()
-    return document
-
-
-def classified(response):
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def b64(data):
-    return base64.b64encode(data).decode()
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "application/octet-stream", "IMAGE/PNG; x=y"])
@@ -311,12 +290,3 @@ def half_sent(it):
     connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
     connection.sendall(b"Content-Length: 1000\r\n\r\nhalf")
     return connection
-
-
-@contextlib.contextmanager
-def served(model_server, limits):
-    with (
-        adapter(f"127.0.0.1:{model_server.port}", limits) as it,
-        httpx.Client(base_url=it.http, trust_env=False) as client,
-    ):
-        yield client

@@ -1,11 +1,14 @@
 import csv
 import io
 import json
+import threading
+import time
 
 import pytest
 from typer.testing import CliRunner
 
 from serving.client.__main__ import app
+from tests.unit.adapter.fakes import FakeModelServer, adapter
 from tests.unit.adapter.images import gray
 
 DATA_REFUSED = 4
@@ -112,6 +115,7 @@ def test_absent_adapter_is_an_infrastructure_error(bright):
 
     assert exit_code(result) == INFRASTRUCTURE
     assert "127.0.0.1:1" in str(result.exception)
+    assert "--wait 60" in str(result.exception)
 
 
 def test_empty_folder_is_refused(command, tmp_path):
@@ -140,3 +144,39 @@ def test_model_tells_what_is_served(command):
     text = command("model").stdout
     assert "AVAILABLE" in text
     assert "8x8 pixels, gray, oblong ones" in text
+
+
+@pytest.mark.parametrize("asking", ["classify", "model"])
+def test_an_adapter_that_is_still_starting_is_waited_for(bright, asking):
+    model_server, over = FakeModelServer(), threading.Event()
+    with model_server.serving():
+        port = model_server.port
+
+    def begin_later():
+        time.sleep(1)
+        with model_server.serving(f"127.0.0.1:{port}"):
+            over.wait(120)
+
+    with adapter(f"127.0.0.1:{port}") as it:
+        call = [asking, *([str(bright)] if asking == "classify" else []), "--address", it.grpc]
+        refused = CliRunner().invoke(app, call)
+        starting = threading.Thread(target=begin_later)
+        starting.start()
+        answered = CliRunner().invoke(app, [*call, "--wait", "100"])
+        over.set()
+        starting.join(30)
+    assert (exit_code(answered), exit_code(refused)) == (0, INFRASTRUCTURE)
+
+
+def test_waiting_ends_with_the_reason(model_server, command, bright):
+    model_server.labels.clear()
+    result = command("classify", bright, "--wait", "1")
+    assert exit_code(result) == INFRASTRUCTURE
+    assert "no version labelled 'stable' loaded yet. Waited 1 s." in str(result.exception)
+    assert exit_code(CliRunner().invoke(app, ["model", "--address", "127.0.0.1:1", "--wait", "0.5"])) == INFRASTRUCTURE
+
+
+def test_every_usual_name_of_a_jpeg_in_a_folder_is_classified(command, tmp_path):
+    for suffix in ("jpg", "jpeg", "jpe", "jfif", "JPG"):
+        (tmp_path / f"{suffix}.{suffix}").write_bytes(gray(255, kind="JPEG"))
+    assert len(last_line(command("classify", tmp_path, "--json"))) == 5

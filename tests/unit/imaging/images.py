@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+# A file that Git LFS left in an image's place.
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
 
 def gradient(height: int, width: int, levels: int = 256) -> np.ndarray:
     """A smooth gray picture, uint8 or uint16 [height, width]: bright at the lower right."""

@@ -7,9 +7,8 @@ from PIL import Image
 
 from imaging import NotAnImage, UnsupportedFormat, pixels
 from imaging.kinds import known
-from tests.unit.imaging.images import encoded, gradient
+from tests.unit.imaging.images import LFS, encoded, gradient
 
-LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 DVC = b"outs:\n- md5: d41d8cd98f00b204e9800998ecf8427e\n  size: 0\n  path: x.png\n"
 OTHERS = [
     (bytes(128) + b"DICM" + b"\x02\0\0\0UL", "DICOM", "dataset import"),

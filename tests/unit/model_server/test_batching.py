@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 
-from serving.model_server.batching import Batcher, BatchingParameters
-from serving.model_server.errors import ServingError
+from serving.model_server import textproto
+from serving.model_server.batching import Batcher, BatchingParameters, parameters
+from serving.model_server.errors import ServingError, StartError
+
+SPLITTING = "enable_large_batch_splitting { value: true }"
 
 
 class Doubler:
@@ -102,9 +107,90 @@ def test_sizes_are_padded_to_the_allowed_ones() -> None:
     assert call.sizes == [4, 8]
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], BatchingParameters]:
+    def written(text: str) -> BatchingParameters:
+        (tmp_path / "batching").write_text(text)
+        return parameters(textproto.read(str(tmp_path / "batching"), "BatchingParameters"))
+
+    return written
+
+
+def test_a_large_request_is_run_in_parts_and_answered_as_one(file: Callable[[str], BatchingParameters]) -> None:
+    chosen = file(
+        f"max_batch_size {{ value: 9 }} {SPLITTING} "
+        "max_execution_batch_size { value: 4 } num_batch_threads { value: 1 }"
+    )
+    batcher, call = Batcher(chosen), Doubler()
+    assert batcher.run(call, [np.arange(9)])[0].tolist() == list(range(0, 18, 2))
+    assert call.sizes == [4, 4, 1]
+    with pytest.raises(ServingError, match="larger than maximum input batch size 9"):
+        batcher.run(call, [np.arange(10)])
+
+
+def test_parts_of_large_requests_share_batches_with_others() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=9, threads=1, max_execution_size=4))
+    large = pool.submit(batcher.run, call, [np.arange(6)])
+    wait_for(batcher, call, 6)
+    small = pool.submit(batcher.run, call, [np.arange(2)])
+    wait_for(batcher, call, 8)
+    call.gate.set()
+    assert large.result(20)[0].tolist() == [0, 2, 4, 6, 8, 10]
+    assert small.result(20)[0].tolist() == [0, 2]
+    assert call.sizes == [1, 4, 4]
+
+
+def test_a_part_that_fails_fails_its_request_alone() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=9, threads=1, max_execution_size=2))
+    bad = pool.submit(batcher.run, call, [np.array([1.0, 1.0, -1.0])])
+    wait_for(batcher, call, 3)
+    good = pool.submit(batcher.run, call, [np.array([4.0])])
+    wait_for(batcher, call, 4)
+    call.gate.set()
+    assert good.result(20)[0].tolist() == [8.0]
+    with pytest.raises(ServingError, match="negative"):
+        bad.result(20)
+
+
+def test_rows_of_variable_length_are_padded_with_their_first_value() -> None:
+    batcher, call, pool = held(BatchingParameters(max_batch_size=8, threads=1, pad_variable_length=True))
+    short = pool.submit(batcher.run, call, [np.array([[5, 6]])])
+    wait_for(batcher, call, 1)
+    long = pool.submit(batcher.run, call, [np.array([[1, 2, 3, 4]])])
+    wait_for(batcher, call, 2)
+    call.gate.set()
+    assert short.result(20)[0].tolist() == [[10, 12, 10, 10]]
+    assert long.result(20)[0].tolist() == [[2, 4, 6, 8]]
+    assert call.sizes == [1, 2]
+
+
+def test_settings_without_effect_are_accepted_and_said_to_be(
+    file: Callable[[str], BatchingParameters], caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = file("max_batch_size { value: 9 } max_execution_batch_size { value: 4 }")
+    assert (chosen.max_batch_size, chosen.execution_size) == (9, 9)
+    assert "max_execution_batch_size is without effect" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"max_batch_size {{ value: 4 }} {SPLITTING} max_execution_batch_size {{ value: 5 }}",
+        "max_batch_size { value: 0 }",
+        f"max_execution_batch_size {{ value: 0 }} {SPLITTING}",
+        "max_batch_size { value: 4 } allowed_batch_sizes: 2",
+        "unknown: 1",
+    ],
+)
+def test_settings_that_make_no_sense_end_the_start(file: Callable[[str], BatchingParameters], text: str) -> None:
+    with pytest.raises(StartError):
+        file(text)
+
+
 @pytest.mark.parametrize(
     ("feeds", "text"),
     [
+        ([], "at least one input tensor"),
         ([np.float32(1)], "at least one dimension"),
         ([np.zeros(2), np.zeros(3)], "equal 0th"),
         ([np.zeros(9)], "larger than"),

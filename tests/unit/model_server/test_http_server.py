@@ -71,6 +71,29 @@ def test_other_sites_may_ask_only_when_allowed(start: Start) -> None:
     assert headers["access-control-allow-methods"] == "POST, GET"
 
 
+@pytest.mark.parametrize("cors", [True, False])
+def test_a_browser_may_ask_whether_it_may(start: Start, cors: bool) -> None:
+    client = start(cors=cors)
+    asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    answer = client.options("/v1/models/m:predict", headers=asked)
+    assert (answer.status_code, answer.content) == (200, b"")
+    allowed = {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
+    expected = {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "POST, GET",
+        "access-control-allow-headers": "Content-Type",
+    }
+    assert allowed == (expected if cors else {})
+    for headers in ({}, {"Origin": "null"}):
+        refused = client.options("/v1/models/m:predict", headers=headers)
+        assert (refused.status_code, "CORS preflight" in refused.json()["error"]) == (400, True)
+
+
+def test_connections_outlive_those_of_load_balancers() -> None:
+    api = http_server.HttpServer(Api(), socket.socket(), 1, 1)  # type: ignore[arg-type]
+    assert api._server.config.timeout_keep_alive > 600
+
+
 def test_pages_are_plain_text_for_get_alone(start: Start) -> None:
     client = start(pages={"/metrics": lambda: b"# TYPE x counter\n"})
     assert client.get("/metrics").headers["content-type"] == "text/plain"

@@ -97,6 +97,56 @@ def test_brackets_inside_strings_do_not_count_as_depth() -> None:
     assert (document["s"], document["after"]) == ("[[[{", 1)
 
 
+@pytest.mark.parametrize("behind", [b" trailing", b"}", b"]]", b'{"instances": [2]}', b"\xff\xfe", b"\0"])
+def test_what_stands_behind_the_document_is_ignored(behind: bytes) -> None:
+    assert json_input.parse(b' {"instances": [1.0]}' + behind) == {"instances": [1.0]}
+    deep = b'{"instances": [1.0], "deep": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    assert json_input.parse(deep + behind)["instances"] == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("Inf", np.inf), ("-Inf", -np.inf), ("Infinity", np.inf), ("-Infinity", -np.inf), ("NaN", np.nan)],
+)
+def test_numbers_that_are_none_have_their_names(text: str, value: float) -> None:
+    document = json_input.parse(f'{{"instances": [{text},1], "s": "Inf \\" Inf", "Inf": "{text}"}}'.encode())
+    np.testing.assert_array_equal(json_input.dense(document["instances"], FLOAT), [value, 1])
+    assert (document["s"], document["Inf"]) == ('Inf " Inf', text)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "INF", "Infin", "+Inf", "Inf1", "- Inf"])
+def test_other_spellings_of_them_are_refused(text: str) -> None:
+    with pytest.raises(ServingError):
+        json_input.parse(f'{{"instances": [{text}]}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("aGVsbG8=", b"hello"),
+        ("aGVsbG8", b"hello"),
+        ("aGVs\nbG8=\r\n", b"hello"),
+        (" a G\tV s b G 8 = ", b"hello"),
+        ("aGVsbA==", b"hell"),
+        ("aGVsbA", b"hell"),
+        ("aGVsbA..", b"hell"),
+        ("aGVsbG9v", b"helloo"),
+        ("", b""),
+        ("++//", b"\xfb\xef\xff"),
+    ],
+)
+def test_base64_is_read_with_broken_lines_and_without_padding(text: str, value: bytes) -> None:
+    assert json_input.decoded({"b64": text}) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["--__", "a", "aGVsb", "aGVsbG8==", "aGVsbA=", "aGVsbG9v=", "aG=VsbG8", "é", "aGVs\u00a0bG8"]
+)
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(ServingError, match="Unable to base64 decode"):
+        json_input.decoded({"b64": text})
+
+
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"nonsense", b"\xff\xfe", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(ServingError):
