@@ -26,7 +26,7 @@ def tell(
     try:
         return _send(mail, uri, model, kind, version, report, say)
     except Exception as error:
-        say(f"The owner could not be told: {error}")
+        say(f"The mail to the owner failed: {error}")
         return None
 
 
@@ -51,5 +51,5 @@ def _send(mail: Mail, uri: str, model: str, kind: Kind, version: int, report: st
         )
     delivery = send(mail, message)
     if delivery.error:
-        say(f"Mail kept in the outbox: {delivery.error}")
+        say(f"The mail is in the outbox: {delivery.error}")
     return delivery.where

@@ -39,5 +39,5 @@ def account(
         files=[image.path for image in images],
         baseline=baseline,
         epochs=[epoch.model_dump() for epoch in trial.history],
-        kept=kept(trial.history, trial.ended),
+        best_epoch=kept(trial.history, trial.ended),
     )
