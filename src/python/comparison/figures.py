@@ -1,18 +1,20 @@
 """A version's figures beside production's."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from pydantic import BaseModel
 
 from contracts.record import Metrics, Record, Verdict
-
-# Ends of what holds the true figure in 95 of 100 cases, as shares of 1.
-Interval = tuple[float, float]
+from contracts.verdict import Intervals
 
 
-@dataclass(frozen=True)
-class Intervals:
-    accuracy: Interval
-    # By class.
-    recall: dict[str, Interval] = field(default_factory=dict)
+class _Measured(BaseModel):
+    """What the details of a test's verdict hold of figures; more stands there, and less in an earlier version's."""
+
+    metrics: Metrics | None = None
+    baseline: Metrics | None = None
+    baseline_version: int | None = None
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ def figures(record: Record, production: Record | None, verdict: Verdict | None =
     metrics, baseline = record.metrics.test, record.metrics.baseline
     if production and record.parent != production.version:
         baseline = None  # at the training another version was in production
-    details = verdict.details if verdict and isinstance(verdict.details, dict) else {}
-    if details.get("metrics"):
-        metrics = Metrics.model_validate(details["metrics"])
+    tested = verdict is not None and verdict.kind == "test" and isinstance(verdict.details, dict)
+    found = _Measured.model_validate(verdict.details if tested and verdict else {})
+    if found.metrics:
+        metrics = found.metrics
         # Of another version than what is in production now: it was promoted meanwhile.
-        same = production and details.get("baseline") and details.get("baseline_version") == production.version
-        baseline = Metrics.model_validate(details["baseline"]) if same else None
-    known = _intervals(record, metrics, details)
+        same = production and found.baseline and found.baseline_version == production.version
+        baseline = found.baseline if same else None
+    known = found.intervals or _intervals(record, metrics)
     if production is None:
         return Figures(metrics, None, False, known)
     return Figures(metrics, baseline or production.metrics.test, baseline is not None, known)
@@ -49,18 +52,11 @@ def change(now: float, before: float) -> float:
     return round(round(100 * now, 1) - round(100 * before, 1), 1)
 
 
-def _intervals(record: Record, metrics: Metrics | None, details: dict[str, object]) -> Intervals | None:
-    """The verdict's own; else those of the training, where the verdict found the same on as many images."""
-    own = details.get("intervals")
-    if isinstance(own, dict) and "accuracy" in own:
-        return Intervals(tuple(own["accuracy"]), _by_class(own.get("recall")))
+def _intervals(record: Record, metrics: Metrics | None) -> Intervals | None:
+    """Those of the training, where `metrics` say the same of as many images."""
     judged, test = record.evaluation, record.metrics.test
     if metrics is None or test is None or judged.accuracy_interval is None:
         return None
     if (metrics.images, metrics.accuracy) != (test.images, test.accuracy):
         return None
-    return Intervals(judged.accuracy_interval, judged.recall_intervals)
-
-
-def _by_class(found: object) -> dict[str, Interval]:
-    return {label: tuple(interval) for label, interval in found.items()} if isinstance(found, dict) else {}
+    return Intervals(accuracy=judged.accuracy_interval, recall=judged.recall_intervals)

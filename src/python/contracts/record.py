@@ -1,4 +1,4 @@
-"""What is kept about a version: where it comes from, how good it is, what its files are, what was decided about it."""
+"""What is known of a version: where it comes from, how good it is, what its files are, what was decided about it."""
 
 from typing import Any, Literal
 
@@ -82,7 +82,7 @@ class Trial(Part):
     # Why it was over: epochs, time, patience, faultless, hopeless or diverged.
     ended: str
     seconds: float
-    # On the validation images, of the weights that were kept; none if it diverged.
+    # On the validation images, of the best epoch; none if it diverged.
     validation: Metrics | None = None
     history: list[EpochMetrics] = []
     # How long it meant to be, in epochs, at the start of each epoch. A repetition follows that instead of the clock.

@@ -1,4 +1,4 @@
-"""How good a classifier is, in more than counts: its ranking, its honesty, how sure that is, and where it is weak."""
+"""How good a classifier is, in more than counts: AUC, calibration, 95 % intervals, and the slices it is weak on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,8 +75,8 @@ def judge(
     right = answers == truth
     f1 = _bootstrap(answers, truth, len(labels), seed)
     own = [(truth == index, answers == index) for index in range(len(labels))]
-    recalls = [_wilson(int((is_one & told).sum()), int(is_one.sum())) for is_one, told in own]
-    precisions = [_wilson(int((is_one & told).sum()), int(told.sum())) for is_one, told in own]
+    recalls = [_wilson(int((is_one & answered).sum()), int(is_one.sum())) for is_one, answered in own]
+    precisions = [_wilson(int((is_one & answered).sum()), int(answered.sum())) for is_one, answered in own]
     areas = _areas(probabilities, truth, labels)
     known = [area for area in areas.values() if area is not None]
     bins = _reliability(probabilities.max(axis=1), right)

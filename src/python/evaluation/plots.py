@@ -9,8 +9,8 @@ from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 from evaluation.judgement import Bin
 
 
-def curves(epochs: Sequence[Mapping[str, float]], kept: int, theme: Theme = LIGHT) -> bytes:
-    """Loss on training and validation images, and validation accuracy, by epoch, with a dot at number `kept`.
+def curves(epochs: Sequence[Mapping[str, float]], best_epoch: int, theme: Theme = LIGHT) -> bytes:
+    """Loss on training and validation images, and validation accuracy, by epoch, with a dot at number `best_epoch`.
 
     Each epoch is {"loss", "validation_loss", "validation_accuracy"}.
     """
@@ -20,9 +20,9 @@ def curves(epochs: Sequence[Mapping[str, float]], kept: int, theme: Theme = LIGH
     axes.plot(
         numbers, [e["validation_loss"] for e in epochs], color=theme.candidate, label="loss, validation", linewidth=1.8
     )
-    axes.plot([kept], [epochs[kept - 1]["validation_loss"]], "o", color=theme.candidate, markersize=6)
+    axes.plot([best_epoch], [epochs[best_epoch - 1]["validation_loss"]], "o", color=theme.candidate, markersize=6)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch (the dot: the weights that were kept)")
+    axes.set_xlabel("epoch (the dot: the best one, whose weights the model has)")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=theme.faint, linewidth=0.7)

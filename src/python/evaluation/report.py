@@ -1,4 +1,4 @@
-"""What a training run came to, as a page and as JSON; both are kept in the registry beside the reports of the tests."""
+"""What a training run came to, as a page and as JSON."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +29,10 @@ class Account:
     truth: np.ndarray  # int [N]
     files: Sequence[Path]
     baseline: Metrics | None = None
-    # {"loss", "validation_loss", "validation_accuracy"} of each epoch of the network that was kept.
+    # {"loss", "validation_loss", "validation_accuracy"} of each epoch of the chosen trial.
     epochs: Sequence[Mapping[str, float]] = ()
-    # Number of that whose weights were kept.
-    kept: int = 0
+    # Number of the one whose weights the model has.
+    best_epoch: int = 0
 
 
 def summary(account: Account) -> Evaluation:
@@ -83,7 +83,7 @@ def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> byt
         "roc": both(lambda theme: plots.roc(account.probabilities, account.truth, record.labels, theme)),
     }
     if account.epochs:
-        drawn["curves"] = both(lambda theme: plots.curves(account.epochs, account.kept, theme))
+        drawn["curves"] = both(lambda theme: plots.curves(account.epochs, account.best_epoch, theme))
     wrong = np.flatnonzero(account.probabilities.argmax(axis=1) != account.truth)
     view = {
         "record": record,

@@ -1,1 +1,1 @@
-"""What production is asked about, held against what its models were tested on."""
+"""Watches production: drift of its images against the test data."""

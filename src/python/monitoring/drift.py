@@ -1,4 +1,4 @@
-"""The command `drift`: do the images that production is asked about look like those its model was tested on?"""
+"""The command `drift`: do recent images still resemble the test data?"""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def drift(
         typer.Option(metavar="DIR", help="Instead of metrics: recent images, or folders of them; repeat it."),
     ] = None,
     address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="With --images: gRPC address of the adapter that is asked.")
+        str, typer.Option(metavar="HOST:PORT", help="With --images: gRPC address of the adapter that classifies them.")
     ] = "127.0.0.1:9090",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the result there, as JSON.")] = None,
     min_images: Annotated[int | None, typer.Option(min=1, help="Overrides how many images are needed.")] = None,
@@ -91,7 +91,7 @@ def drift(
     if version is None:
         raise UsageError(f"No version of '{opened.model}' is in production; promote one first.")
     record = opened.record(version)
-    pods = {"images": asked(images, address, record)} if images else counts(places, version)
+    pods = {"images": answered(images, address, record)} if images else counts(places, version)
     before = last(opened, version) if since_last else {}
     seen = sum((own.since(before.get(pod, population.Seen())) for pod, own in pods.items()), population.Seen())
     needed = min_images or settings.drift.min_images
@@ -121,8 +121,8 @@ def drift(
     if as_json:
         print_json(result)
     if not enough:
-        answered, places_asked = counted(int(seen.images), "image"), counted(len(pods), "pod")
-        raise DataRefused(f"{what} answered only {answered} on {places_asked}; {needed} are needed to tell.")
+        images_seen, on_pods = counted(int(seen.images), "image"), counted(len(pods), "pod")
+        raise DataRefused(f"{what} answered only {images_seen} on {on_pods}; {needed} are needed to tell.")
     if found:
         raise GateNotPassed(f"Drift: recent images no longer resemble the test data of {what}. {' '.join(found)}")
     looked_at = counted(int(seen.images), "recent image")
@@ -154,7 +154,7 @@ def counts(places: list[str], version: int) -> "dict[str, Seen]":
     return found
 
 
-def asked(images: list[Path], address: str, record: "Record") -> "Seen":
+def answered(images: list[Path], address: str, record: "Record") -> "Seen":
     """What production answers for each image; images that can't be read are left out."""
     import imaging
     from monitoring.population import Seen

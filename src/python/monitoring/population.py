@@ -95,7 +95,7 @@ def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
                 f"{_shares(seen.labels)}; on held-out images {_shares(expected)}."
             )
         certainty = seen.certainty / seen.images
-        # Records from before it was kept: a calibrated model is as certain as it is right.
+        # Records older than this figure: a calibrated model is as certain as it is right.
         usual = test.accuracy if record.evaluation.mean_confidence is None else record.evaluation.mean_confidence
         if certainty < usual - allowed.max_certainty_loss:
             yield (

@@ -1,4 +1,4 @@
-"""Mail to the model's owner. A mail that can't be sent is kept and tried again, and never changes a verdict."""
+"""Mail to the model's owner. One that can't be sent waits in the outbox, and never changes a verdict."""
 
 from comparison.changed import Changed, Commit
 from notify.delivery import Delivery, send

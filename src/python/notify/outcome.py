@@ -50,7 +50,7 @@ def tell(
     try:
         return _send(mail, uri, model, kind, version, report, say, run or Run())
     except Exception as error:
-        say(f"The owner could not be told: {error}")
+        say(f"The mail to the owner failed: {error}")
         return None
 
 
@@ -91,5 +91,5 @@ def _send(
         )
     delivery = send(mail, message, committers if kind == "tests_broken" else ())
     if delivery.error:
-        say(f"Mail kept in the outbox: {delivery.error}")
+        say(f"The mail is in the outbox: {delivery.error}")
     return delivery.where

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from cli.text import one_line
-from comparison.figures import Figures, Interval, change
-from contracts.record import ClassMetrics, Metrics
+from comparison.figures import Figures, change
+from contracts.record import ClassMetrics, Interval, Metrics
 
 _HEAT = (26, 95, 180)
 

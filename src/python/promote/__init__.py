@@ -1,1 +1,1 @@
-"""Testing -> production, and back."""
+"""The testing area of a registry -> production, and back."""

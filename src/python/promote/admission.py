@@ -1,4 +1,4 @@
-"""What is checked of a model's files before servers are told to load them."""
+"""The checks of a model's files before a server loads them."""
 
 import tempfile
 from pathlib import Path
@@ -26,7 +26,9 @@ def check(registry: Registry, record: Record) -> None:
             copy = registry.fetch(record.version, Path(folder))
             problems = inspection.problems(copy, record.labels, record.image_size)
     except OSError as error:
-        raise InfrastructureError(f"Nothing can be kept in {tempfile.gettempdir()}: {error.strerror}.") from None
+        raise InfrastructureError(
+            f"{tempfile.gettempdir()} can't be written: {error.strerror}; the model is copied there to be checked."
+        ) from None
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DataRefused(f"Version {record.version} must not be loaded: {problems[0]}{more}")

@@ -19,7 +19,7 @@ class Period:
 
 
 def periods(entries: list[Entry]) -> list[Period]:
-    """All of them in order. A period begins a moment early at the most: its time is taken before servers are told."""
+    """All of them in order. A period begins a moment early at the most: its time is taken before the change."""
     switches: list[tuple[int | None, str, Entry]] = []
     for entry in entries:
         if entry.action in ("promote", "rollback"):

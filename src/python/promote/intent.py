@@ -47,7 +47,7 @@ class Intent(BaseModel):
     holder: Holder
     # Seconds since 1970.
     expires: float
-    # What servers were told before. None: nothing has been changed yet.
+    # What the configuration said before. None: nothing has been changed yet.
     before: Served | None = None
     # When the label was about to move.
     switched: str | None = None

@@ -1,4 +1,4 @@
-"""Whether servers that run as another user can read what they are told to load."""
+"""Whether servers that run as another user can read the files they have to load."""
 
 import os
 from collections.abc import Iterator

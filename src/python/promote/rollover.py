@@ -1,6 +1,6 @@
 """Takes a version into production, or back into it, so that servers never lose a model they answer with.
 
-Servers are told three things in turn, each time through models.config alone:
+models.config changes three times:
   added     what was loaded before and the new version, labels as before
   switched  the same versions, `stable` on the new one, `previous` on the old one
   trimmed   just those two
@@ -102,8 +102,8 @@ class Rollover:
         """
         self.registry.require_writable()
         self.settle()
-        if told := base_path.mend(self.registry):
-            self.say(told)
+        if mended := base_path.mend(self.registry):
+            self.say(mended)
 
     def settle(self) -> None:
         """Finishes or undoes what an ended process left behind.
@@ -239,7 +239,7 @@ class Rollover:
         except Corrupt as error:  # going back must work whatever became of the record of what was served
             self.say(str(error))
             return None
-        except Immutable as error:  # a test came to another verdict meanwhile: what is served is told by the journal
+        except Immutable as error:  # a test came to another verdict meanwhile: the journal says what is served
             self.say(f"{error} Look at it with `promote status`.")
             return self.registry.record(version)
 
@@ -265,13 +265,13 @@ class Rollover:
     def _give_up(self, held: Held, error: BaseException) -> None:
         """Puts everything back after a failure, and adds to the error what became of it."""
         try:
-            told = self._undo(held)
+            outcome = self._undo(held)
         except TrainyardError as second:
-            told = f"Putting the earlier configuration back failed too ({second}); the next call of promote does it."
+            outcome = f"Putting the earlier configuration back failed too ({second}); the next call of promote does it."
         if isinstance(error, TrainyardError):
-            error.args = (f"{error} {told}",)
+            error.args = (f"{error} {outcome}",)
         else:
-            self.say(told)
+            self.say(outcome)
 
     def _undo(self, held: Held) -> str:
         """Puts the earlier configuration back; may be done twice. Returns a sentence about it."""

@@ -1,4 +1,4 @@
-"""The command `registry`: keeping house in it."""
+"""The command `registry`: removes what nobody needs any more."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = command_line(
     "registry",
-    "Keeps house in a registry.",
+    "Removes the files of versions that nobody needs any more.",
     [
         "./pants run src/python/registry -- gc --dry-run",
         "./pants run src/python/registry -- gc --model digits --keep 3",
@@ -44,7 +44,7 @@ def gc(
 ) -> None:
     """Remove the files of versions that nobody needs any more.
 
-    What servers are told to load stays, and so do the newest candidates. Of what goes, record, reports and history
+    What servers load stays, and so do the newest candidates. Of what goes, record, reports and history
     stay.
     """
     import settings
@@ -70,9 +70,9 @@ def gc(
     if not dry_run:
         opened.store.sweep()
     if as_json:
-        kept = [{"version": version, "why": why} for version, why in plan.keep.items()]
+        stay = [{"version": version, "why": why} for version, why in plan.keep.items()]
         to_remove = [record.version for record in plan.remove]
-        print_json({"keep": kept, "remove": to_remove, "removed": removed, "dry_run": dry_run})
+        print_json({"keep": stay, "remove": to_remove, "removed": removed, "dry_run": dry_run})
 
 
 def _show(plan: "Plan") -> None:

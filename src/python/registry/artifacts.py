@@ -109,7 +109,7 @@ class Artifacts:
         self._check(self.published(version), "production" if "production" in self.areas(version) else "testing", keys)
 
     def areas(self, version: int) -> list[Area]:
-        """Where files of a version are, or have to be because servers are told to load them."""
+        """Where files of a version are, or have to be because a configuration names them."""
         version = check_version(version)
         return [
             area

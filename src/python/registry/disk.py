@@ -1,7 +1,7 @@
 """What a folder's file system can do: links, locks, renames, the time of a change, who may read.
 
-A registry is kept safe by four of these, and not all file systems have all of them: vfat, exFAT and SMB know no hard
-links, vfat tells times to two seconds, and some that stand for a bucket neither lock nor rename a folder.
+A registry relies on all of these, and not every file system has them: vfat, exFAT and SMB know no hard links, vfat
+tells times to two seconds, and some that stand for a bucket neither lock nor rename a folder.
 """
 
 import errno
@@ -85,7 +85,7 @@ def _allow(path: Path, bits: int) -> None:
 
 
 def require(folder: Path) -> None:
-    """Tries in `folder`, or the nearest one above that is there, what a registry is kept safe by; leaves no trace.
+    """Tries in `folder`, or the nearest one above that is there, what a registry relies on; leaves no trace.
 
     Raises:
         InfrastructureError: it can't be written.

@@ -1,6 +1,6 @@
 """Which versions' files may go, and their going. Records, reports and the journal stay: they are small, and history.
 
-A version is marked in its record first, then what servers are told to load is looked at once more, and only then its
+A version is marked in its record first, then the configuration of servers is read once more, and only then its
 files go. A promotion does it the other way round (Registry.write_serving), so one of the two always notices the other.
 A call that was killed is finished by the next one, as the mark says what was to go.
 """

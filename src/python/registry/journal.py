@@ -21,7 +21,7 @@ class Entry(BaseModel):
 
     # UTC, ISO 8601.
     at: str
-    # When servers were told to serve the version: before `at`, and long before it where the process was killed between.
+    # When the configuration named the version: before `at`, and long before it where the process was killed between.
     since: str | None = None
     # Who decided.
     who: str

@@ -37,13 +37,13 @@ class Keys:
         make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone, as
             a bucket is shared, and each machine would make a key of its own; and never one that was named: a mount
             that failed would be signed for by a stranger.
-        kept: the PKCS #11 address of the key that signs, in place of `private`; "" for none.
+        key_uri: the PKCS #11 address of the key that signs, in place of `private`; "" for none.
     """
 
     private: Path | None
     trusted: tuple[Path, ...] = ()
     make: bool = False
-    kept: str = ""
+    key_uri: str = ""
 
     @classmethod
     def of(cls, private: str, trusted: Sequence[str], registry: str) -> "Keys":
@@ -58,22 +58,23 @@ class Keys:
         files = tuple(home_expanded(path) for path in trusted)
         scheme, colon, rest = private.partition(":")
         if scheme.lower() + colon == pkcs11.SCHEME:
-            return cls(None, files, kept=pkcs11.SCHEME + rest)
+            return cls(None, files, key_uri=pkcs11.SCHEME + rest)
         if location.is_address(private):  # as a file it would be made, and sign in the place of the key that is meant
             raise UsageError(
-                f"{private!r} is no signing key; name a file, or a kept key by its {pkcs11.SCHEME} address."
+                f"{private!r} is no signing key; name a file, or the key of a KMS or a hardware module by its "
+                f"{pkcs11.SCHEME} address."
             )
-        kept_in = location.parse(registry, "registry")
-        in_folder = isinstance(kept_in, Local)
+        place_of = location.parse(registry, "registry")
+        in_folder = isinstance(place_of, Local)
         place = home_expanded(private) if private else None
-        if place is None and isinstance(kept_in, Local):
-            folder = kept_in.path.absolute()
+        if place is None and isinstance(place_of, Local):
+            folder = place_of.path.absolute()
             place = folder.with_name(f"{folder.name}.keys") / "signing.pem"
         return cls(place, files, make=in_folder and not private)
 
     @property
     def public(self) -> Path | None:
-        """Where the public half of `private` is kept, for whoever may check and not sign."""
+        """The file with the public half of `private`, for whoever may check and not sign."""
         return self.private.with_suffix(".pub") if self.private else None
 
     def require(self) -> None:
@@ -83,22 +84,22 @@ class Keys:
             UsageError: there is no private key, or one of another kind.
             InfrastructureError: it can't be read or made, or its keeper fails.
         """
-        if self.kept:
-            pkcs11.signer(self.kept)
+        if self.key_uri:
+            pkcs11.signer(self.key_uri)
         else:
             self.file()
 
     def sign(self, payload: "Payload") -> "Signature":
         """What the library makes of `payload`; raises as `require` does."""
-        if self.kept:
-            return pkcs11.sign(self.kept, payload)
+        if self.key_uri:
+            return pkcs11.sign(self.key_uri, payload)
         from model_signing._signing import sign_ec_key
 
         return sign_ec_key.Signer(self.file()).sign(payload)
 
     def file(self) -> Path:
         """The private key's file, for whoever hands it on; a missing pair is made. Raises as `require` does."""
-        if self.kept:
+        if self.key_uri:
             raise UsageError("A key that a KMS keeps can't be handed on as a file; name the file of one.")
         if self.private is None:
             raise UsageError(f"A registry in a bucket has no key of its own to sign with; {_NAME_PRIVATE}.")
@@ -119,8 +120,8 @@ class Keys:
         """
         if self.trusted:
             keys = [_read_public(path) for path in self.trusted]
-        elif self.kept:
-            keys = [pkcs11.signer(self.kept).public_key()]
+        elif self.key_uri:
+            keys = [pkcs11.signer(self.key_uri).public_key()]
         # The private key is its owner's alone: a colleague gets along with the public half beside it.
         elif self.private and self.public and not os.access(self.private, os.R_OK) and os.path.exists(self.public):
             keys = [_read_public(self.public)]

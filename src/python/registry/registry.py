@@ -99,7 +99,7 @@ class Registry:
         """Changes a record by what `decide` makes of its newest form; see `Records.change`."""
         return self._records.change(version, decide)
 
-    # Files of models; what each does and raises is told in `Artifacts`.
+    # Files of models; see `Artifacts` for what each does and raises.
 
     def publish(self, version: int, folder: Path) -> Record:
         return self._artifacts.publish(version, folder, self.keys)
@@ -140,7 +140,7 @@ class Registry:
     # What is served
 
     def serving(self, area: Area = "production") -> ServingState:
-        """What servers are told to load; see `Serving.read`."""
+        """What servers load; see `Serving.read`."""
         return self._serving.read(area)
 
     def write_serving(self, state: ServingState, area: Area = "production") -> ServingState:

@@ -1,4 +1,4 @@
-"""What servers of one model are told to load: its models.config, one an area."""
+"""What servers of one model load: its models.config, one an area."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
 """Signatures: who published the files of a version, in the format of OpenSSF Model Signing.
 
 A record lists its version's files by digest. Whoever can write to the registry can change both; the signature over
-that list tells, because its key is kept elsewhere (docs/decisions/0009). What is signed is the list and the name
+that list tells, because its key lies elsewhere (docs/decisions/0009). What is signed is the list and the name
 "<model>/<version>", so that the files of one version can't pass for another's.
 
 The library is imported where it is used: that takes most of a second.

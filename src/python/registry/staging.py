@@ -1,4 +1,4 @@
-"""Files and folders in the making, kept aside until they are whole.
+"""Files and folders in the making, put aside until they are whole.
 
 Their maker holds a lock on each; the kernel frees it when the process ends, however it ends. So an entry that can be
 locked belongs to nobody any more, and may be removed.

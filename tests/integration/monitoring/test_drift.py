@@ -73,7 +73,7 @@ def test_requests_like_the_held_out_images_are_no_drift_and_others_since_then_ar
     metrics = ["--metrics", adapter.http.removeprefix("http://")]
     ask(adapter, bright=30, dark=20)
     done, told = drift(tmp_path, *metrics)
-    assert done.returncode == DATA and told["drift"] is None and "Only 50 images" in done.stderr
+    assert done.returncode == DATA and told["drift"] is None and "only 50 images" in done.stderr
 
     ask(adapter, bright=42, dark=28)
     done, told = drift(tmp_path, *metrics, "--since-last", "--output", "first.json")
@@ -94,7 +94,7 @@ def test_requests_like_the_held_out_images_are_no_drift_and_others_since_then_ar
     assert [reason.split()[0] for reason in told["reasons"]] == ["Answers", "Answers", "Images"]
     (mail,) = mails(tmp_path)
     text = mail.get_body(("plain",)).get_content()
-    assert mail["Subject"] == "chest-xray 1: what is asked has drifted"
+    assert mail["Subject"] == "chest-xray 1: drift"
     assert all(reason in " ".join(text.split()) for reason in told["reasons"])
     # What it says of looking again can be pasted as it stands.
     assert f"drift -- {' '.join(metrics)}" in text
@@ -135,3 +135,10 @@ def test_nothing_in_production_is_nothing_to_compare_with(tmp_path):
     open_registry(tmp_path)
     done, _ = drift(tmp_path, "--metrics", "127.0.0.1:1")
     assert done.returncode == USAGE and "promote one first" in done.stderr
+
+
+def test_the_name_that_jobs_know_it_by_goes_on_working():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path)}
+    command = [sys.executable, "-m", "testing.drift", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert shown.returncode == 0 and "--since-last" in shown.stdout

@@ -40,7 +40,7 @@ def account(tmp_path, temperature=1.0, wrong=14):
         truth=truth,
         files=files,
         epochs=[{"loss": 1 / n, "validation_loss": 1 / n, "validation_accuracy": 1 - 1 / n} for n in range(1, 9)],
-        kept=8,
+        best_epoch=8,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the verbs that change production share: the question, the way there, and what is told at the end."""
+"""What the verbs that change production share: the question, the way there, and the report at the end."""
 
 import sys
 import time
@@ -106,13 +106,13 @@ def record_or_none(registry: "Registry", version: int | None) -> "Record | None"
 
 def _now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
     """For a log: what is waited for, but not four times a second."""
-    told = time.monotonic()
+    last = time.monotonic()
 
     def tell(line: str) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _LOG_SECONDS:
+        nonlocal last
+        if time.monotonic() - last >= _LOG_SECONDS:
             say(f"waiting: {line}")
-            told = time.monotonic()
+            last = time.monotonic()
 
     return tell
 

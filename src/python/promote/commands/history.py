@@ -24,20 +24,20 @@ def history(
     from promote.history import at as in_production_at
     from promote.history import parse_time
 
-    asked = opened(registry, model).registry
+    versions = opened(registry, model).registry
     then = parse_time(at) if at is not None else None
     if then is not None and then > datetime.now(UTC):
         raise UsageError(f"{at} has not come yet; name a time that has passed, in UTC or with its offset.")
-    entries = asked.journal.entries()
+    entries = versions.journal.entries()
     if then is not None:
         period = in_production_at(entries, then)
         if as_json:
             print_json(views.period_json(period, then))
         else:
-            sys.stdout.write(views.period_text(period, then, asked.model) + "\n")
+            sys.stdout.write(views.period_text(period, then, versions.model) + "\n")
     elif as_json:
         print_json({"entries": [entry.model_dump(by_alias=True) for entry in entries]})
     elif entries:
         views.console().print(views.history_table(entries))
     else:
-        say(f"Nothing has happened to '{asked.model}' in {asked.store.uri('journal')} yet.")
+        say(f"Nothing has happened to '{versions.model}' in {versions.store.uri('journal')} yet.")

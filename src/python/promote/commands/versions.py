@@ -27,7 +27,7 @@ def status(
     pod: options.Pod = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """What servers are told to serve, and what each serving pod says."""
+    """The versions in production, and what each serving pod says."""
     from promote import base_path, intent, views
     from promote.pods import Pods
 

@@ -40,5 +40,5 @@ def assess(
         files=[image.path for image in images],
         baseline=baseline,
         epochs=[epoch.model_dump() for epoch in trial.history],
-        kept=best_epoch(trial.history, trial.ended),
+        best_epoch=best_epoch(trial.history, trial.ended),
     )
