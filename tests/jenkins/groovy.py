@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JENKINSFILES = ROOT / "infra" / "jenkins"
 HARNESS = Path(__file__).parent / "harness"
+REPOSITORY_URL = "git@example.com:us/trainyard.git"
 WHY_NOT = "groovy or a Java runtime is not installed (Debian: apt-get install groovy); no Jenkinsfile was executed"
 
 
@@ -23,13 +24,29 @@ class Result:
 
     account: dict[str, Any]
     calls: list[tuple[str, list[str]]] = field(default_factory=list)
+    # What each call was told of the serving pods.
+    pods: list[str | None] = field(default_factory=list)
 
     def __getattr__(self, name):
         return self.account[name]
 
     @property
+    def calls_made(self):
+        """Of a script of the Job DSL."""
+        return self.account["calls"]
+
+    @property
     def steps(self):
         return [step for step, _ in self.calls]
+
+    def call(self, step):
+        (argv,) = [argv for found, argv in self.calls if found == step]
+        return argv
+
+    def agent_of(self, label):
+        """The kind of agent that a shell of that label ran on."""
+        (command,) = [command for command in self.account["commands"] if command["label"] == label]
+        return command["agent"]
 
     def stage(self, name):
         (stage,) = [stage for stage in self.account["stages"] if stage["name"] == name]
@@ -68,8 +85,19 @@ class Scenarios:
         command = ["git", *identity, *arguments]
         return subprocess.run(command, cwd=self.repository, check=True, capture_output=True, text=True).stdout.strip()
 
+    def add_jobs(self, name, script, models=()):
+        """A script of the Job DSL, run in a workspace whose models.txt names `models`."""
+        own = self.folder / name
+        own.mkdir()
+        (own / "models.txt").write_text("".join(f"{model}\n" for model in models))
+        self._all.append({"name": name, "dsl": script, "folder": str(own)})
+
     def add(self, name, jenkinsfile="Jenkinsfile", *, answers=None, env=None, **given):
-        """`jenkinsfile` is one of ours by name, or a text."""
+        """`jenkinsfile` is one of ours by name, or a text.
+
+        Scenarios of one `job` are its builds, side by side; one with `begins` starts once that file is there. `made`
+        names the jobs (add_jobs) among which the build's own is, `of` which one.
+        """
         own = self.folder / name
         (own / "fake").mkdir(parents=True)
         (own / "fake" / "answers.json").write_text(json.dumps(answers or {}))
@@ -106,16 +134,16 @@ class Scenarios:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment | {"JAVA_HOME": str(home)},
+            env=environment | {"JAVA_HOME": str(home), "REPOSITORY_URL": REPOSITORY_URL},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=500,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         accounts = json.loads((self.folder / "results.json").read_text())
-        return {name: Result(account, self._calls(name)) for name, account in accounts.items()}
+        return {name: Result(account, *self._calls(name)) for name, account in accounts.items()}
 
     def _calls(self, name):
         log = self.folder / name / "fake" / "calls.jsonl"
-        lines = map(json.loads, log.read_text().splitlines()) if log.exists() else []
-        return [(line["step"], line["argv"]) for line in lines]
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return [(line["step"], line["argv"]) for line in lines], [line.get("pods") for line in lines]
