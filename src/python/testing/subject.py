@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from cli.loopback import open_url
@@ -176,5 +176,5 @@ def input_of(record: Record) -> ImageInput:
 
 def changes_of(record: Record) -> Changes:
     """Which changes of a picture keep its class. Records of before models could say it are of X-rays."""
-    known = {field.name for field in fields(Changes)}
-    return Changes(**{name: value for name, value in record.parameters.get("changes", {}).items() if name in known})
+    kept = record.parameters.get("changes")
+    return Changes.of(kept if isinstance(kept, dict) else {})

@@ -77,7 +77,7 @@ def _require_same_answers(network: keras.Model, parameters: Parameters, record: 
     if not record.golden:
         return
     images = [canonical(base64.b64decode(golden.image), parameters.input) for golden in record.golden]
-    answers = scaled(Predictor(network)(np.stack(images)), float(record.evaluation.get("temperature", 1.0)))
+    answers = scaled(Predictor(network)(np.stack(images)), record.evaluation.temperature or 1.0)
     gap = float(np.abs(answers - [golden.probabilities for golden in record.golden]).max())
     if not gap <= _TOLERANCE:
         raise ValueError(f"its network was another one: with these weights, answers differ by {gap:.2f}")
