@@ -2,23 +2,26 @@
 
 from comparison.changed import Changed, Commit
 from notify.delivery import Delivery, send
-from notify.mails import candidate_passed, drifted, gate_missed, promoted, tests_failed
+from notify.mails import Cause, candidate_passed, drifted, gate_missed, promoted, tests_broken, tests_failed
 from notify.message import Attachment, Message, Picture
-from notify.outcome import Kind, tell
+from notify.outcome import Kind, Run, tell
 
 __all__ = [
     "Attachment",
+    "Cause",
     "Changed",
     "Commit",
     "Delivery",
     "Kind",
     "Message",
     "Picture",
+    "Run",
     "candidate_passed",
     "drifted",
     "gate_missed",
     "promoted",
     "send",
     "tell",
+    "tests_broken",
     "tests_failed",
 ]

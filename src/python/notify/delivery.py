@@ -12,7 +12,7 @@ import smtplib
 import ssl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import policy
@@ -45,10 +45,12 @@ class Delivery:
     error: str | None = None
 
 
-def send(mail: Mail, message: Message) -> Delivery:
-    """Sends `message` to the owner. Nothing that goes wrong with the delivery is raised."""
+def send(mail: Mail, message: Message, copies: Sequence[str] = ()) -> Delivery:
+    """Sends `message` to the owner, and `copies` of it. Nothing that goes wrong with the delivery is raised."""
+    owners = {owner.strip().lower() for owner in re.split("[,;]", mail.owner)}
+    others = ", ".join(copy for copy in copies if copy.lower() not in owners)
     try:
-        envelope = message.to_email(mail.sender, mail.owner)
+        envelope = message.to_email(mail.sender, mail.owner, others)
     except ValueError as error:
         return Delivery(False, "", f"The addresses in [mail] can't be used: {error}.")
     outbox = Path(mail.outbox)

@@ -1,4 +1,5 @@
-"""The mails an owner gets: a candidate passed, the gate was missed, tests failed, a version was promoted, or drift."""
+"""The mails an owner gets: a candidate passed, the gate was missed, tests failed or went wrong by themselves, a version
+was promoted, or drift."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -11,13 +12,14 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from cli.text import counted, one_line, ordinal
 from comparison.changed import Changed, Commit
-from comparison.figures import change, figures
+from comparison.figures import Figures, change, figures
 from contracts.record import Record, Verdict
+from contracts.verdict import Fault
 from notify import links
 from notify.message import Message, Picture
 from notify.tables import heat, in_words, rows
 
-_GREEN, _RED, _BLUE = "#1b7f4d", "#b3261e", "#1a5fb4"
+_GREEN, _RED, _BLUE, _AMBER = "#1b7f4d", "#b3261e", "#1a5fb4", "#8a5a00"
 # A failed test may say much; a mail is no log.
 _LONGEST_REASON = 1000
 # Of versions whose state a test does not change.
@@ -29,6 +31,27 @@ _FAILED = {
     "production": "It is in production all the same: users get its answers until you promote another or go back.",
     "retired": "It was in production before, and is not now; production is as it was.",
 }
+
+
+_STATES = {
+    "candidate": "a candidate that waits for its tests",
+    "tested": "tested, and not promoted yet",
+    "rejected": "rejected by an earlier test",
+    "production": "in production",
+    "retired": "retired from production",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why the run happened that a mail is about, and the commits of the model tests that it is about."""
+
+    # Empty: as the record says, of the run that made the version.
+    why: str = ""
+    commits: tuple[Commit, ...] = ()
+
+
+_AS_RECORDED = Cause()
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,7 @@ def candidate_passed(
     report: str = "",
     changed: Changed | None = None,
     picture: bytes | None = None,
+    cause: Cause = _AS_RECORDED,
 ) -> Message:
     """A candidate passed its tests and waits for a promotion; `production` is the version in use now.
 
@@ -68,6 +92,7 @@ def candidate_passed(
         commands=[_next(record, registry)],
         changed=changed,
         picture=picture,
+        cause=cause,
     )
 
 
@@ -78,6 +103,7 @@ def gate_missed(
     registry: str = "",
     report: str = "",
     changed: Changed | None = None,
+    cause: Cause = _AS_RECORDED,
 ) -> Message:
     """A model fell short of the training gate; the reasons are those of the record's last gate verdict."""
     return _render(
@@ -90,6 +116,7 @@ def gate_missed(
         report=report,
         commands=[_promote("See what is served", "status", record, registry, version=False)],
         changed=changed,
+        cause=cause,
     )
 
 
@@ -102,6 +129,7 @@ def tests_failed(
     report: str = "",
     changed: Changed | None = None,
     picture: bytes | None = None,
+    cause: Cause = _AS_RECORDED,
 ) -> Message:
     """A model's tests failed; the arguments are those of `candidate_passed`."""
     verdict = Verdict.model_validate(verdict)
@@ -116,22 +144,35 @@ def tests_failed(
         report=report,
         changed=changed,
         picture=picture,
+        cause=cause,
         commands=[
             *(
                 [_promote("Go back", "rollback", record, registry, version=False)]
                 if record.state == "production"
                 else []
             ),
-            Command(
-                "Test it again",
-                _shell(
-                    "src/python/testing:test_model",
-                    ["--version", str(record.version), *_dataset(record)],
-                    record,
-                    registry,
-                ),
-            ),
+            _test_again(record, registry),
         ],
+    )
+
+
+def tests_broken(
+    record: Record, faults: Iterable[Fault], *, registry: str = "", cause: Cause = _AS_RECORDED
+) -> Message:
+    """Model tests went wrong by themselves, so nothing was decided about a version. For those who committed the tests
+    as well."""
+    state = f"Version {record.version} stays what it was: {_STATES.get(record.state, record.state)}."
+    return _render(
+        title=f"{record.model} {record.version}: model tests went wrong",
+        lead=f"The tests are at fault, not the model. {state} Mend the tests, and test it again.",
+        color=_AMBER,
+        record=record,
+        production=None,
+        reasons=map(str, faults),
+        measured=False,
+        report="",
+        cause=cause,
+        commands=[_test_again(record, registry)],
     )
 
 
@@ -208,9 +249,12 @@ def _render(
     changed: Changed | None = None,
     picture: bytes | None = None,
     replaced: bool = False,
+    cause: Cause = _AS_RECORDED,
+    measured: bool = True,
 ) -> Message:
-    """`replaced` tells that `production` was in production until now, and is no longer."""
-    found = figures(record, production, verdict)
+    """`replaced` tells that `production` was in production until now, and is no longer; without `measured` there are no
+    figures."""
+    found = figures(record, production, verdict) if measured else Figures(None, None, False)
     shown = Picture(picture) if picture else None
     values = {
         "title": one_line(title),
@@ -225,7 +269,8 @@ def _render(
         "same_images": found.same_images,
         "intervals": found.intervals,
         "notes": _notes(record, verdict) if found.metrics else [],
-        "facts": _facts(record),
+        "facts": _facts(record, cause.why),
+        "test_commits": _readable(Changed(cause.commits)).commits,
         "classes": rows(found),
         "heat": heat(found.metrics),
         "cid": shown.cid if shown else None,
@@ -267,9 +312,9 @@ def _readable(changed: Changed | None) -> Changed:
     return Changed(tuple(commits), changed.more, one_line(changed.images, _LONGEST_REASON))
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def _facts(record: Record, why: str) -> list[tuple[str, str]]:
     seconds = sum(step.seconds for step in record.steps)
-    facts = [("Why", record.reason), ("Kind", record.kind), ("Made", record.created)]
+    facts = [("Why", why or record.reason), ("Kind", record.kind), ("Made", record.created)]
     if record.dataset:
         facts.append(("Dataset", f"{record.dataset.images} images, fingerprint {record.dataset.fingerprint[:12]}"))
     if record.code.commit:
@@ -292,6 +337,11 @@ def _next(record: Record, registry: str) -> Command:
 def _promote(what: str, verb: str, record: Record, registry: str, version: bool = True) -> Command:
     flags = ["--version", str(record.version)] if version else []
     return Command(what, _shell("src/python/promote", [*verb.split(), *flags], record, registry))
+
+
+def _test_again(record: Record, registry: str) -> Command:
+    arguments = ["--version", str(record.version), *_dataset(record)]
+    return Command("Test it again", _shell("src/python/testing:test_model", arguments, record, registry))
 
 
 def _dataset(record: Record) -> list[str]:

@@ -37,14 +37,14 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
-    def to_email(self, sender: str, owner: str) -> EmailMessage:
+    def to_email(self, sender: str, owner: str, copies: str = "") -> EmailMessage:
         """The mail as it goes over the wire: plain text, the same as HTML with its pictures, then the attachments.
 
         Raises:
-            ValueError: `sender` or `owner` is no address, nor several with commas or semicolons between.
+            ValueError: `sender`, `owner` or `copies` is no address, nor several with commas or semicolons between.
         """
         email = EmailMessage()
-        for header, text in (("From", sender), ("To", owner)):
+        for header, text in (("From", sender), ("To", owner), *([("Cc", copies)] if copies else [])):
             email[header] = mail_addresses(text)
         email["Subject"] = one_line(self.subject)
         email["Date"] = formatdate()

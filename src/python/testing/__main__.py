@@ -7,17 +7,18 @@ import typer
 from cli import GateNotPassed, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Callable, Sequence
 
-    from contracts.verdict import ModelVerdict
-    from settings import Settings
-    from testing.subject import Budget
+    from contracts.record import Record
+    from contracts.verdict import Fault
+    from notify import Kind
+    from settings.schema import Mail
 
 app = command_line(
     "test_model",
     "Tests a version of the registry in a clone of production and saves the verdict.",
     [
-        "./pants run src/python/testing:test_model -- --version 3",
+        "./pants run src/python/testing:test_model -- --model chest-xray --version 3",
         "./pants run src/python/testing:test_model -- --registry ./registry --dataset ./xrays --json",
         "./pants run src/python/testing:test_model -- --executor docker --model-server-image tensorflow/serving:2.19.1",
     ],
@@ -43,7 +44,15 @@ def test_model(
         str | None,
         typer.Option(help="With `docker` or `kubernetes`: TensorFlow Serving's image, or another one of it."),
     ] = None,
-    model_name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "--model-name",
+            metavar="NAME",
+            help="A folder of models/; needed where several are there and [model] name does not say which is meant.",
+        ),
+    ] = None,
     public_key: Annotated[
         list[str] | None, typer.Option(help="PEM file of a key whose signatures count; repeat it.")
     ] = None,
@@ -55,67 +64,79 @@ def test_model(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as one line of JSON, last.")] = False,
 ) -> None:
     """Test a version of the registry in a clone of production and save the verdict."""
-    import settings as settings_module
+    import models
     from cli.progress import shown
     from registry import Keys, Registry
-    from testing import choice, verdict
+    from testing import choice, closing, limits, verdict
     from testing.clone import Place
     from testing.faults import BrokenTests
 
-    settings = settings_module.load()
-    clone = Place.of(settings, executor, model_server_image)
-    place = registry or settings.registry.uri
-    keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
-    opened = Registry.open(place, model_name or settings.model.name, keys)
-    where = ["--registry", registry] if registry else []
-    record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
-    budget = _budget(settings, min_accuracy, min_recall)
-    uri = dataset or settings.dataset.uri
-    console = progress_console()
-    console.print(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+    found = models.find(model)
+    settings, console = found.settings, progress_console()
 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
+    for note in found.notes:
+        say(note)
+    place = registry or settings.registry.uri
+    keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
+    opened = Registry.open(place, found.name, keys)
+    where = _where(model, registry)
+    record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
+    say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
     try:
         with shown(console, "Model tests") as progress:
             made = verdict.make(
-                opened, record, uri, settings.dataset.max_unreadable, budget, clone, None, say, progress
+                opened,
+                record,
+                dataset or settings.dataset.uri,
+                settings.dataset.max_unreadable,
+                limits.of(found, record, min_accuracy, min_recall),
+                Place.of(settings, executor, model_server_image),
+                found.tests,
+                say,
+                progress,
             )
     except BrokenTests as error:
+        if mail:
+            _tell(settings.mail, place, record, "tests_broken", "", error.faults, say)
         if as_json:
             print_json(error.as_json())
         raise
     if mail:
-        import notify
-
-        kind: notify.Kind = "candidate_passed" if made.passed else "tests_failed"
-        notify.tell(settings.mail, place, opened.model, kind, record.version, made.report, say)
+        _tell(settings.mail, place, record, "candidate_passed" if made.passed else "tests_failed", made.report, (), say)
+        if made.broken:
+            _tell(settings.mail, place, record, "tests_broken", "", made.broken, say)
     if as_json:
         print_json(made.as_json())
-    _show(console, made)
+    for line in closing.lines(made, opened.record(record.version), where):
+        say(line)
     if not made.passed:
         raise GateNotPassed(
             f"Version {record.version} failed its tests: {'; '.join(made.reasons)} (report: {made.report})"
         )
 
 
-def _budget(settings: "Settings", min_accuracy: float | None, min_recall: float | None) -> "Budget":
-    from dataclasses import replace
-
-    from testing.subject import Budget
-
-    budget = Budget.of(settings)
-    if min_accuracy is not None:
-        budget = replace(budget, min_accuracy=min_accuracy)
-    return budget if min_recall is None else replace(budget, min_recall=min_recall)
+def _where(model: str | None, registry: str | None) -> list[str]:
+    """The flags that name the same model and registry again."""
+    return [*(["--model", model] if model else []), *(["--registry", registry] if registry else [])]
 
 
-def _show(console: "Console", made: "ModelVerdict") -> None:
-    outcomes = [test.outcome for test in made.tests]
-    counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in ("passed", "failed", "skipped"))
-    accuracy = f"; accuracy {made.metrics.accuracy:.3f} over the wire" if made.metrics else ""
-    console.print(f"{counts}{accuracy}; report: {made.report}", markup=False, soft_wrap=True)
+def _tell(
+    mail: "Mail",
+    place: str,
+    record: "Record",
+    kind: "Kind",
+    report: str,
+    faults: "Sequence[Fault]",
+    say: "Callable[[str], None]",
+) -> None:
+    import notify
+
+    files = tuple(dict.fromkeys(fault.file for fault in faults))
+    about = notify.Run(test_files=files, faults=faults)
+    notify.tell(mail, place, record.model, kind, record.version, report, say, about)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A pytest plugin that keeps how each model test ended, and whose doing it was."""
 
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ class Collector:
         # A request was not answered in time.
         self.too_slow = False
         self._done = self._all = 0
+        self._capture: Any = None
+
+    def aloud(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """`say`, heard while a test runs, though pytest keeps what is printed meanwhile to itself."""
+
+        def said(text: str) -> None:
+            with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
+                say(text)
+
+        return said
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:

@@ -45,6 +45,7 @@ def run(
     """
     places, started = Places(suites, own, subject.candidate.model), time.monotonic()
     collector = Collector(subject.candidate.version, places, progress)
+    subject.say = collector.aloud(subject.say)
     code, said = _pytest(places, junit, [collector, Fixtures(subject)])
     if isinstance(collector.ended_by, Unavailable):
         raise _no_verdict(subject, collector.ended_by)

@@ -18,6 +18,7 @@ from serving.client import Client, ClientError, Prediction
 from serving.pod import Pod
 from settings import Settings
 from testing.load import CALLERS, measure_load, measure_memory
+from testing.quiet import alone
 
 # About so many held-out images are asked over the wire at most, spread evenly over them.
 MOST_IMAGES = 400
@@ -74,6 +75,7 @@ class Subject:
     baseline: Record | None
     holdout: list[Labelled]
     budget: Budget
+    say: Callable[[str], None] = lambda text: None
     # What is asked or measured once and then remembered, by its name; a failure too.
     _known: dict[str, object] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Subject:
         """Answers to the held-out images."""
         return self._once(
             f"answers of {version_label or STABLE}",
-            lambda: self.ask([item.image for item in self.holdout], version_label),
+            lambda: self.ask(self._images(), version_label),
         )
 
     def ask_baseline(self) -> list[Prediction] | None:
@@ -127,19 +129,30 @@ class Subject:
 
     def load(self) -> Loads:
         """How fast "candidate" and "production" answer when several ask at once, in turns."""
-        labels = {"candidate": STABLE, "production": PREVIOUS if self.baseline else None}
-        return self._once("load", lambda: measure_load(self.client, labels, [item.image for item in self.holdout]))
+        labels, images = {"candidate": STABLE, "production": PREVIOUS if self.baseline else None}, self._images()
+
+        def measure() -> Loads:
+            with alone(self.say):
+                return measure_load(self.client, labels, images)
+
+        return self._once("load", measure)
 
     def memory(self) -> Memory | None:
         """The model server's memory and how requests change it; None where it can't be seen."""
-        return self._once(
-            "memory", lambda: measure_memory(self.pod, self.client, [item.image for item in self.holdout])
-        )
+
+        def measure() -> Memory | None:
+            with alone(self.say):
+                return measure_memory(self.pod, self.client, self._images())
+
+        return self._once("memory", measure)
 
     def measured(self, name: str) -> object | None:
         """What `load` or `memory` found, if a test has asked for it."""
         found = self._known.get(name)
         return None if isinstance(found, BaseException) else found
+
+    def _images(self) -> list[bytes]:
+        return [item.image for item in self.holdout]
 
     def _once(self, name: str, ask: Callable[[], _T]) -> _T:
         if name not in self._known:

@@ -68,7 +68,8 @@ def make(
             pod = clone.make(registry.model, record.version, baseline.version if baseline else None, folder, place)
             with pod, Client(pod.address) as client:
                 try:
-                    return run(Subject(client, pod, record, baseline, asked, budget), junit, own=own, progress=progress)
+                    subject = Subject(client, pod, record, baseline, asked, budget, say)
+                    return run(subject, junit, own=own, progress=progress)
                 except InfrastructureError:
                     pod.check()  # which program ended, and why, says more than that nobody answers
                     raise

@@ -12,6 +12,7 @@ from dataset import write_sample
 from registry import Registry
 from testkit.registries import keys_in
 from tests import hostile
+from tests.model_folders import describe_model
 
 OF_THE_TESTS = [name for name, candidate in hostile.HOSTILE.items() if candidate.found == "tests"]
 # The others of their kind are tried in tests/unit/inspection, or take a model server of their own each.
@@ -59,6 +60,7 @@ def test_model_tests_reject_it_for_what_it_is(name, reasons):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_command_rejects_it_for_what_it_is_and_keeps_the_verdict(name, sample, tmp_path):
+    describe_model(tmp_path)
     registry = Registry.open(str(tmp_path / "registry"), "chest-xray", keys_in(tmp_path))
     version = registry.create("train", labels=hostile.LABELS, image_size=hostile.IMAGE_SIZE).version
     hostile.HOSTILE[name].write(tmp_path / "model")

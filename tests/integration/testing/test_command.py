@@ -13,6 +13,7 @@ from dataset import write_sample
 from registry import Registry
 from testkit.models import write_classifier
 from testkit.registries import keys_in
+from tests.model_folders import describe_model
 
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
 
@@ -26,7 +27,8 @@ def sample(tmp_path_factory):
 
 @pytest.fixture
 def registry(tmp_path):
-    """Version 1 is a candidate that answers at random."""
+    """Version 1 is a candidate that answers at random, of the one model that the folder around describes."""
+    describe_model(tmp_path)
     opened = Registry.open(str(tmp_path / "registry"), "chest-xray", keys_in(tmp_path))
     record = opened.create("train", labels=LABELS, image_size=32, signature={"inputs": {}, "outputs": {}})
     opened.publish(record.version, write_classifier(tmp_path / "model", LABELS, 32, seed=5))
@@ -57,12 +59,22 @@ test_model.__test__ = False  # the command's own name, not a test
 
 
 def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_path, sample, registry):
+    own = "def test_own(answers):\n    assert answers\ndef test_broken():\n    {}['x']\n"
+    describe_model(tmp_path, tests__test_own_py=own, limits_toml="[gates]\nmin_recall = 0.6\n")
     result = test_model(tmp_path, sample, "--mail", "--json")
     assert result.returncode == 3, result.stderr
     # Where the settings say, which are those of the folder that it is called from.
-    (mail,) = (tmp_path / ".trainyard" / "outbox").glob("*.eml")
-    assert "chest-xray 1 failed its tests" in mail.read_text()
+    mails = sorted(mail.read_text() for mail in (tmp_path / ".trainyard" / "outbox").glob("*.eml"))
+    assert [mail.count("Subject: chest-xray 1 failed its tests") for mail in mails] == [1, 0]
+    assert "Subject: chest-xray 1: model tests went wrong" in mails[1]
     verdict = json.loads(result.stdout)
+    own = {test["name"].rpartition("::")[2]: test for test in verdict["tests"] if test["suite"] == "chest-xray"}
+    assert {name: test["outcome"] for name, test in own.items()} == {"test_own": "passed", "test_broken": "broken"}
+    assert [fault["file"] for fault in verdict["broken"]] == ["models/chest_xray/tests/test_own.py"]
+    assert any("(by min_recall of [gates] in models/chest_xray/limits.toml)" in said for said in verdict["reasons"])
+    # Our own lines: how far it is, the figures, what comes next; none of pytest's.
+    assert "Model tests: " in result.stderr and "Once the reason is gone: ./pants run" in result.stderr
+    assert "over the wire" in result.stderr and "===" not in result.stderr and "/suites/" not in result.stderr
     assert verdict["passed"] is False
     assert any("accuracy" in reason for reason in verdict["reasons"])
     assert "Version 1 failed its tests" in result.stderr
@@ -94,6 +106,7 @@ def test_model_whose_file_was_changed_after_training_is_refused_by_name(tmp_path
         (["--dataset", "nowhere"], 4, "nowhere"),
         (["--executor", "moon"], 2, "'moon'"),
         (["--registry", "empty"], 2, "no version"),
+        (["--model", "lungs"], 2, "There is no model 'lungs'; those there are: chest-xray"),
     ],
 )
 def test_mistake_is_one_sentence(tmp_path, sample, registry, arguments, code, said):
@@ -138,3 +151,19 @@ def test_what_is_not_the_models_doing_is_no_verdict(tmp_path, sample, registry, 
     assert registry.record(1).state == "candidate"
     assert registry.record(1).verdicts == []
     assert not (tmp_path / "registry" / "chest-xray" / "reports").exists()
+
+
+def test_test_that_goes_wrong_by_itself_rejects_no_model_and_is_told(tmp_path, sample, registry):
+    suites = tmp_path / "suites"
+    suites.mkdir()
+    (suites / "test_it.py").write_text("def test_it(answers):\n    {}['x']\n")
+    driver = Path(__file__).with_name("with_suites.py")
+    result = test_model(tmp_path, sample, "--mail", "--json", program=(str(driver), str(suites)))
+    assert result.returncode == 2, result.stderr
+    assert "The model tests are at fault, not version 1: src/python/testing/suites/test_it.py::test_it" in result.stderr
+    told = json.loads(result.stdout)
+    assert (told["version"], told["passed"], told["broken"][0]["name"]) == (1, None, "test_it")
+    assert registry.record(1).state == "candidate"
+    assert registry.record(1).verdicts == []
+    (mail,) = (tmp_path / ".trainyard" / "outbox").glob("*.eml")
+    assert "Subject: chest-xray 1: model tests went wrong" in mail.read_text()

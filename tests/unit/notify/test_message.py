@@ -10,6 +10,7 @@ import pytest
 import notify
 from comparison.changed import difference
 from contracts.record import Record
+from contracts.verdict import Fault
 from notify import Attachment, Changed, Commit, Message, Picture
 from testkit.registries import LABELS, MODEL, metrics
 
@@ -43,6 +44,7 @@ MAILS = {
     ),
     "gate_missed": notify.gate_missed(record(verdicts=[VERDICT | {"kind": "gate"}])),
     "tests_failed": notify.tests_failed(record(), VERDICT, PRODUCTION),
+    "tests_broken": notify.tests_broken(record(), [Fault(file="test_it.py", name="test_it", error="KeyError")]),
     "promoted": notify.promoted(record(), PRODUCTION, who="ada", reason="better", pods=2),
     "rollback": notify.promoted(PRODUCTION, record(), who="ada", rollback=True),
     "nothing known": notify.gate_missed(record(metrics={}, labels=[])),

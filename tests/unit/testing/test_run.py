@@ -2,14 +2,18 @@
 
 import io
 import multiprocessing
+import os
 import signal
 import sys
+import threading
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 from PIL import Image
 
 from serving.client import BadImage, Prediction, TooSlow, Unavailable, UnknownVersion
+from testing import quiet
 from testing.faults import BrokenTests
 from testing.subject import Labelled, Subject
 from tests.unit.testing.records import budget, record
@@ -51,15 +55,20 @@ class Served:
         return Prediction(label, scores, 2 if version_label is None else 1)
 
 
+def aloud(text):
+    print(text, file=sys.stderr, flush=True)
+
+
 def judge(suites, junit, baseline, last, own, queue):
     from testing.run import run
 
     # As commands do it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     holdout = [Labelled(name, picture(label), "COVID") for name, label in (("a.png", b"COVID"), ("b.png", last))]
+    os.dup2(os.open(junit.with_name("stderr"), os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     try:
         production, limits = record(1, LABELS) if baseline else None, budget(min_accuracy=0.6, min_recall=0.4)
-        subject = Subject(Served(), None, record(2, LABELS), production, holdout, limits)
+        subject = Subject(Served(), None, record(2, LABELS), production, holdout, limits, aloud)
         done = []
         verdict = run(subject, junit, suites, own, lambda *now: done.append(now))
         assert done[-1][0] == done[-1][1] == len(done), done
@@ -369,3 +378,19 @@ def test_intervals_hold_the_figures(verdict_on):
         "accuracy 0.500 falls behind production's 1.000 on the same 2 images, which may be chance (1 lost, 0 gained, "
         "p = 1.000)"
     )
+
+
+def test_waiting_is_heard_while_a_test_runs_and_nothing_of_pytests_own(verdict_on, tmp_path):
+    heard, there = tmp_path / "stderr", threading.Event()
+    heard.touch()
+
+    def measure_until_the_other_waits():
+        with quiet.alone():
+            there.set()
+            while "waiting for it" not in heard.read_text():
+                time.sleep(0.05)
+
+    threading.Thread(target=measure_until_the_other_waits, daemon=True).start()
+    assert there.wait(60)
+    assert verdict_on("def test_it(load):\n    assert load\n    print('by the test')\n").passed
+    assert heard.read_text() == "Another test of a model measures load on this machine; waiting for it\n"
