@@ -82,7 +82,7 @@ class Tests(Section):
 
     # Share of answers that a harmless change of a picture may turn.
     max_flips: Fraction = 0.15
-    # Mean probability of the answered class over pictures that are no X-rays.
+    # Mean probability of the answered class over pictures of something else than the model knows.
     max_confidence: Fraction = 0.98
     # What 95 % of answers must stay under while several callers ask at once, in milliseconds.
     max_p95_ms: Annotated[float, Field(gt=0)] = 1000

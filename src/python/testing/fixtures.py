@@ -9,11 +9,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from contracts.changes import Changes
 from contracts.record import Metrics, Record
 from contracts.verdict import Intervals, Load, Memory
 from evaluation import Comparison, compare, judge, measure
+from imaging.array import canonical, encode_png
 from serving.client import Prediction, ServedModel
-from testing.subject import Budget, Labelled, Subject
+from testing.something_else import pictures
+from testing.subject import Budget, Labelled, Subject, changes_of
 
 
 class Fixtures:
@@ -48,6 +51,27 @@ class Fixtures:
     def holdout(self) -> list[Labelled]:
         """Images on which no version was ever trained, with their true classes."""
         return self._subject.holdout
+
+    @pytest.fixture(scope="session")
+    def as_seen(self) -> Callable[[bytes], np.ndarray]:
+        """as_seen(image: bytes): the picture as the candidate sees it, uint8 [size, size] gray or [size, size, 3]."""
+
+        def seen(image: bytes) -> np.ndarray:
+            pixels = canonical(image, self._subject.input)
+            return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
+
+        return seen
+
+    @pytest.fixture(scope="session")
+    def changes(self) -> Changes:
+        """Which changes of a picture keep its class, by the candidate's record."""
+        return changes_of(self._subject.candidate)
+
+    @pytest.fixture(scope="session")
+    def something_else(self) -> dict[str, list[bytes]]:
+        """PNGs of pictures that are no example of any class, by their kind; see testing/something_else.py."""
+        held_out = np.stack([canonical(item.image, self._subject.input) for item in self._subject.holdout])
+        return {kind: list(map(encode_png, found)) for kind, found in pictures(held_out).items()}
 
     @pytest.fixture(scope="session")
     def answers(self) -> list[Prediction]:

@@ -6,10 +6,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TypeVar
 
 from cli.loopback import open_url
+from contracts.changes import Changes
 from contracts.record import Record
 from contracts.verdict import Loads, Memory
 from imaging import ImageInput
@@ -171,3 +172,9 @@ def input_of(record: Record) -> ImageInput:
     """How an image becomes the pixels that a version was trained on."""
     own = record.input
     return ImageInput(own.size, own.channels, own.oblong, own.white) if own else ImageInput(record.image_size)
+
+
+def changes_of(record: Record) -> Changes:
+    """Which changes of a picture keep its class. Records of before models could say it are of X-rays."""
+    known = {field.name for field in fields(Changes)}
+    return Changes(**{name: value for name, value in record.parameters.get("changes", {}).items() if name in known})

@@ -8,7 +8,7 @@ import pytest
 import notify
 from contracts.verdict import Fault
 from settings.schema import Mail
-from tests.registries import open_registry, promotable
+from testkit.registries import open_registry, promotable
 
 FILE = "models/m/tests/test_own.py"
 FAULT = Fault(file=FILE, name="test_it", error="KeyError: 'x' (test_own.py, line 2)")
