@@ -6,8 +6,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from cli.loopback import open_url
 from contracts.changes import Changes
@@ -176,5 +178,4 @@ def input_of(record: Record) -> ImageInput:
 
 def changes_of(record: Record) -> Changes:
     """Which changes of a picture keep its class. Records of before models could say it are of X-rays."""
-    known = {field.name for field in fields(Changes)}
-    return Changes(**{name: value for name, value in record.parameters.get("changes", {}).items() if name in known})
+    return TypeAdapter(Changes).validate_python(record.parameters.get("changes") or {})
