@@ -12,6 +12,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 K8S = ROOT / "infra" / "k8s"
 OVERLAYS = ("overlays/production", "overlays/staging", "overlays/embedded")
+# Models beside the first one, which OVERLAYS are about.
+MODELS = tuple(f"models/{folder.name}" for folder in sorted((K8S / "models").iterdir()) if folder.name != "shared")
+SERVED = (*OVERLAYS, *MODELS)
 JOBS = (
     "jobs/train",
     "jobs/train-gpu",
@@ -21,8 +24,9 @@ JOBS = (
     "jobs/promote",
     "jobs/drift",
     "jobs/schedule",
+    *(f"{model}/jobs" for model in MODELS),
 )
-ALL = (*OVERLAYS, *JOBS, "jobs/namespace")
+ALL = (*SERVED, *JOBS, "jobs/namespace")
 
 
 def require_kubectl() -> None:

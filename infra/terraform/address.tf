@@ -28,3 +28,19 @@ resource "google_certificate_manager_certificate_map_entry" "this" {
   hostname     = var.host
   certificates = [google_certificate_manager_certificate.this.id]
 }
+
+# For models by hosts of their own, NAME.HOST (infra/k8s/components/model-host); the authorization of HOST is theirs too.
+resource "google_certificate_manager_certificate" "models" {
+  name = "trainyard-models"
+  managed {
+    domains            = ["*.${var.host}"]
+    dns_authorizations = [google_certificate_manager_dns_authorization.this.id]
+  }
+}
+
+resource "google_certificate_manager_certificate_map_entry" "models" {
+  name         = "trainyard-models"
+  map          = google_certificate_manager_certificate_map.this.name
+  hostname     = "*.${var.host}"
+  certificates = [google_certificate_manager_certificate.models.id]
+}

@@ -3,49 +3,14 @@ locals {
     registry = var.registry_bucket
     datasets = var.datasets_bucket
   }
-  # Who may do what below gs://REGISTRY/MODEL/. The folders are those of src/python/registry.
-  folders = ["testing", "production", "records", "reports", "journal", ".staging"]
-  reads   = "roles/storage.objectViewer"
-  writes  = "roles/storage.objectUser"
-  # Whoever trains and tests, and whoever promotes: by Jobs of their own, or by Jenkins.
-  pipeline = {
-    testing    = local.writes
-    records    = local.writes
-    reports    = local.writes
-    journal    = local.writes
-    ".staging" = local.writes
-    production = local.reads
-  }
-  promoter = {
-    production = local.writes
-    records    = local.writes
-    journal    = local.writes
-    ".staging" = local.writes
-    testing    = local.reads
-    reports    = local.reads
-  }
-  grants = {
-    # Namespace and service account -> folder -> role.
-    "trainyard/serving"              = { production = local.reads }
-    "trainyard-staging/serving"      = { testing = local.reads }
-    "trainyard-jobs/pipeline"        = local.pipeline
-    "trainyard-ci/trainyard-train"   = local.pipeline
-    "trainyard-jobs/promote"         = local.promoter
-    "trainyard-ci/trainyard-promote" = local.promoter
-  }
   # A service account of the cluster is named as it is: no account of Google's stands between.
   members = {
-    for account in keys(local.grants) : account => join("", [
+    for account in local.accounts : account => join("", [
       "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/",
       "workloadIdentityPools/${var.project}.svc.id.goog/subject/ns/${split("/", account)[0]}",
       "/sa/${split("/", account)[1]}",
     ])
   }
-  each_grant = merge([
-    for account, folders in local.grants : {
-      for folder, role in folders : "${account} ${folder}" => { account = account, folder = folder, role = role }
-    }
-  ]...)
 }
 
 resource "google_storage_bucket" "this" {
@@ -93,15 +58,15 @@ resource "google_storage_bucket" "logs" {
 
 # A folder that has rights of its own, also for listing it; a condition on a bucket's role could not give those.
 resource "google_storage_managed_folder" "registry" {
-  for_each = toset(local.folders)
+  for_each = local.each_folder
   bucket   = google_storage_bucket.this["registry"].name
-  name     = "${var.model}/${each.key}/"
+  name     = "${each.value.model}/${each.value.folder}/"
 }
 
 resource "google_storage_managed_folder_iam_member" "registry" {
   for_each       = local.each_grant
   bucket         = google_storage_bucket.this["registry"].name
-  managed_folder = google_storage_managed_folder.registry[each.value.folder].name
+  managed_folder = google_storage_managed_folder.registry[each.value.place].name
   role           = each.value.role
   member         = local.members[each.value.account]
   depends_on     = [google_container_cluster.this]
@@ -117,13 +82,13 @@ resource "google_storage_bucket_iam_member" "datasets" {
 
 # What a promotion notes of itself lies beside the folders.
 resource "google_storage_bucket_iam_member" "promotion" {
-  for_each = toset(["trainyard-jobs/promote", "trainyard-ci/trainyard-promote"])
+  for_each = local.each_promoter
   bucket   = google_storage_bucket.this["registry"].name
   role     = local.writes
-  member   = local.members[each.key]
+  member   = local.members[each.value.account]
   condition {
     title      = "promotion.json"
-    expression = "resource.name == \"projects/_/buckets/${var.registry_bucket}/objects/${var.model}/promotion.json\""
+    expression = "resource.name == \"projects/_/buckets/${var.registry_bucket}/objects/${each.value.model}/promotion.json\""
   }
   depends_on = [google_container_cluster.this]
 }

@@ -19,10 +19,20 @@ variable "datasets_bucket" {
   description = "Name of the bucket that holds images."
 }
 
+variable "models" {
+  type        = list(string)
+  default     = ["chest-xray", "digits"]
+  description = "Names of the models that have folders in the registry's bucket: those of models/, and of infra/k8s/models."
+  validation {
+    condition     = alltrue([for model in var.models : can(regex("^[a-z0-9]+(-[a-z0-9]+)*$", model))])
+    error_message = "A model's name is its folder's below models/, with - for _: small letters, digits, and single -."
+  }
+}
+
 variable "model" {
   type        = string
   default     = "chest-xray"
-  description = "[model] name in trainyard.toml."
+  description = "The one whose pods are called `serving` without a name before it, as when there was but one model: [model] name in trainyard.toml."
 }
 
 variable "host" {

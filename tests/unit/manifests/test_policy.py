@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tests.manifests import ALL, JOBS, OVERLAYS, containers, of_kind, pods, render
+from tests.manifests import ALL, JOBS, MODELS, OVERLAYS, SERVED, containers, of_kind, pods, render
 
-WITH_PODS = (*OVERLAYS, *JOBS)
+WITH_PODS = (*SERVED, *JOBS)
 # The only differences between staging and production.
-ONLY_IN_PRODUCTION = {"Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy", "PodMonitoring", "Rules"}
+ONLY_IN_PRODUCTION = {"Service", "Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy", "PodMonitoring", "Rules"}
 
 
 def each_container():
@@ -70,7 +70,7 @@ def test_no_pod_is_given_a_token_of_the_cluster():
 def test_only_what_publishes_has_the_key_that_signs():
     having = {name for name, _, container in each_container() if "private-key" in str(container["volumeMounts"])}
     assert having == {"jobs/train step", "jobs/train-gpu step", "jobs/train-workers step", "jobs/retrain step",
-                      "jobs/schedule retrain"}  # fmt: skip
+                      "jobs/schedule retrain", *(f"{model}/jobs retrain" for model in MODELS)}  # fmt: skip
     for name, _, container in each_container():
         variables = {variable["name"] for variable in container.get("env", [])}
         assert ("TRAINYARD_SIGNING_KEY" in variables) == (name in having), name
@@ -89,7 +89,7 @@ def test_namespaces_hold_pods_to_the_restricted_standard(folder):
     assert others == {namespace["metadata"]["name"]}
 
 
-@pytest.mark.parametrize("folder", OVERLAYS)
+@pytest.mark.parametrize("folder", SERVED)
 def test_model_server_has_no_port_and_is_in_no_service(folder):
     for pod in pods(folder):
         server = containers(pod)["model-server"]
@@ -106,6 +106,8 @@ def test_nobody_reaches_a_pod_but_the_gateway_promotions_drift_and_prometheus(fo
     assert policies["closed"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     serving = policies["serving"]
     assert set(policies) == {"closed", "serving"}
+    # In production whatever pod there is, of whichever model; in staging no clone.
+    assert serving["podSelector"] == ({"matchLabels": {"app": "serving"}} if folder == "overlays/staging" else {})
     let_in = {}
     for rule in serving["ingress"]:
         for peer in rule["from"]:
@@ -143,7 +145,7 @@ def test_who_mails_the_owner_has_an_address_a_password_and_a_way_out():
                 assert "smtp" not in str(pod), folder
                 continue
             having.add((folder, pod["metadata"]["labels"]["app"]))
-            (settings,) = [c for c in of_kind(render(folder), "ConfigMap") if c["metadata"]["name"].startswith("mail-")]
+            (settings,) = [c for c in of_kind(render(folder), "ConfigMap") if "mail-" in c["metadata"]["name"]]
             assert {"TRAINYARD_MAIL_OWNER", "TRAINYARD_MAIL_SENDER", "TRAINYARD_MAIL_SMTP_HOST"} == settings[
                 "data"
             ].keys()
@@ -154,8 +156,8 @@ def test_who_mails_the_owner_has_an_address_a_password_and_a_way_out():
                 variables = {variable["name"]: variable for variable in container["env"]}
                 secret = variables["TRAINYARD_SMTP_PASSWORD"]["valueFrom"]["secretKeyRef"]
                 assert secret == {"name": "smtp", "key": "password", "optional": True}
-    assert having == {("jobs/promote", "promote"), ("jobs/drift", "drift"), ("jobs/schedule", "retrain"),
-                      ("jobs/schedule", "drift")}  # fmt: skip
+    by_clock = {(folder, app) for folder in ("jobs/schedule", *(f"{m}/jobs" for m in MODELS)) for app in ("retrain", "drift")}
+    assert having == {("jobs/promote", "promote"), ("jobs/drift", "drift"), *by_clock}
     (policy,) = [p for p in of_kind(render("jobs/namespace"), "NetworkPolicy") if p["metadata"]["name"] == "mail"]
     assert policy["spec"]["podSelector"] == {"matchLabels": {"mails": "owner"}}
 
@@ -174,7 +176,8 @@ def test_drift_by_the_clock_is_the_job_of_that_name():
 def test_gateway_shows_no_metrics_and_no_probe():
     paths = [
         match["path"]
-        for route in of_kind(render("overlays/production"), "HTTPRoute")
+        for folder in ("overlays/production", *MODELS)
+        for route in of_kind(render(folder), "HTTPRoute")
         for rule in route["spec"]["rules"]
         for match in rule["matches"]
     ]
@@ -201,6 +204,8 @@ def without_names(value):
 def test_staging_differs_from_production_only_where_it_must():
     staging, production = by_identity("overlays/staging"), by_identity("overlays/production")
     assert {kind for kind, _ in production.keys() - staging.keys()} <= ONLY_IN_PRODUCTION
+    ways_in = [{o["metadata"]["name"] for o in of_kind(render(f), "Service")} for f in ("overlays/production", "overlays/staging")]
+    assert ways_in[0] - ways_in[1] == {"chest-xray-adapter"}
     assert not staging.keys() - production.keys()
     differing = set()
     for key, object_ in staging.items():
@@ -211,7 +216,8 @@ def test_staging_differs_from_production_only_where_it_must():
             assert "replicas" not in there["spec"]
         if here != there:
             differing.add(key)
-    assert differing == {("ConfigMap", "serving")}
+    # Which of a namespace's pods are served from: of staging's none.
+    assert differing == {("ConfigMap", "serving"), ("NetworkPolicy", "serving")}
     folders = [of[("ConfigMap", "serving")]["data"] for of in (staging, production)]
     assert folders == [{"STAGE": "testing"}, {"STAGE": "production"}]
 

@@ -3,7 +3,7 @@
 import kubernetes_validate
 import pytest
 
-from tests.manifests import ALL, OVERLAYS, containers, of_kind, pod_of, render
+from tests.manifests import ALL, SERVED, containers, of_kind, pod_of, render
 
 # The oldest that Google still offers, a newer one, and the newest whose schemas are at hand.
 VERSIONS = ("1.32", "1.35", "1.37")
@@ -52,7 +52,7 @@ def test_what_a_pod_refers_to_is_there(folder):
         assert wanted - {MADE_BY_HAND} <= maps
 
 
-@pytest.mark.parametrize("folder", OVERLAYS)
+@pytest.mark.parametrize("folder", SERVED)
 def test_services_and_routes_lead_to_the_pod(folder):
     objects = render(folder)
     (deployment,) = of_kind(objects, "Deployment")
@@ -62,8 +62,9 @@ def test_services_and_routes_lead_to_the_pod(folder):
     for service in services.values():
         assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+    gateways = {g["metadata"]["name"] for g in of_kind(render("overlays/production"), "Gateway")}
     for route in of_kind(objects, "HTTPRoute"):
-        assert route["spec"]["parentRefs"][0]["name"] in {g["metadata"]["name"] for g in of_kind(objects, "Gateway")}
+        assert route["spec"]["parentRefs"][0]["name"] in gateways
         for rule in route["spec"]["rules"]:
             for backend in rule["backendRefs"]:
                 assert backend["port"] in {port["port"] for port in services[backend["name"]]["spec"]["ports"]}

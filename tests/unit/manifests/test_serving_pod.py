@@ -13,7 +13,7 @@ from serving.adapter.__main__ import app
 from serving.model_server.flags import parse
 from serving.pod import flags
 from settings import Settings
-from tests.manifests import K8S, OVERLAYS, ROOT, containers, of_kind, pods, render, require_kubectl
+from tests.manifests import K8S, ROOT, SERVED, containers, of_kind, pods, render, require_kubectl
 
 SOCKET = "/run/trainyard/model_server.sock"
 CONFIG = "$(TRAINYARD_REGISTRY_URI)/$(TRAINYARD_MODEL_NAME)/$(STAGE)/models.config"
@@ -22,7 +22,7 @@ MODEL = "$(TRAINYARD_MODEL_NAME)"
 CLOSING = 5
 
 
-@pytest.fixture(params=OVERLAYS)
+@pytest.fixture(params=SERVED)
 def pod(request):
     (found,) = pods(request.param)
     return found
@@ -52,7 +52,7 @@ def test_the_two_programs_take_them(pod):
 
 
 def test_batching_file_is_the_one_that_clones_get(pod):
-    (folder,) = {folder for folder in OVERLAYS if pods(folder) == [pod]}
+    (folder,) = {folder for folder in SERVED if pods(folder) == [pod]}
     maps = {found["metadata"]["name"]: found["data"] for found in of_kind(render(folder), "ConfigMap")}
     (name,) = [v["configMap"]["name"] for v in pod["spec"]["volumes"] if v["name"] == "files"]
     original = (ROOT / "serving" / "tensorflow_serving" / flags.BATCHING_FILE).read_text()

@@ -1,0 +1,59 @@
+# Who may do what below gs://REGISTRY/MODEL/, for each model. Nothing but tables here, so that a test can evaluate them.
+locals {
+  models = setunion(var.models, compact([var.model]))
+  # The folders are those of src/python/registry.
+  folders = ["testing", "production", "records", "reports", "journal", ".staging"]
+  reads   = "roles/storage.objectViewer"
+  writes  = "roles/storage.objectUser"
+  # Whoever trains and tests, and whoever promotes: by Jobs of their own, or by Jenkins.
+  pipeline = {
+    testing    = local.writes
+    records    = local.writes
+    reports    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+    production = local.reads
+  }
+  promoter = {
+    production = local.writes
+    records    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+    testing    = local.reads
+    reports    = local.reads
+  }
+  # Namespace and service account -> folder -> role, of every model.
+  grants = {
+    "trainyard-staging/serving"      = { testing = local.reads }
+    "trainyard-jobs/pipeline"        = local.pipeline
+    "trainyard-ci/trainyard-train"   = local.pipeline
+    "trainyard-jobs/promote"         = local.promoter
+    "trainyard-ci/trainyard-promote" = local.promoter
+  }
+  # Model -> the account that serves it, which reads nothing of another one (infra/k8s/models).
+  serving   = { for model in local.models : model => "trainyard/${model == var.model ? "" : "${model}-"}serving" }
+  promoters = ["trainyard-jobs/promote", "trainyard-ci/trainyard-promote"]
+  accounts  = setunion(keys(local.grants), values(local.serving))
+
+  # The model that was alone here keeps the addresses that its resources had then: nothing is made anew.
+  prefix = { for model in local.models : model => model == var.model ? "" : "${model} " }
+  each_folder = merge([
+    for model in local.models : {
+      for folder in local.folders : "${local.prefix[model]}${folder}" => { model = model, folder = folder }
+    }
+  ]...)
+  each_grant = merge(flatten([
+    for model in local.models : [
+      for account, folders in merge(local.grants, { (local.serving[model]) = { production = local.reads } }) : {
+        for folder, role in folders : "${local.prefix[model]}${account} ${folder}" => {
+          account = account, model = model, place = "${local.prefix[model]}${folder}", folder = folder, role = role
+        }
+      }
+    ]
+  ])...)
+  each_promoter = merge([
+    for model in local.models : {
+      for account in local.promoters : "${local.prefix[model]}${account}" => { account = account, model = model }
+    }
+  ]...)
+}
