@@ -1,4 +1,4 @@
-"""Several models in one cluster: each has pods, ways in and rights of its own, and a further one costs what the page says."""
+"""Several models in one cluster: pods, ways in and rights of their own; a further one costs what the page says."""
 
 import json
 import os
@@ -64,7 +64,9 @@ def test_each_models_objects_have_names_of_their_own():
 
 
 def test_services_budgets_and_deployments_take_their_own_models_pods_alone():
-    labels = {name: pod_of(of_kind(objects, "Deployment")[0])["metadata"]["labels"] for name, objects in all_served().items()}
+    labels = {
+        name: pod_of(of_kind(objects, "Deployment")[0])["metadata"]["labels"] for name, objects in all_served().items()
+    }
     for name, objects in all_served().items():
         selectors = [service["spec"]["selector"] for service in of_kind(objects, "Service")]
         for found in of_kind(objects, "Deployment", "PodDisruptionBudget"):
@@ -90,7 +92,9 @@ def test_further_models_pods_are_the_first_ones_but_for_names():
         (pod,) = pods(folder)
         for program, container in containers(pod).items():
             same = containers(first)[program]
-            assert {k: v for k, v in container.items() if k != "envFrom"} == {k: v for k, v in same.items() if k != "envFrom"}
+            assert {k: v for k, v in container.items() if k != "envFrom"} == {
+                k: v for k, v in same.items() if k != "envFrom"
+            }
         assert not of_kind(render(folder), "NetworkPolicy", "Namespace", "Gateway", "Rules", "PodMonitoring")
 
 
@@ -216,7 +220,12 @@ def test_model_can_have_a_host_of_its_own(further):
     assert route["spec"]["hostnames"] == value
     assert {b["name"] for rule in route["spec"]["rules"] for b in rule["backendRefs"]} == {"skin-lesions-classifier"}
     paths = {match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]}
-    first = {m["path"]["value"] for r in of_kind(render(FIRST), "HTTPRoute") for x in r["spec"]["rules"] for m in x["matches"]}
+    first = {
+        m["path"]["value"]
+        for r in of_kind(render(FIRST), "HTTPRoute")
+        for x in r["spec"]["rules"]
+        for m in x["matches"]
+    }
     assert paths == first == set(PUBLIC)
     address = (TERRAFORM / "address.tf").read_text()
     assert address.count('"*.${var.host}"') == 2
