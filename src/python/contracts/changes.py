@@ -1,8 +1,6 @@
 """Which changes of a picture keep its class: what augmentation may do, and what model tests hold a model to."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,6 @@ class Changes:
         for name, most in limits.items():
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"Expected {name} between 0 and {most}. Received: {getattr(self, name)}")
-
-    @classmethod
-    def of(cls, values: Mapping[str, object]) -> "Changes":
-        """What a record says of them; what it does not say is as for an X-ray, the first model's pictures."""
-        known: dict[str, Any] = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        return cls(**known)
 
     def as_dict(self) -> dict[str, bool | float]:
         return asdict(self)

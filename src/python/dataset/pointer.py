@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.errors import DataRefused, UsageError
+from cli.errors import DataRefused
 from cli.home import home_expanded
+from contracts import location
+from contracts.location import InBucket
 from dataset import digits, dvc, point, stores
 from dataset.check import Checked, Limits, check, scan
 from dataset.model import Dataset
@@ -47,7 +49,7 @@ def promise(uri: str) -> point.Promise | None:
     Raises:
         DataRefused: the pointer says nothing usable.
     """
-    if "://" in uri or not uri.endswith(".toml"):
+    if location.is_address(uri) or not uri.endswith(".toml"):
         return None
     return point.read_promise(home_expanded(uri))
 
@@ -68,12 +70,11 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
         return _sample(IMAGES_PER_CLASS, SEED)
     if uri == DIGITS:
         return _digits(digits.IMAGES)
-    if uri.startswith(stores.SCHEME):
-        bucket = stores.CloudStore(uri)
+    place = location.parse(uri, "dataset")
+    if isinstance(place, InBucket):
+        bucket = stores.CloudStore(place)
         return _fetched_as_listed(bucket, bucket.entries(), progress)
-    if "://" in uri:
-        raise UsageError(f"Dataset {uri} is not supported; name a folder on this machine, or gs://BUCKET/PATH.")
-    path = home_expanded(uri)
+    path = place.path
     if path.suffix == dvc.SUFFIX and not path.is_dir():
         return _pointed_to(path, progress)
     if path.suffix == ".toml" and path.is_file():

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from cli.errors import DataRefused, InfrastructureError, UsageError
-from cli.home import home_expanded
+from contracts import location
+from contracts.location import InBucket
 from dataset.pool import in_order
 
 _AT_ONCE = 8  # files
 _BLOCK = 1 << 20  # bytes
-SCHEME = "gs://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,15 @@ class FolderStore:
 class CloudStore:
     """The objects of a bucket whose names begin with a prefix."""
 
-    def __init__(self, uri: str) -> None:
-        bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
-        if not bucket:
-            raise UsageError(f"{uri} names no bucket; write gs://BUCKET/PATH.")
+    def __init__(self, place: InBucket) -> None:
         # Imported here: it takes a second, which a folder should not cost.
         from registry.cloud import TIMEOUT_SECONDS, Cloud
 
-        self.where = uri
+        self.where = str(place)
         # Tried again by Cloud alone.
         self._once: dict[str, Any] = {"retry": None, "timeout": TIMEOUT_SECONDS}
-        self._cloud = Cloud(bucket)
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._cloud = Cloud(place.bucket)
+        self._prefix = f"{place.prefix.strip('/')}/" if place.prefix.strip("/") else ""
 
     def get(self, key: str, target: Path) -> bool:
         from registry.cloud import exceptions
@@ -123,11 +120,13 @@ def open_store(uri: str, base: Path) -> Store:
     Raises:
         DataRefused: neither a folder nor a bucket.
     """
-    if uri.startswith(SCHEME):
-        return CloudStore(uri)
-    if "://" in uri:
-        raise DataRefused(f"Datasets can't be fetched from {uri}; use a folder or gs://BUCKET/PATH as DVC's remote.")
-    return FolderStore((base / home_expanded(uri)).resolve())
+    try:
+        place = location.parse(uri, "remote of DVC")
+    except UsageError:
+        raise DataRefused(
+            f"Datasets can't be fetched from {uri}; use a folder or gs://BUCKET/PATH as DVC's remote."
+        ) from None
+    return CloudStore(place) if isinstance(place, InBucket) else FolderStore((base / place.path).resolve())
 
 
 def content(key_names: Sequence[str], md5: str, places: Sequence[Store], what: str) -> bytes:

@@ -5,13 +5,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-_RESAMPLES = 1000
+from evaluation.resampling import Drawn, Interval, interval
+
 _BINS = 10
-_DEVIATIONS_OF_95_PERCENT = 1.96
 # A group of images is told apart from others by three parts of a measure, or by its values where there are so few.
 _FEW_VALUES = 3
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -66,23 +64,26 @@ def judge(
     labels: Sequence[str],
     measures: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
+    groups: Sequence[int] | None = None,
 ) -> Judgement:
     """Judges probabilities float [N, C] of images whose classes are `truth`, int [N].
 
-    `measures` are figures of each image, by which they are sliced: {"brightness": [N], …}.
+    `measures` are figures of each image, by which they are sliced: {"brightness": [N], …}. `groups` tell which images
+    belong together, such as one patient's, [N]: intervals then say how sure a figure is for other groups.
     """
     answers = probabilities.argmax(axis=1)
     right = answers == truth
-    f1 = _bootstrap(answers, truth, len(labels), seed)
+    drawn = Drawn(len(truth), groups, seed)
+    f1 = _f1_intervals(drawn, answers, truth, len(labels))
     own = [(truth == index, answers == index) for index in range(len(labels))]
-    recalls = [_wilson(int((is_one & answered).sum()), int(is_one.sum())) for is_one, answered in own]
-    precisions = [_wilson(int((is_one & answered).sum()), int(answered.sum())) for is_one, answered in own]
+    recalls = [drawn.share(answered, is_one) for is_one, answered in own]
+    precisions = [drawn.share(is_one, answered) for is_one, answered in own]
     areas = _areas(probabilities, truth, labels)
     known = [area for area in areas.values() if area is not None]
     bins = _reliability(probabilities.max(axis=1), right)
     return Judgement(
         images=len(truth),
-        accuracy_interval=_wilson(int(right.sum()), len(truth)),
+        accuracy_interval=drawn.share(right),
         recall_intervals=dict(zip(labels, recalls, strict=True)),
         precision_intervals=dict(zip(labels, precisions, strict=True)),
         f1_intervals=dict(zip(labels, f1, strict=True)),
@@ -91,28 +92,19 @@ def judge(
         calibration_error=sum(abs(b.confidence - b.accuracy) * b.images for b in bins) / max(len(truth), 1),
         mean_confidence=float(probabilities.max(axis=1).mean()),
         bins=bins,
-        slices=_slices(right, truth, labels, measures or {}),
+        slices=_slices(right, truth, labels, measures or {}, drawn),
     )
 
 
-def _bootstrap(answers: np.ndarray, truth: np.ndarray, classes: int, seed: int) -> list[Interval]:
+def _f1_intervals(drawn: Drawn, answers: np.ndarray, truth: np.ndarray, classes: int) -> list[Interval]:
     """Intervals of each class's F1: what it would be, were the images drawn again and again."""
-    random = np.random.default_rng(seed)
-    cells = truth * classes + answers
-    matrices = np.stack(
-        [
-            np.bincount(cells[random.integers(0, len(cells), len(cells))], minlength=classes**2)
-            for _ in range(_RESAMPLES)
-        ]
-    ).reshape(-1, classes, classes)
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    f1 = 2 * hits / np.maximum(matrices.sum(axis=1) + matrices.sum(axis=2), 1)
-    return [_interval(one) for one in f1.T]
-
-
-def _interval(values: np.ndarray) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    classified = np.eye(classes)
+    hits, true, told = (
+        drawn.sums(part)
+        for part in (classified[truth] * (answers == truth)[:, None], classified[truth], classified[answers])
+    )
+    f1 = 2 * hits / np.maximum(true + told, 1)
+    return [interval(one) for one in f1.T]
 
 
 def _areas(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> dict[str, float | None]:
@@ -136,14 +128,18 @@ def _reliability(confidence: np.ndarray, right: np.ndarray) -> list[Bin]:
 
 
 def _slices(
-    right: np.ndarray, truth: np.ndarray, labels: Sequence[str], measures: Mapping[str, Sequence[float]]
+    right: np.ndarray,
+    truth: np.ndarray,
+    labels: Sequence[str],
+    measures: Mapping[str, Sequence[float]],
+    drawn: Drawn,
 ) -> list[Slice]:
     groups = [("class", label, truth == index) for index, label in enumerate(labels)]
     for by, values in measures.items():
         parts = _parts(np.asarray(values, float))
         groups += [(by, name, own) for name, own in parts] if len(parts) > 1 else []
     overall = float(right.mean())
-    return [_slice(by, name, right[own], overall) for by, name, own in groups if own.any()]
+    return [_slice(by, name, own, right, drawn, overall) for by, name, own in groups if own.any()]
 
 
 def _parts(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -158,16 +154,6 @@ def _parts(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def _slice(by: str, name: str, right: np.ndarray, overall: float) -> Slice:
-    interval = _wilson(int(right.sum()), len(right))
-    return Slice(by, name, len(right), float(right.mean()), interval, interval[1] < overall)
-
-
-def _wilson(hits: int, images: int) -> Interval:
-    """Wilson's interval of a share: it stays within 0 to 1, also where all or none is right."""
-    if not images:
-        return 0.0, 1.0
-    z2 = _DEVIATIONS_OF_95_PERCENT**2
-    middle = (hits + z2 / 2) / (images + z2)
-    half = _DEVIATIONS_OF_95_PERCENT / (images + z2) * (hits * (images - hits) / images + z2 / 4) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+def _slice(by: str, name: str, own: np.ndarray, right: np.ndarray, drawn: Drawn, overall: float) -> Slice:
+    found = drawn.share(right, own)
+    return Slice(by, name, int(own.sum()), float(right[own].mean()), found, found[1] < overall)

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
+from pydantic import TypeAdapter
+
 from cli.loopback import open_url
 from contracts.changes import Changes
 from contracts.record import Record
@@ -176,5 +178,4 @@ def input_of(record: Record) -> ImageInput:
 
 def changes_of(record: Record) -> Changes:
     """Which changes of a picture keep its class. Records of before models could say it are of X-rays."""
-    kept = record.parameters.get("changes")
-    return Changes.of(kept if isinstance(kept, dict) else {})
+    return TypeAdapter(Changes).validate_python(record.parameters.get("changes") or {})
