@@ -14,12 +14,11 @@ from typing import Annotated
 import typer
 
 from benchmarks.claims import AsJson, Claim, tell
-from benchmarks.scratch import AREAS, TARGETS, ScratchRepository
+from benchmarks.scratch import AREAS, MODELS, TARGETS, ScratchRepository
 from cli import InfrastructureError, command_line, progress_console, run
-from pipeline import changes
-from pipeline.graph import fresh_environment
-from pipeline.plan import Plan
-from pipeline.stages import checks
+from contracts.plan import Plan
+from pipeline import changes, checks
+from pipeline.pants import fresh_environment
 
 app = command_line(
     "affected",
@@ -40,8 +39,7 @@ class Bench:
         """The plan, by the very command that a build server calls, and how many seconds that took."""
         command = ["./pants", "run", "src/python/pipeline", "--", "plan", f"--since={since}", "--json"]
         out, seconds = self._timed(command, fresh_environment())
-        known = {key: value for key, value in json.loads(out.splitlines()[-1]).items() if key in Plan.__annotations__}
-        return Plan(**known), seconds
+        return Plan.from_json(json.loads(out.splitlines()[-1])), seconds
 
     def check(self, made: Plan, ours: bool = False) -> dict[str, float]:
         """Seconds of each step that checks `made`; of our own tests where `ours` says so, as if none had run before."""
@@ -49,7 +47,8 @@ class Bench:
         reduced = Plan(None, made.reason, made.base, made.changed, {"build": [], "image": [], "test": tests})
         force = {"PANTS_TEST_FORCE": "true"} if ours else {}
         return {
-            step.name: self._timed(step.argv, {**step.environment, **force})[1] for step in checks(self.root, reduced)
+            step.name: self._timed(step.argv, {**step.environment, **force})[1]
+            for step in checks.of(self.root, reduced)
         }
 
     def _timed(self, command: list[str], environment: Mapping[str, str]) -> tuple[str, float]:
@@ -78,7 +77,7 @@ def affected(
     console = progress_console()
     with scratch() as repository:
         bench = Bench(repository)
-        console.print(f"{TARGETS} targets around ours; warming up (daemons, linters, the test runner)")
+        console.print(f"{TARGETS} targets around ours, {MODELS} models; warming up (daemons, linters, the test runner)")
         repository.change_one_file(AREAS - 1)
         warm, _ = bench.plan("HEAD~1")
         bench.check(warm)
@@ -91,6 +90,12 @@ def affected(
             repository.change_one_file(number)
             one, seconds = bench.plan("HEAD~1")
             ones.append((one, seconds, bench.check(one)))
+        console.print("A change of what one file imports")
+        repository.change_an_import(AREAS - 2)
+        importing, plan_importing = bench.plan("HEAD~1")
+        console.print("A change of one model's network")
+        repository.change_a_network()
+        of_model, plan_of_model = bench.plan("HEAD~1")
         console.print("No change")
         nothing, plan_none = bench.plan("HEAD")
         check_none = bench.check(nothing)
@@ -101,14 +106,18 @@ def affected(
         ("everything", targets(everything), plan_all, check_all["lint"], check_all["unit-tests"]),
         ("one file", targets(ones[0][0]), plan_one, lint_one, tests_one),
         ("nothing", targets(nothing), plan_none, 0.0, 0.0),
+        ("one import", targets(importing), plan_importing, 0.0, 0.0),
+        ("one model", targets(of_model), plan_of_model, 0.0, 0.0),
     ]
     work = [sum(row[2:]) for row in rows]
     show(rows, work, our_tests)
     claims = [
         Claim("targets to check, everything : one file", rows[0][1] / rows[1][1], f">= {WANTED_RATIO}", "times"),
-        Claim("plan of a one-file change, warm", plan_one, f"< {WANTED_PLAN_SECONDS}", "s"),
+        Claim(f"plan of a one-file change, {MODELS} models, warm", plan_one, f"< {WANTED_PLAN_SECONDS}", "s"),
+        Claim("models that a change of one's network trains", len(of_model.asked), "== 1", "models"),
         Claim("steps after no change", len(check_none) + targets(nothing), "== 0", "steps and targets"),
     ]
+    claims.append(Claim("plan and check of one file : everything, warm", work[1] / work[0], "< 0.1", "of everything"))
     if our_tests:
         name = "seconds of plan and check, everything : one file"
         claims.append(Claim(name, work[0] / work[1], f">= {WANTED_RATIO}", "times"))

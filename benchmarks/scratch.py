@@ -9,6 +9,8 @@ AREAS = 100
 MODULES = 5
 TESTS = 3
 # In each area: a target that lists the modules, one that lists the tests, and one for each file.
+# All in all, ours among them.
+MODELS = 20
 TARGETS = AREAS * (MODULES + TESTS + 2)
 
 _BUILD = """python_sources(name="lib", resolve="pytest")
@@ -20,6 +22,20 @@ _TEST = """from extra.{area}.module_{module} import value
 
 def test_value():
     assert value() > {module}
+"""
+
+
+_MODEL = """task = "one label"
+
+[dataset]
+uri = "datasets/extra_{number:02}.toml"
+"""
+_NETWORK = """import keras
+from keras import layers
+
+
+def build(parameters, image, classes):
+    return keras.Sequential([keras.Input(image.shape), layers.Flatten(), layers.Dense(classes)])
 """
 
 
@@ -37,6 +53,8 @@ class ScratchRepository:
         for area in range(AREAS):
             self._write_area(root / "extra" / f"area_{area:03}")
         (root / "extra" / "__init__.py").touch()
+        for number in range(MODELS - len(list((root / "models").glob("*/model.toml")))):
+            self._write_model(number)
         self.git("init", "-q", "-b", "main")
         self.commit()
 
@@ -54,6 +72,25 @@ class ScratchRepository:
         file = self.root / "extra" / f"area_{area:03}" / "module_2.py"
         file.write_text(file.read_text() + f"\n\n# Changed: {uuid.uuid4().hex}\n")
         self.commit()
+
+    def change_an_import(self, area: int) -> None:
+        """The same, of what a module imports."""
+        file = self.root / "extra" / f"area_{area:03}" / "module_2.py"
+        file.write_text(f"from extra.area_{area:03} import module_0 as _\n{file.read_text()}")
+        self.commit()
+
+    def change_a_network(self) -> None:
+        file = self.root / "models" / "extra_00" / "network.py"
+        file.write_text(file.read_text() + f"\n\n# Changed: {uuid.uuid4().hex}\n")
+        self.commit()
+
+    def _write_model(self, number: int) -> None:
+        folder = self.root / "models" / f"extra_{number:02}"
+        folder.mkdir()
+        (folder / "BUILD").write_text("model()\n")
+        (folder / "model.toml").write_text(_MODEL.format(number=number))
+        (folder / "network.py").write_text(_NETWORK)
+        (self.root / "datasets" / f"extra_{number:02}.toml").write_text("[sample]\nimages_per_class = 40\nseed = 1\n")
 
     def _write_area(self, folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,13 @@ class Scratch:
         done = subprocess.run(command, cwd=self.root, env=_ENVIRONMENT, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def begin(self, without: str | None = None) -> None:
-        """Starts afresh; with a commit that lacks the file `without`."""
+    def begin(self, without: Iterable[str] = ()) -> None:
+        """Starts afresh; with a commit that lacks the files `without`."""
         self.git("checkout", "-q", "-f", "-B", "main", "first")
-        if without:
-            (self.root / without).unlink()
-            self.commit("start")
+        self.git("clean", "-q", "-f", "-d")
+        for file in without:
+            (self.root / file).unlink()
+        self.commit("start")
         self.git("tag", "-f", "start")
 
     def reset(self) -> None:
@@ -101,6 +102,28 @@ def squash(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
     return "start", scratch.root
 
 
+def branch_while_main_went_on(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
+    """On a branch, compared with the name of the branch that it left, which has gone on since."""
+    scratch.branch(edit)
+    scratch.git("checkout", "-q", "topic")
+    return "main", scratch.root
+
+
+def merge_of_a_pull_request(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
+    """The last green build was of a merge that the build server had made itself, and that nobody pushed."""
+    scratch.git("checkout", "-q", "-B", "topic")
+    scratch.unrelated("of the branch")
+    scratch.git("checkout", "-q", "--detach", "main")
+    scratch.git("merge", "-q", "--no-ff", "-m", "build 1", "topic")
+    green = scratch.git("rev-parse", "HEAD")
+    scratch.git("checkout", "-q", "topic")
+    edit(scratch.root)
+    scratch.commit("the change")
+    scratch.git("checkout", "-q", "--detach", "main")
+    scratch.git("merge", "-q", "--no-ff", "-m", "build 2", "topic")
+    return green, scratch.root
+
+
 def revert_of_red(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
     """The change never was green, and is gone again."""
     edit(scratch.root)
@@ -122,6 +145,15 @@ def force_push(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
     scratch.reset()
     edit(scratch.root)
     scratch.commit("the change")
+    return green, scratch.root
+
+
+def force_push_that_takes_back(scratch: Scratch, edit: Edit) -> tuple[str, Path]:
+    """The change was green, and is gone by a push that rewrites history."""
+    edit(scratch.root)
+    green = scratch.commit("the change")
+    scratch.reset()
+    scratch.unrelated("instead")
     return green, scratch.root
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli import Exit
-from pipeline import graph
+from pipeline import pants
 from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +23,12 @@ def repository(tmp_path_factory):
     copy.close()
 
 
-def asked(repository, revision, folder=None):
-    return repository.module("pipeline", "plan", "--since", revision, "--json", folder=folder)
+def ask(repository, revision, folder=None, *more):
+    return repository.module("pipeline", "plan", "--since", revision, "--json", *more, folder=folder)
 
 
-def planned(repository, revision, folder=None):
-    result = asked(repository, revision, folder)
+def planned(repository, revision, folder=None, *more):
+    result = ask(repository, revision, folder, *more)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -35,7 +36,7 @@ def planned(repository, revision, folder=None):
 def affected_by_pants(repository, revision):
     """The tests that Pants itself finds affected since `revision`."""
     options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
-    result = graph.run_pants(repository.root, *options, "list")
+    result = pants.run_pants(repository.root, *options, "list")
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 
@@ -51,61 +52,149 @@ def test_what_decides_the_weights_of_a_run_is_model_code():
     assert set(resuming._SOURCES) == told
 
 
+CHEST, DIGITS = "chest-xray", "digits"
+LOOP = "src/python/training/loop.py"
+SUITE = "src/python/testing/suites/test_golden.py"
+
+
+def each(pipeline):
+    return {CHEST: pipeline, DIGITS: pipeline}
+
+
 CASES = {
-    "model code": (["src/python/training/model.py"], "train"),
-    "code that makes the model's pixels": (["src/python/imaging/decode.py"], "train"),
-    "the same pixels as arrays": (["src/python/imaging/array.py"], "train"),
-    "dataset pointer": (["datasets/sample.toml"], "retrain"),
-    "model test": (["src/python/testing/suites/test_golden.py"], "test"),
-    "registry": (["src/python/registry/registry.py"], None),
-    "adapter": (["serving/adapter/service.py"], None),
-    "the lock of ml": (["3rdparty/python/ml.lock"], "train"),
-    "the adapter's lock": (["3rdparty/python/adapter.lock"], None),
-    "the lock of tools": (["3rdparty/python/tools.lock"], None),
-    "the lock of dockerfile": (["3rdparty/python/dockerfile.lock"], None),
-    "protos": (["src/proto/trainyard/v1/classifier.proto"], None),
-    "docs": (["README.md"], None),
-    "test and dataset": (["src/python/testing/suites/test_golden.py", "datasets/sample.toml"], "retrain"),
-    "all three": (
-        ["src/python/testing/suites/test_golden.py", "datasets/sample.toml", "src/python/training/model.py"],
-        "train",
-    ),
+    "model code": ([LOOP], each("train")),
+    "code that makes the model's pixels": (["src/python/imaging/decode.py"], each("train")),
+    "the same pixels as arrays": (["src/python/imaging/array.py"], each("train")),
+    "a model's network": (["models/digits/network.py"], {DIGITS: "train"}),
+    "the models' macro": (["models/model.prelude"], each("train")),
+    "dataset pointer": (["datasets/sample.toml"], {CHEST: "retrain"}),
+    "dataset pointer of another model": (["datasets/digits.toml"], {DIGITS: "retrain"}),
+    "model test": ([SUITE], each("test")),
+    "a model's limits: a comment": (["models/digits/limits.toml"], {}),
+    "what a model is made from: a comment": (["models/digits/model.toml"], {}),
+    "the settings: a comment": (["trainyard.toml"], {}),
+    "registry": (["src/python/registry/registry.py"], {}),
+    "adapter": (["serving/adapter/service.py"], {}),
+    "the lock of ml": (["3rdparty/python/ml.lock"], each("train")),
+    "the adapter's lock": (["3rdparty/python/adapter.lock"], {}),
+    "the lock of tools": (["3rdparty/python/tools.lock"], {}),
+    "the lock of dockerfile": (["3rdparty/python/dockerfile.lock"], {}),
+    "protos": (["src/proto/trainyard/v1/classifier.proto"], {}),
+    "docs": (["README.md"], {}),
+    "test and dataset": ([SUITE, "datasets/sample.toml"], {CHEST: "retrain", DIGITS: "test"}),
+    "all three": ([SUITE, "datasets/sample.toml", "models/digits/network.py"], {CHEST: "retrain", DIGITS: "train"}),
 }
 
 
+def asked(plan):
+    return {model["name"]: model["pipeline"] for model in plan["models"] if model["pipeline"]}
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_commit_plans_its_pipeline(repository, case):
-    paths, pipeline = CASES[case]
+def test_commit_plans_its_pipelines(repository, case):
+    paths, pipelines = CASES[case]
     base = repository.git("rev-parse", "HEAD")
     for path in paths:
-        comment = "// changed\n" if path.endswith(".proto") else "# changed\n"
-        repository.append(path, comment)
+        repository.append(path, "// changed\n" if path.endswith(".proto") else "# changed\n")
     repository.commit(case)
     plan = planned(repository, base)
-    assert plan["pipeline"] == pipeline, plan["reason"]
+    assert asked(plan) == pipelines
+    assert plan["pipeline"] == min(pipelines.values(), key=("train", "retrain", "test").index, default=None)
     assert plan["base"] == base
     assert plan["changed"] == sorted(paths)
-    if pipeline:
-        assert any(path in plan["reason"] for path in paths)
-        assert f"trigger:{pipeline}" in plan["reason"]
-    # Where nothing is deleted, our reading of the graph is Pants' own.
-    assert plan["affected"]["test"] == affected_by_pants(repository, base)
+    for model in plan["models"]:
+        if model["pipeline"]:
+            assert any(path in model["reason"] for path in paths)
+            assert f"trigger:{model['pipeline']}" in model["reason"] or "everything" in model["reason"]
+    # Where nothing is deleted, our reading of the graph is Pants' own; and where not everything is planned.
+    if "macro" not in case:
+        assert plan["affected"]["test"] == affected_by_pants(repository, base)
+
+
+VALUES = {
+    "a gate that one model overrides": ("trainyard.toml", "min_accuracy = 0.85", "min_accuracy = 0.8", {CHEST: "test"}),
+    "a limit of all": ("trainyard.toml", "max_p95_ms = 1000", "max_p95_ms = 900", each("test")),
+    "the dataset of those without one": ("trainyard.toml", "datasets/sample.toml", "sample", {CHEST: "retrain"}),
+    "the owner": ("trainyard.toml", "owner@example.com", "other@example.com", {}),
+    "a model's gate": ("models/digits/limits.toml", "min_accuracy = 0.", "min_accuracy = 0.0", {DIGITS: "test"}),
+    "a model's dataset": ("models/digits/model.toml", "datasets/digits.toml", "digits", {DIGITS: "retrain"}),
+    "a model's input": ("models/digits/model.toml", "size = ", "size = 1", {DIGITS: "train"}),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_value_of_a_setting_asks_those_that_take_it(repository, case):
+    path, old, new, pipelines = VALUES[case]
+    base = repository.git("rev-parse", "HEAD")
+    text = (repository.root / path).read_text()
+    assert old in text
+    (repository.root / path).write_text(text.replace(old, new))
+    repository.commit(case)
+    plan = planned(repository, base)
+    repository.git("reset", "-q", "--hard", base)
+    assert asked(plan) == pipelines
+    assert all(model["reason"].startswith(f"{path} changed (") for model in plan["models"] if model["pipeline"])
 
 
 def test_new_images_are_a_change_of_the_pointer_and_retrain(repository):
     """What `dvc add` leaves in Git when images come; the card beside it tells of nothing new."""
     pointer, card = (repository.root / "datasets" / name for name in ("xrays.dvc", "xrays.md"))
-    for digest in ("0" * 32, "1" * 32):
+    settings = repository.root / "trainyard.toml"
+    written = settings.read_text()
+
+    def images(digest):
+        pointer.write_text(f"outs:\n- md5: {digest * 32}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: xrays\n")
         base = repository.git("rev-parse", "HEAD")
-        pointer.write_text(f"outs:\n- md5: {digest}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: xrays\n")
         repository.commit("images")
-        plan = planned(repository, base)
-        assert plan["pipeline"] == "retrain"
-        assert "datasets/xrays.dvc" in plan["reason"]
+        return planned(repository, base)
+
+    assert asked(images("0")) == {}, "no model uses it yet"
+    settings.write_text(re.sub(r'uri = "(datasets/)?sample(.toml)?"', 'uri = "datasets/xrays.dvc"', written))
+    repository.commit("takes them")
+    plan = images("1")
+    assert asked(plan) == {CHEST: "retrain"}
+    assert "datasets/xrays.dvc" in plan["reason"]
     base = repository.git("rev-parse", "HEAD")
     card.write_text("A card.\n")
     repository.commit("card")
-    assert planned(repository, base)["pipeline"] is None
+    assert asked(planned(repository, base)) == {}
+    settings.write_text(written)
+    repository.commit("back again")
+
+
+def test_new_model_is_trained_and_its_name_can_be_asked_for(repository):
+    base = repository.git("rev-parse", "HEAD")
+    shutil.copytree(repository.root / "models/digits", repository.root / "models/letters")
+    repository.commit("another model")
+    plan = planned(repository, base)
+    assert asked(plan) == {"letters": "train"}
+    assert planned(repository, base, None, "--model", "digits")["pipeline"] is None
+    shutil.rmtree(repository.root / "models/letters")
+    repository.commit("without it")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("models/digits/BUILD", "", "models/digits/BUILD lacks the line `model()`"),
+        ("models/digits/model.toml", "task = ", "models/digits/model.toml is not valid TOML"),
+        ("models/a-b/model.toml", 'task = "one label"\nfamily = "residual"\n', "are both called 'a-b'"),
+        ("src/python/registry/BUILD", "python_sources(", "SyntaxError"),
+        ("src/python/registry/clock.py", "import training.loop_of_nobody\n", "training.loop_of_nobody"),
+    ],
+)
+def test_tree_that_cannot_be_planned_is_a_mistake_told_in_one_sentence(repository, path, text, told):
+    base = repository.git("rev-parse", "HEAD")
+    files = [path, "models/a_b/model.toml"] if "a-b" in path else [path]
+    for file in files:
+        (repository.root / file).parent.mkdir(exist_ok=True)
+        (repository.root / file).write_text(text)
+    repository.commit("broken")
+    result = ask(repository, base)
+    repository.git("reset", "-q", "--hard", base)
+    assert result.returncode == Exit.USAGE, result.stderr
+    assert told in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_affected_targets_are_those_that_need_the_change(repository):
@@ -138,19 +227,19 @@ def test_first_build_plans_everything(repository):
     assert "first build" in plan["reason"]
 
 
-def test_base_that_was_pushed_away_plans_everything(repository):
-    repository.append("src/python/registry/registry.py", "# pushed away\n")
-    base = repository.commit("pushed away")
+def test_model_code_that_is_pushed_away_still_trains(repository):
+    """A force-push takes it back: what the last green build made is of code that is gone."""
+    repository.append("models/digits/network.py", "# pushed away\n")
+    green = repository.commit("pushed away")
     repository.git("reset", "-q", "--hard", "HEAD~1")
-    plan = planned(repository, base)
-    assert (plan["pipeline"], plan["base"]) == ("train", None)
-    assert "not an ancestor" in plan["reason"]
+    plan = planned(repository, green)
+    assert (asked(plan), plan["base"]) == ({DIGITS: "train"}, green)
 
 
 def test_merged_branch_counts_from_the_last_green_commit_of_main(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("checkout", "-qb", "topic")
-    repository.append("datasets/sample.toml", "# changed\n")
+    repository.append("datasets/sample.toml", "# changed once more\n")
     repository.commit("data")
     repository.git("checkout", "-q", "main")
     repository.append("serving/adapter/service.py", "# changed\n")
@@ -165,9 +254,9 @@ def test_missing_lock_is_refused_and_named(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("rm", "-q", "3rdparty/python/adapter.lock")
     repository.commit("no lock")
-    result = asked(repository, base)
+    result = ask(repository, base)
     repository.git("reset", "-q", "--hard", base)
-    assert result.returncode == Exit.INFRASTRUCTURE
+    assert result.returncode == Exit.USAGE
     assert "3rdparty/python/adapter.lock" in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -187,7 +276,8 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     repository.commit("docs")
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--depth", "1", repository.root.as_uri(), str(clone))
-    plan = planned(repository, base, clone)
+    assert ask(repository, base, clone).returncode == (Exit.OK if os.environ.get("CI") else Exit.USAGE)
+    plan = planned(repository, base, clone, "--or-everything")
     assert plan["pipeline"] == "train"
     assert plan["base"] is None
     assert "shallow" in plan["reason"]

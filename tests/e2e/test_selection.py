@@ -1,39 +1,60 @@
-"""The truth table of selection: every kind of file, changed in every way, arriving by every history.
+"""The truth table of selection: every kind of file, changed in every way, arriving by every history, for every model.
 
-Git is real in each case. The build graph is Pants' own, asked once for each way of changing: in a copy of this
-repository where every kind of file has been added, deleted or renamed. docs/selection.md tells where more is selected
-than is needed.
+Git is real in each case: each way of changing goes through each history once, with files of all kinds. The build graph
+is Pants' own, asked once for each way of changing: in a copy of this repository where every kind of file has been
+added, deleted or renamed, and a third model stands beside the two. docs/selection.md tells where more is selected than
+is needed. What counts by value (trainyard.toml, model.toml, limits.toml) is in test_plans_of_this_repository.py.
 """
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from pipeline import changes, graph
+import models
+from pipeline import changes, peek, selection
+from pipeline.changes import Changes
 from pipeline.graph import Graph
-from pipeline.plan import Plan, decide
+from pipeline.selection import Subject
 from tests.e2e import histories
 from tests.e2e.histories import Edit, Scratch
 
 HERE = Path(__file__).parents[2]
+CHEST, DIGITS, THIRD = "chest-xray", "digits", "third"
+MODELS = (CHEST, DIGITS, THIRD)
+# Made from the images behind datasets/old.toml, by a family of its own.
+MODEL_TOML = """task = "one label"
+family = "old"
+
+[dataset]
+uri = "datasets/old.toml"
+"""
+
+Asks = dict[str, str]
+
+
+def each(pipeline: str, *names: str) -> Asks:
+    return dict.fromkeys(names or MODELS, pipeline)
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of file. `{}` in its name stands for the part that tells several files of the kind apart.
 
-    `needs` are targets that a change must affect; `never` are some that it must leave alone. `user` is a file that
-    imports those of the kind: who adds, deletes or renames one changes it too.
+    `asks` is for each model that it asks something; of the others it must ask nothing. `adding` is in its place where
+    a file is added beside the others. `needs` are targets that a change must affect; `never` are some that it must
+    leave alone. `user` is a file that imports those of the kind: who adds, deletes or renames one changes it too.
     """
 
     file: str
-    pipeline: str | None
+    asks: Asks = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     user: str | None = None
+    adding: Asks | None = None
 
     @property
     def several(self) -> bool:
@@ -41,6 +62,10 @@ class Kind:
 
     def name(self, part: str) -> str:
         return self.file.format(part)
+
+    def files(self, way: str) -> set[str]:
+        """All that may change with it."""
+        return {self.name(part) for part in (OLD, NEW, RENAMED)} | {f"{self.file}.moved", self.user or self.file}
 
 
 def lock(resolve: str) -> str:
@@ -53,35 +78,50 @@ TRAIN = "src/python/training:train"
 PROMOTE = "src/python/promote:promote"
 TEST_MODEL = "src/python/testing:test_model"
 DECODING_TESTS = "tests/unit/imaging/test_decode.py:../imaging"
-PLAN_TESTS = "tests/unit/pipeline/test_plan.py:../pipeline"
+PLAN_TESTS = "tests/unit/pipeline/test_changes.py:../pipeline"
 SELECTION_TESTS = "tests/e2e/test_selection.py"
 
-MODEL = "src/python/training/model.py"
+LOOP = "src/python/training/loop.py"
 DECODE = "src/python/imaging/decode.py"
 REGISTRY = "src/python/registry/registry.py"
 
 KINDS = {
-    "model code": Kind("src/python/training/{}.py", "train", (TRAIN,), (ADAPTER, PLAN_TESTS), MODEL),
+    "model code": Kind("src/python/training/{}.py", each("train"), (TRAIN,), (ADAPTER, PLAN_TESTS), LOOP),
     "shared code": Kind(
-        "src/python/imaging/{}.py", "train", (TRAIN, ADAPTER, DECODING_TESTS), (PROMOTE, PLAN_TESTS), DECODE
+        "src/python/imaging/{}.py", each("train"), (TRAIN, ADAPTER, DECODING_TESTS), (PROMOTE, PLAN_TESTS), DECODE
     ),
+    # A family beside it is no model's until one names it.
+    "family": Kind(
+        "src/python/training/networks/{}.py", each("train", THIRD), (), (ADAPTER, PROMOTE, PLAN_TESTS), adding={}
+    ),
+    "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (TRAIN,), (ADAPTER, PLAN_TESTS)),
+    "a model's tests": Kind(
+        "models/digits/tests/test_{}.py", each("test", DIGITS), (TEST_MODEL,), (ADAPTER, PLAN_TESTS)
+    ),
+    "a model's BUILD file": Kind("models/digits/BUILD", each("train", DIGITS), (), (ADAPTER, PROMOTE, PLAN_TESTS)),
+    "a model's card": Kind("models/digits/{}.md", {}, (), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
+    "the models' macro": Kind("models/model.prelude", each("train"), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
     "code of no model": Kind(
-        "src/python/registry/{}.py", None, (TRAIN, PROMOTE, TEST_MODEL), (ADAPTER, DECODING_TESTS), REGISTRY
+        "src/python/registry/{}.py", {}, (TRAIN, PROMOTE, TEST_MODEL), (ADAPTER, DECODING_TESTS), REGISTRY
     ),
-    "dataset pointer": Kind("datasets/{}.toml", "retrain", (), (TRAIN, ADAPTER, PROMOTE)),
-    "model tests": Kind("src/python/testing/suites/test_{}.py", "test", (TEST_MODEL,), (TRAIN, ADAPTER, PROMOTE)),
-    "protos": Kind("src/proto/trainyard/v1/{}.proto", None, (ADAPTER, CLIENT, PROMOTE), (DECODING_TESTS,)),
-    "lock of ml": Kind(lock("ml"), "train", (TRAIN, TEST_MODEL, DECODING_TESTS), (ADAPTER, PROMOTE)),
-    "lock of adapter": Kind(lock("adapter"), None, (ADAPTER, CLIENT), (TRAIN, PROMOTE, DECODING_TESTS)),
-    "lock of tools": Kind(lock("tools"), None, (PROMOTE,), (TRAIN, ADAPTER, DECODING_TESTS)),
-    "lock of pytest": Kind(lock("pytest"), None, (DECODING_TESTS, PLAN_TESTS), (TRAIN, ADAPTER, PROMOTE)),
-    "lock of codegen": Kind(lock("codegen"), None, (ADAPTER, CLIENT, PROMOTE), (DECODING_TESTS,)),
-    "lock of dockerfile": Kind(lock("dockerfile"), None, (), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS)),
-    "lock of lint": Kind(lock("lint"), None, ("3rdparty/python:ruff",), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS)),
-    "lock of Pants": Kind(lock("pants"), "train", (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS, PLAN_TESTS)),
-    "pants.toml": Kind("pants.toml", "train", (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS, PLAN_TESTS)),
-    "Jenkinsfile": Kind("infra/jenkins/Jenkinsfile{}", None, (SELECTION_TESTS,), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
-    "docs": Kind("docs/{}.md", None, (), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
+    "dataset pointer": Kind("datasets/{}.toml", each("retrain", THIRD), (), (TRAIN, ADAPTER, PROMOTE), adding={}),
+    "dataset pointer of another model": Kind(
+        "datasets/digits.toml", each("retrain", DIGITS), (), (TRAIN, ADAPTER, PROMOTE)
+    ),
+    "dataset pointer of no model": Kind("datasets/unused_{}.toml", {}, (), (TRAIN, ADAPTER, PROMOTE)),
+    "model tests": Kind("src/python/testing/suites/test_{}.py", each("test"), (TEST_MODEL,), (TRAIN, ADAPTER, PROMOTE)),
+    "protos": Kind("src/proto/trainyard/v1/{}.proto", {}, (ADAPTER, CLIENT, PROMOTE), (DECODING_TESTS,)),
+    "lock of ml": Kind(lock("ml"), each("train"), (TRAIN, TEST_MODEL, DECODING_TESTS), (ADAPTER, PROMOTE)),
+    "lock of adapter": Kind(lock("adapter"), {}, (ADAPTER, CLIENT), (TRAIN, PROMOTE, DECODING_TESTS)),
+    "lock of tools": Kind(lock("tools"), {}, (PROMOTE,), (TRAIN, ADAPTER, DECODING_TESTS)),
+    "lock of pytest": Kind(lock("pytest"), {}, (DECODING_TESTS, PLAN_TESTS), (TRAIN, ADAPTER, PROMOTE)),
+    "lock of codegen": Kind(lock("codegen"), {}, (ADAPTER, CLIENT, PROMOTE), (DECODING_TESTS,)),
+    "lock of dockerfile": Kind(lock("dockerfile"), {}, (), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS)),
+    "lock of lint": Kind(lock("lint"), {}, ("3rdparty/python:ruff",), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS)),
+    "lock of Pants": Kind(lock("pants"), each("train"), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS, PLAN_TESTS)),
+    "pants.toml": Kind("pants.toml", each("train"), (TRAIN, ADAPTER, PROMOTE, DECODING_TESTS, PLAN_TESTS)),
+    "Jenkinsfile": Kind("infra/jenkins/Jenkinsfile{}", {}, (SELECTION_TESTS,), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
+    "docs": Kind("docs/{}.md", {}, (), (TRAIN, ADAPTER, PROMOTE, PLAN_TESTS)),
 }
 
 # The three files of a kind, where it has several: one to change, delete or rename, one to add, one to rename to.
@@ -134,25 +174,40 @@ HISTORIES = {
     histories.several_commits: "its own",
     histories.merge: "its own",
     histories.squash: "its own",
+    histories.branch_while_main_went_on: "its own",
+    histories.merge_of_a_pull_request: "its own",
     histories.revert_of_red: "nothing",
     histories.revert_of_green: "its own",
-    histories.force_push: "everything",
+    histories.force_push: "its own",
+    histories.force_push_that_takes_back: "its own",
     histories.shallow_clone: "everything",
 }
+# Those that leave the tree as it was before the change.
+TAKEN_BACK = (histories.revert_of_green, histories.force_push_that_takes_back)
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Graph]]:
-    """This repository's build graph, before and after each way of changing that changes it."""
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Graph], list[Subject]]]:
+    """This repository's build graph with a third model, before and after each way of changing that changes it."""
     root = tmp_path_factory.mktemp("copy") / "repository"
     shutil.copytree(HERE, root, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "*.pex", "dist"))
     build = root / "src/python/training/BUILD"
     # Model code is listed by name; the three files of the table are listed too.
-    listed = build.read_text().replace("MODEL_CODE = [", 'MODEL_CODE = ["old.py", "new.py", "renamed.py", ')
-    assert "new.py" in listed
-    build.write_text(listed)
+    build.write_text(build.read_text().replace("MODEL_CODE = [", 'MODEL_CODE = ["old.py", "new.py", "renamed.py", '))
+    families = root / "src/python/training/networks"
+    families.mkdir(exist_ok=True)
+    if not (families / "BUILD").exists():
+        (families / "BUILD").write_text('python_sources(name="lib")\n')
+    third = root / "models" / THIRD
+    third.mkdir()
+    (third / "BUILD").write_text("model()\n")
+    (third / "model.toml").write_text(MODEL_TOML)
+    git = Scratch(root).git
+    git("init", "-q")
 
     users = {kind.user: (root / kind.user).read_text() for kind in KINDS.values() if kind.user}
+    subjects = [selection.subject(root, model) for model in models.known(root)]
+    assert [subject.name for subject in subjects] == list(MODELS)
 
     def tree(*parts: str) -> Graph:
         for kind in KINDS.values():
@@ -167,50 +222,89 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Graph
                 package = Path(kind.user).parent.name
                 imports = "".join(f"import {package}.{part}\n" for part in parts)
                 (root / kind.user).write_text(imports + users[kind.user])
-        return graph.read(root)
+        made = peek.read(root)
+        selection.prepare(made, subjects)
+        return made
 
-    yield {"before": tree(OLD), "add": tree(OLD, NEW), "delete": tree(), "rename": tree(RENAMED)}
+    yield {"before": tree(OLD), "add": tree(OLD, NEW), "delete": tree(), "rename": tree(RENAMED)}, subjects
     # Without its folder of pids the copy's daemon ends by itself.
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Scratch:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Changes]:
+    """What Git tells of all kinds' files together, by (way, history's name)."""
     root = tmp_path_factory.mktemp("scratch") / "repository"
-    return Scratch.of(root, [file for kind in KINDS.values() for file in (kind.name(OLD), kind.user) if file])
+    scratch = Scratch.of(root, sorted({f for kind in KINDS.values() for f in (kind.name(OLD), kind.user) if f}))
+    every = {}
+    for way in WAYS:
+        each_edit = [edits(kind)[way][0] for kind in KINDS.values()]
+
+        def edit(folder: Path, each_edit: list[Edit] = each_edit) -> None:
+            for one in each_edit:
+                one(folder)
+
+        absent = [kind.file for kind in KINDS.values() if way == "add" and not kind.several]
+        for history in HISTORIES:
+            scratch.begin(without=absent)
+            base, checkout = history(scratch, edit)
+            every[way, history.__name__] = changes.since(checkout, base)
+    return every
 
 
-def planned(made: Plan) -> set[str]:
-    return {address for addresses in made.affected.values() for address in addresses}
+def planned(affected: dict[str, list[str]]) -> set[str]:
+    return {address for addresses in affected.values() for address in addresses}
 
 
 def has(affected: set[str], target: str) -> bool:
     return any(address.startswith(target) for address in affected)
 
 
+def only(all_kinds: Changes, kind: Kind, way: str) -> Changes:
+    """What Git would tell had this kind alone changed: it compares file by file."""
+    mine = kind.files(way)
+
+    def of_mine(paths: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(path for path in paths if path in mine)
+
+    return Changes(all_kinds.base, all_kinds.why, of_mine(all_kinds.present), of_mine(all_kinds.deleted))
+
+
+Answer = tuple[Asks, set[str]]
+
+
+@pytest.fixture(scope="module")
+def decided(graphs) -> Callable[[str, Changes], Answer]:
+    """decided(tree, changes): what is asked of which model, and the affected targets; each answered once."""
+    trees, subjects = graphs
+
+    @cache
+    def decide(tree: str, changed: Changes) -> Answer:
+        asked = selection.of_models(trees[tree], changed, subjects)
+        affected = planned(selection.affected(trees[tree], changed))
+        return {name: one.pipeline for name, one in asked.items() if one.pipeline}, affected
+
+    # Which commit it was compared with tells nothing more.
+    return lambda tree, changed: decide(tree, replace(changed, base=changed.base and "base"))
+
+
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_selection(graphs, repository, kind: str, way: str, history) -> None:
+def test_selection(decided, found, kind: str, way: str, history) -> None:
     row = KINDS[kind]
-    edit, after = edits(row)[way]
-    repository.begin(without=row.file if way == "add" and not row.several else None)
-    base, checkout = history(repository, edit)
-    found = changes.since(checkout, base)
-    # A reverted change leaves the graph as it was.
-    build = graphs["before" if history is histories.revert_of_green else after]
-    made = decide(build, found)
+    changed = only(found[way, history.__name__], row, way)
+    tree = "before" if history in TAKEN_BACK else edits(row)[way][1]
+    asked, affected = decided(tree, changed)
     wanted = HISTORIES[history]
     if wanted == "everything":
-        assert made.pipeline == "train"
-        assert made.base is None
-        assert made.reason.endswith("everything is planned")
-        assert planned(made) == planned(decide(build, changes.Changes(None, "")))
+        assert changed.base is None
+        assert asked == each("train")
+        assert affected == decided(tree, Changes(None, ""))[1]
     elif wanted == "nothing":
-        assert found.files == []
-        assert (made.pipeline, planned(made)) == (None, set())
+        assert (changed.files, asked, affected) == ([], {}, set())
     else:
-        affected = planned(made)
-        assert made.pipeline == row.pipeline, made.reason
+        asks = row.asks if row.adding is None or way != "add" else row.adding
+        assert asked == asks
         assert [target for target in row.needs if not has(affected, target)] == [], "too little"
         assert [target for target in row.never if has(affected, target)] == [], "too much"

@@ -14,13 +14,16 @@ from testkit.registries import MODEL, open_registry, promotable
 from tests.jenkins.groovy import Scenarios
 
 GRAPH = [
-    {
-        "address": "src:model",
-        "target_type": "python_sources",
-        "tags": ["trigger:train"],
-        "sources": ["model.py"],
-        "dependencies": [],
-    },
+    {"address": "src:model", "target_type": "python_sources", "sources": ["model.py"], "dependencies": []},
+    *(
+        {
+            "address": f"models/chest_xray:{pipeline}",
+            "target_type": "target",
+            "tags": [f"trigger:{pipeline}", f"model:{MODEL}"],
+            "dependencies": ["src:model"] if pipeline == "train" else [],
+        }
+        for pipeline in ("train", "retrain", "test")
+    ),
     {"address": "t:test", "target_type": "python_test", "sources": ["test_it.py"], "dependencies": ["src:model"]},
 ]
 OWNER = {"user": "ada", "groups": ["product-owners"], "proceed": True}
@@ -31,6 +34,9 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     scenarios = Scenarios(folder)
     (scenarios.repository / "model.py").write_text("# a model\n")
+    model = scenarios.repository / "models" / "chest_xray"
+    model.mkdir(parents=True)
+    (model / "model.toml").write_text('task = "one label"\nfamily = "residual"\n')
     before = scenarios.commit("a model")
     (scenarios.repository / "model.py").write_text("# a better model\n")
     now = scenarios.commit("a better model")

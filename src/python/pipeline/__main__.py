@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from cli import command_line, print_json, progress_console, run
 
 if TYPE_CHECKING:
-    from pipeline.conduct import Ended
+    from pipeline.execution import Execution
 
 app = command_line(
     "pipeline",
@@ -36,30 +37,66 @@ runs_app = command_line(
 )
 app.add_typer(runs_app)
 
-Since = Annotated[str, typer.Option("--since", metavar="REV", help="The revision to compare the working tree with.")]
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="REV",
+        help="The revision to compare the working tree with: a branch at the commit where HEAD left it, a commit as it "
+        "is, nothing (or zeros) for everything. A model that was carried out before is compared with that commit.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The run's key, or its beginning: see `runs list`.")]
-Demand = Annotated[str, typer.Option(help="A pipeline to run whatever changed: `train`, `retrain` or `test`.")]
+ModelName = Annotated[str | None, typer.Option("--model", "--model-name", help="Just this model.")]
+Demand = Annotated[
+    str,
+    typer.Option(
+        help="A pipeline to run whatever changed: `train`, `retrain` or `test`; of --model, or the usual one."
+    ),
+]
 RunsFolder = Annotated[
     str | None, typer.Option("--runs", metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
 ]
 Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
+Place = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
+Again = Annotated[bool, typer.Option("--again", help="Do what was done already, since REV.")]
+OrEverything = Annotated[
+    bool,
+    typer.Option("--or-everything", help="Where REV is unknown here, plan everything; in CI that is so by itself."),
+]
 
 
 @app.command()
-def plan(since: Since, demand: Demand = "", why: Why = "", as_json: Json = False) -> None:
-    """Say which pipeline a change asks for, why, and which targets it affects."""
-    from pipeline import changes, stages
+def plan(
+    since: Since,
+    model: ModelName = None,
+    demand: Demand = "",
+    why: Why = "",
+    registry: Place = None,
+    again: Again = False,
+    or_everything: OrEverything = False,
+    as_json: Json = False,
+) -> None:
+    """Say which pipeline a change asks for of each model, why, and which targets it affects."""
+    from pipeline import changes, steps
     from pipeline import plan as planning
-    from pipeline.demand import demanded
 
     root = changes.repository_root(Path.cwd())
-    made = demanded(planning.make(root, since), demand, why)
+    question = planning.Question(
+        since, model, demand, why, _absolute(registry), again=again, or_everything=or_everything
+    )
+    made = planning.make(root, question, _say())
     if as_json:
-        print_json(made.as_json() | {"steps": stages.names(root, made)})
+        result = made.as_json() | {"steps": steps.of_plan(made), "checks": steps.of_checks(made)}
+        for told, planned in zip(result["models"], made.models, strict=True):
+            told["steps"] = steps.of_model(planned)
+        print_json(result)
         return
     typer.echo(f"pipeline: {made.pipeline or 'none'}")
     typer.echo(f"reason:   {made.reason}")
+    for planned in made.models:
+        typer.echo(f"{planned.name}: {planned.pipeline or 'nothing'}: {planned.reason}")
     for kind, addresses in made.affected.items():
         typer.echo(f"{kind + ':':9} {len(addresses)} affected")
         for address in addresses:
@@ -72,8 +109,8 @@ def run_command(
     executor: Annotated[
         str, typer.Option(help="Where steps run: `local` (processes), `docker` (containers) or `kubernetes` (Jobs).")
     ] = "local",
-    registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
+    registry: Place = None,
+    dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`; of all models.")] = None,
     build: Annotated[
         bool,
         typer.Option(
@@ -81,23 +118,60 @@ def run_command(
             "`kubernetes` the steps' alone, and push them."
         ),
     ] = True,
-    check: Annotated[bool, typer.Option(help="Lint all code, test and package what is affected, first.")] = True,
+    check: Annotated[
+        bool,
+        typer.Option(
+            help="Lint all code, test and package what is affected, first; a version that is made without is recorded "
+            "as unchecked."
+        ),
+    ] = True,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="The checks were carried out before, as by a stage of a build.")
+    ] = False,
     runs: RunsFolder = None,
     only: Annotated[
         str | None,
         typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
     ] = None,
+    model: ModelName = None,
+    parallel: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Models at a time.  [default: 1, or all of them with `kubernetes`]"),
+    ] = None,
     demand: Demand = "",
     why: Why = "",
+    again: Again = False,
+    or_everything: OrEverything = False,
     as_json: Json = False,
 ) -> None:
-    """Plan, check what is affected, then train, retrain or test, and mail the owner."""
+    """Plan, check what is affected, then train, retrain or test each model, and mail its owner."""
     from pipeline import changes
-    from pipeline.conduct import Request, conduct, request_plan
+    from pipeline import plan as planning
+    from pipeline.execution import carry_out
+    from pipeline.request import Request
 
     root = changes.repository_root(Path.cwd())
-    request = Request(since, executor, _absolute(registry), _absolute(dataset), build, check, only, demand, why)
-    _tell(conduct(root, _runs_folder(root, runs), request, request_plan(root, request)), as_json)
+    request = Request(
+        since,
+        executor,
+        _absolute(registry),
+        _absolute(dataset),
+        build,
+        check,
+        only,
+        demand,
+        why,
+        model,
+        parallel,
+        again,
+        or_everything,
+        checked,
+    )
+    request.must_be_possible()
+    say, folder = _say(), _runs_folder(root, runs)
+    made = planning.make(root, request.question, say)
+    say(f"{made.pipeline or 'no model work'}: {made.reason}")
+    _tell(carry_out(root, folder, request, made, say), folder, as_json)
 
 
 @app.command()
@@ -126,7 +200,9 @@ def watch(
         options += ["--dataset", str(_absolute(dataset))]
 
     def command(checkout: Path, base: str) -> list[str]:
-        return [str(checkout / "pants"), "run", "src/python/pipeline", "--", "run", f"--since={base}", *options]
+        # The branch may have been pushed anew, and nobody is there to correct the revision.
+        revision = [f"--since={base}", "--or-everything"]
+        return [str(checkout / "pants"), "run", "src/python/pipeline", "--", "run", *revision, *options]
 
     console = progress_console()
 
@@ -168,18 +244,18 @@ def show(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
 
 @runs_app.command()
 def resume(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
-    """Go on with a run from its first unfinished step."""
+    """Resume a run from its first unfinished step, with the original plan and arguments."""
     from pipeline import changes
-    from pipeline.conduct import Request, conduct
-    from pipeline.plan import Plan
+    from pipeline.execution import carry_out
+    from pipeline.request import Request
     from pipeline.runs import Runs
 
     root = changes.repository_root(Path.cwd())
     kept = Runs(_runs_folder(root, runs)).find(key)
     kept.must_be_resumable()
-    # By the plan of then: what the revision stood for may have moved.
-    request, made = Request(**kept.state["arguments"]), Plan(**kept.state["plan"])
-    _tell(conduct(root, kept.folder.parent, request, made, resumed=kept.key), as_json)
+    # What the revision stood for may have moved.
+    request, folder = Request.from_json(kept.state.arguments or {}), kept.folder.parent
+    _tell(carry_out(root, folder, request, kept.state.planned, _say(), resumed=kept.key), folder, as_json)
 
 
 def _absolute(location: str | None) -> str | None:
@@ -194,17 +270,24 @@ def _runs_folder(root: Path, runs: str | None) -> Path:
     return Path(runs).resolve() if runs else root / ".trainyard" / "runs"
 
 
-def _tell(ended: "Ended", as_json: bool) -> None:
-    """Says how a run ended.
+def _say() -> Callable[[str], None]:
+    console = progress_console()
+    return lambda text: console.print(text, markup=False, soft_wrap=True)
+
+
+def _tell(ended: "Execution", folder: Path, as_json: bool) -> None:
+    """Says how a request ended.
 
     Raises:
         TrainyardError: it did not end well.
     """
+    from pipeline import summary
+
+    say = _say()
+    for line in summary.lines(ended, folder):
+        say(line)
     if as_json:
         print_json(ended.as_json())
-    else:
-        version, mail = ended.outcome.version, ended.outcome.mail
-        progress_console().print(f"version: {version or '-'}   mail: {mail or '-'}", soft_wrap=True)
     if ended.failure:
         raise ended.failure
 

@@ -1,18 +1,11 @@
 """The build graph, as Pants tells it: which targets there are, what they own, and what they need."""
 
-import json
-import os
 import re
-import subprocess
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-
-from cli import InfrastructureError
-
-# A change to one of these can change any target: they say which Pants builds, and how.
-GLOBAL_FILES = ("pants.toml", "pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
+from pathlib import PurePosixPath
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,31 @@ class Target:
 class Graph:
     targets: dict[str, Target]
     dependents: dict[str, set[str]] = field(init=False)
+    # Files and folders that a target needs without its BUILD file saying so, by its address.
+    watched: dict[str, set[str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.dependents = {}
+        self._tagged: dict[str, set[str]] = {}
         for target in self.targets.values():
             for dependency in target.dependencies:
                 self.dependents.setdefault(dependency, set()).add(target.address)
+            for tag in target.tags:
+                self._tagged.setdefault(tag, set()).add(target.address)
+
+    def watch(self, address: str, path: str) -> None:
+        """Lets the target `address` need the file or folder `path`, and whatever the targets need that own it."""
+        self.watched.setdefault(address, set()).add(path)
+        owners = [t for t in self.targets.values() if any(s == path or s.startswith(f"{path}/") for s in t.sources)]
+        # A target that lists several files needs them all; what stands for the one file does not.
+        single = [target for target in owners if target.generated]
+        for target in single or owners:
+            if target.address != address:
+                self.dependents.setdefault(target.address, set()).add(address)
+
+    def tagged(self, *tags: str) -> list[str]:
+        """The addresses of the targets that have all of `tags`."""
+        return sorted(set.intersection(*(self._tagged.get(tag, set()) for tag in tags)))
 
     def owners(self, present: Iterable[str], deleted: Iterable[str]) -> dict[str, str]:
         """Targets that a change of files touches directly, each with one file that touches it.
@@ -77,9 +89,14 @@ class Graph:
             declared = build_files.get(target.folder)
             for path in sorted(target.sources & present) or ([declared] if declared else []):
                 owned.setdefault(target.address, path)
+        deleted = list(deleted)
         for path in deleted:
             for address in self._former_owners(path):
                 owned.setdefault(address, path)
+        for address, watched in self.watched.items():
+            for path in sorted(present.union(deleted)):
+                if any(path == place or path.startswith(f"{place}/") for place in watched):
+                    owned.setdefault(address, path)
         return owned
 
     def _former_owners(self, path: str) -> list[str]:
@@ -110,47 +127,12 @@ class Graph:
         return reached
 
 
-def read(root: Path) -> Graph:
-    """Asks Pants for the whole graph of the checkout at `root`.
-
-    Raises:
-        InfrastructureError: Pants can't be started, or a BUILD file is broken.
-    """
-    # With the defaults: the globs of most targets are theirs.
-    result = run_pants(root, "peek", "::")
-    if result.returncode:
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["it said nothing"]
-        telling = [line for line in lines if re.match(r"[A-Za-z]*(Error|Exception)\b", line)]
-        raise InfrastructureError(f"Pants can't read the build graph of {root}: {(telling or lines)[-1]}")
-    return Graph({t.address: t for t in map(_target, json.loads(result.stdout))})
+def parse(peeked: Iterable[Mapping[str, Any]]) -> Graph:
+    """The graph of what `pants peek` says, with the defaults: the globs of most targets are theirs."""
+    return Graph({target.address: target for target in map(_target, peeked)})
 
 
-def run_pants(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs Pants in `root`, also from inside a `pants run`: see `nested_environment`."""
-    return subprocess.run(
-        [str(root / "pants"), *arguments], cwd=root, env=nested_environment(), capture_output=True, text=True
-    )
-
-
-def nested_environment() -> dict[str, str]:
-    """An environment in which Pants starts although another Pants runs in the same checkout.
-
-    A Pants daemon serves one call at a time, and `pants run` of this very program holds it. A second daemon with files
-    of its own stays warm between calls, where PANTS_CONCURRENT would start cold every time.
-    """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PEX_", "PYTHONPATH"))}
-    environment["PANTS_SUBPROCESSDIR"] = ".pants.d/nested/pids"
-    environment["PANTS_WORKDIR"] = ".pants.d/nested/workdir"
-    return environment
-
-
-def fresh_environment() -> dict[str, str]:
-    """An environment in which a Pants of another checkout starts as from a shell, not as inside this program's."""
-    own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
-    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
-
-
-def _target(peeked: dict) -> Target:
+def _target(peeked: Mapping[str, Any]) -> Target:
     return Target(
         address=peeked["address"],
         kind=peeked["target_type"],

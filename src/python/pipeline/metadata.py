@@ -8,65 +8,66 @@ import getpass
 import os
 import platform
 import re
-import subprocess
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from pipeline import changes
+from contracts.run import ModelMade, ModelOutcome, RunState
+from pipeline import changes, steps
 from settings import Settings
 
 # A build server says here for whom it works; else it is whoever is logged in.
 REQUESTER_VARIABLE = "TRAINYARD_REQUESTED_BY"
 
 
-def of_call(root: Path, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What is known before the first step."""
+def of_call(root: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known before the first step: fields of `RunState`."""
     return {
         "requested_by": os.environ.get(REQUESTER_VARIABLE) or _user(),
         "host": platform.node(),
         "pid": os.getpid(),
         "checkout": str(root),
-        "arguments": arguments,
+        "arguments": dict(arguments),
         "code": {
             "commit": changes.head(root),
-            "dirty": _dirty(root),
+            "dirty": not changes.is_clean(root),
             "components": {"python": platform.python_version(), "pants": _pants(root), **_installed()},
         },
     }
 
 
-def of_results(
-    steps: list[dict[str, Any]], settings: Settings, version: int | None, mail: str | None
-) -> dict[str, Any]:
-    """What the steps have said: the model's record and its tests' verdict, and pointers to all that was made."""
-    said = {step["name"]: step["result"] for step in steps if isinstance(step["result"], dict)}
-    record = said.get("train") or said.get("retrain") or {}
-    artifacts = {f"log of {step['name']}": step["log"] for step in steps}
+def add_results(state: RunState, settings: Settings, outcome: ModelOutcome) -> None:
+    """Adds what the steps have said: the model's record and its tests' verdict, and pointers to all that was made."""
+    making = next((step for row in steps.TABLE if row.makes and (step := state.step(row.name))), None)
+    record = making.facts if making else {}
+    tested = state.step("test")
+    version = outcome.version
+    artifacts = logs_of(state)
     if version:
         home = f"{settings.registry.uri.rstrip('/')}/{settings.model.name}"
         artifacts |= {"record": f"{home}/records/{version}.json", "reports": f"{home}/reports/{version}"}
         # A version under the gate is recorded, and its files are not kept.
         if record.get("state") != "rejected":
             artifacts["model"] = f"{home}/testing/{version}"
-    if mail:
-        artifacts["mail"] = mail
-    model = {
-        "version": version,
-        "parent": record.get("parent"),
-        "seed": record.get("seed"),
-        "parameters": record.get("parameters"),
-        "components": (record.get("code") or {}).get("components"),
-        # Of the training itself, inside the step.
-        "steps": record.get("steps"),
-        "metrics": record.get("metrics"),
-    }
-    return {
-        "dataset": record.get("dataset") or {"uri": settings.dataset.uri},
-        "model": model if version else None,
-        "verdict": said.get("test"),
-        "artifacts": artifacts,
-    }
+        state.model = ModelMade(
+            version=version,
+            parent=record.get("parent"),
+            seed=record.get("seed"),
+            parameters=record.get("parameters"),
+            components=(record.get("code") or {}).get("components"),
+            steps=record.get("steps"),
+            metrics=record.get("metrics"),
+        )
+    if outcome.mail:
+        artifacts["mail"] = outcome.mail
+    state.dataset = record.get("dataset") or {"uri": settings.dataset.uri}
+    state.verdict = tested.facts or None if tested else None
+    state.artifacts = artifacts
+
+
+def logs_of(state: RunState) -> dict[str, str]:
+    return {f"log of {step.name}": step.log for step in state.steps}
 
 
 def _user() -> str:
@@ -75,11 +76,6 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container's user often has no name.
         return str(os.getuid())
-
-
-def _dirty(root: Path) -> bool:
-    status = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True)
-    return bool(status.stdout)
 
 
 def _pants(root: Path) -> str | None:

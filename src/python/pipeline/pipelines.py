@@ -1,38 +1,31 @@
-"""The pipelines: train or retrain, then test, then tell the owner."""
+"""Carries out a model's pipeline: the steps that have a program, then the mail to the owner."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from cli import Exit, InfrastructureError, TrainyardError, progress_console
+from cli import Exit, InfrastructureError, TrainyardError
+from contracts.run import ModelOutcome
+from pipeline import steps
+from pipeline.executors import Steps
 from pipeline.runner import Run
-from pipeline.steps import Launcher
 from settings import Settings
 
 if TYPE_CHECKING:
     from notify import Kind
 
+_PASSED: "Kind" = "candidate_passed"
 _REPORTS = ("test.html", "junit.xml", "evaluation.html", "dataset.html")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a pipeline ended: its exit code, the version it was about, and where the mail went."""
-
-    exit_code: int
-    version: int | None
-    mail: str | None
 
 
 def carry_out(
     name: str,
     run: Run,
-    launcher: Launcher,
+    executor: Steps,
     settings: Settings,
     reason: str,
-    extra: dict[str, list[str]] | None = None,
+    extra: Mapping[str, list[str]] | None = None,
     only: str | None = None,
-) -> Outcome:
+) -> ModelOutcome:
     """Runs pipeline `name` ("train", "retrain" or "test") and mails the owner.
 
     `extra` holds further arguments for a step, by its name. With `only`, just that step is carried out ("notify" is
@@ -44,37 +37,31 @@ def carry_out(
     """
     extra = extra or {}
     place = ["--registry", settings.registry.uri, "--dataset", settings.dataset.uri]
-    version = None
-
-    def carried_out(step: str, arguments: list[str]) -> dict[str, Any]:
-        if only not in (None, step):
-            return run.entry(step)
-        return run.step(launcher(step, [*place, *arguments, "--json", *extra.get(step, [])]))
-
-    def mail(kind: "Kind", report: str = "") -> str | None:
-        return _mail(settings, kind, version, report) if only in (None, "notify") else None
-
-    if name != "test":
-        made = carried_out(name, ["--reason", reason])
-        version = (made["result"] or {}).get("version")
-        if made["exit_code"] == Exit.GATE:
-            _keep_reports(settings, version, run.folder)
-            return Outcome(Exit.GATE, version, mail("gate_missed"))
-        if made["exit_code"] != Exit.OK or only == name:
-            return Outcome(made["exit_code"], version, None)
-        if version is None:
-            raise InfrastructureError(f"{name} ended without naming the version it made; see {made['log']}.")
-    chosen = ["--version", str(version)] if version else []
-    tested = carried_out("test", chosen)
-    version = (tested["result"] or {}).get("version", version)
-    if tested["exit_code"] not in (Exit.OK, Exit.GATE):
-        return Outcome(tested["exit_code"], version, None)
-    _keep_reports(settings, version, run.folder)
-    kind: Kind = "candidate_passed" if tested["exit_code"] == Exit.OK else "tests_failed"
-    return Outcome(tested["exit_code"], version, mail(kind, (tested["result"] or {}).get("report", "")))
+    version, report, kind, code = None, "", _PASSED, int(Exit.OK)
+    for row in steps.rows(name):
+        if only not in (None, row.name):
+            entry = run.entry(row.name)
+        else:
+            about = ["--reason", reason] if row.makes else ["--version", str(version)] if version else []
+            argv = [*place, *about, "--json", *extra.get(row.name, [])]
+            entry = run.step(executor.step(row, argv), shared=executor.shares_machine)
+        code = entry.exit_code
+        version, report = entry.facts.get("version", version), entry.facts.get("report", "")
+        if code == Exit.GATE:
+            kind = row.falls_short
+            break
+        if code != Exit.OK:
+            return ModelOutcome(exit_code=code, version=version, run=run.key)
+        if row.makes and version is None:
+            raise InfrastructureError(f"{row.name} ended without naming the version it made; see {entry.log}.")
+        if row.name == only:
+            break
+    _keep_reports(settings, version, run)
+    mail = _mail(settings, kind, version, report, run) if only in (None, steps.NOTIFY) else None
+    return ModelOutcome(exit_code=code, version=version, mail=mail, run=run.key)
 
 
-def _keep_reports(settings: Settings, version: int | None, folder: Path) -> None:
+def _keep_reports(settings: Settings, version: int | None, run: Run) -> None:
     """Copies a version's reports beside run.json: a build server archives files, and shows JUnit's XML."""
     if version is None:
         return
@@ -84,18 +71,15 @@ def _keep_reports(settings: Settings, version: int | None, folder: Path) -> None
         registry = Registry.open(settings.registry.uri, settings.model.name)
         for report in _REPORTS:
             if content := registry.read_report(version, report):
-                (folder / report).write_bytes(content)
+                (run.folder / report).write_bytes(content)
     except (TrainyardError, OSError) as error:
-        progress_console().print(f"The reports could not be copied: {error}", markup=False, soft_wrap=True)
+        run.say(f"The reports could not be copied: {error}")
 
 
-def _mail(settings: Settings, kind: "Kind", version: int | None, report: str = "") -> str | None:
+def _mail(settings: Settings, kind: "Kind", version: int | None, report: str, run: Run) -> str | None:
     """Where the mail went."""
     if version is None:
         return None
     import notify
 
-    def say(line: str) -> None:
-        progress_console().print(line, markup=False, soft_wrap=True)
-
-    return notify.tell(settings.mail, settings.registry.uri, settings.model.name, kind, version, report, say)
+    return notify.tell(settings.mail, settings.registry.uri, settings.model.name, kind, version, report, run.say)

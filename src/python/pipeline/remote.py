@@ -1,14 +1,18 @@
 """A branch of a Git remote, and a checkout of it that is nobody's work tree."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from cli import InfrastructureError, UsageError
+from cli.git import git
 
 # A remote that neither answers nor refuses must not hold a poll for ever.
 _FETCH_SECONDS = 300
+# The first that fetches without leaving FETCH_HEAD behind.
+_GIT = (2, 29)
 
 
 class Unreachable(InfrastructureError):
@@ -20,10 +24,12 @@ class Branch:
 
     Raises:
         UsageError: there is no such remote, or the branch's name is none.
+        InfrastructureError: Git is not installed, or too old.
     """
 
     def __init__(self, root: Path, remote: str, branch: str) -> None:
         self.root, self.remote, self.branch = root, remote, branch
+        _must_be_new_enough(root)
         # Names come from outside; whatever Git could read as a flag or a pattern is no name.
         if remote.startswith("-") or _git(root, "remote", "get-url", "--", remote).returncode:
             known = ", ".join(_git(root, "remote").stdout.split()) or "none"
@@ -74,16 +80,17 @@ class Branch:
         return all(_git(folder, *command).returncode == 0 for command in commands)
 
 
+def _must_be_new_enough(root: Path) -> None:
+    told = _git(root, "version").stdout
+    found = re.search(r"(\d+)\.(\d+)", told)
+    if found and (int(found[1]), int(found[2])) < _GIT:
+        raise InfrastructureError(
+            f"Watching a branch needs Git {'.'.join(map(str, _GIT))} or newer; this is {found[0]}. Install a newer one."
+        )
+
+
 def _git(folder: Path, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     # Nobody is there to type a password, and the user's hooks are not meant for this checkout.
-    environment = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    return subprocess.run(
-        ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        timeout=timeout,
-    )
+    environment = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    hooks = ["-c", f"core.hooksPath={os.devnull}"]
+    return git(folder, *hooks, *arguments, environment=environment, timeout=timeout)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cli import Conflict, Exit, UsageError
+from contracts.run import RunState
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Kept:
     """A run as its folder tells it. `status` is running, unfinished, succeeded or failed."""
 
     folder: Path
-    state: dict[str, Any]
+    state: RunState
     status: str
 
     @property
@@ -24,19 +27,20 @@ class Kept:
 
     @property
     def seconds(self) -> float:
-        return round(sum(step["seconds"] for step in self.state["steps"]), 2)
+        return round(sum(step.seconds for step in self.state.steps), 2)
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.state, "status": self.status, "seconds": self.seconds, "folder": str(self.folder)}
+        told = {"status": self.status, "seconds": self.seconds, "folder": str(self.folder)}
+        return self.state.model_dump(mode="json") | told
 
     def must_be_resumable(self) -> None:
         """Raises Conflict where the run is under way, UsageError where there is nothing to go on with."""
         if self.status == "running":
-            raise Conflict(f"Run {self.key} is under way (process {self.state.get('pid', '?')}); wait for it to end.")
+            raise Conflict(f"Run {self.key} is under way (process {self.state.pid or '?'}); wait for it to end.")
         if self.status == "succeeded":
             raise UsageError(f"Run {self.key} has ended well; there is nothing to go on with.")
-        if "arguments" not in self.state:
-            raise UsageError(f"Run {self.key} was kept by an older Trainyard without its arguments; start it anew.")
+        if self.state.arguments is None or "model" not in self.state.arguments:
+            raise UsageError(f"Run {self.key} was kept by an older Trainyard; start it anew.")
 
 
 class Runs:
@@ -49,7 +53,7 @@ class Runs:
         """The newest first. A folder without a readable run.json is no run."""
         folders = [path.parent for path in self.folder.glob("*/run.json")]
         found = [kept for kept in map(_kept, folders) if kept]
-        return sorted(found, key=lambda kept: str(kept.state.get("started")), reverse=True)
+        return sorted(found, key=lambda kept: str(kept.state.started), reverse=True)
 
     def find(self, key: str) -> Kept:
         """The one run whose key is `key`, or begins with it.
@@ -68,17 +72,18 @@ class Runs:
 
 def _kept(folder: Path) -> Kept | None:
     try:
-        state = json.loads((folder / "run.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(state, dict) or "steps" not in state:
+        content = json.loads((folder / "run.json").read_text("utf-8"))
+        if not isinstance(content, dict) or "steps" not in content:
+            return None
+        state = RunState.model_validate(content)
+    except (OSError, ValueError, ValidationError):
         return None
     return Kept(folder, state, _status(folder, state))
 
 
-def _status(folder: Path, state: dict[str, Any]) -> str:
-    if state.get("ended") is not None:
-        return "succeeded" if state.get("exit_code") == Exit.OK else "failed"
+def _status(folder: Path, state: RunState) -> str:
+    if state.ended is not None:
+        return "succeeded" if state.exit_code == Exit.OK else "failed"
     # Who carries a run out holds its folder; the kernel lets go of it when that process is dead, however it died.
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,60 +1,96 @@
-"""The steps of a pipeline, and how a step's command is started."""
+"""All steps there are. A new one is a row of this table, and the program that it names.
 
-import os
-import sys
-from collections.abc import Callable, Mapping
+The program's image is declared in infra/docker/BUILD; its Job is made of infra/k8s/jobs/<program>, or of what all Jobs
+have in common where there is no such folder.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from pipeline.graph import nested_environment
+from cli import UsageError
+from contracts.plan import ModelPlan, Plan
 
-# A step's command: the Pants target that runs it, and the module behind that target.
-COMMANDS = {
-    "train": ("src/python/training:train", "training.train"),
-    "retrain": ("src/python/training:retrain", "training.retrain"),
-    "test": ("src/python/testing:test_model", "testing"),
-}
+if TYPE_CHECKING:
+    from notify import Kind
 
-
-class Container(Protocol):
-    """Where a step runs, if not as a process of its own."""
-
-    def prepare(self) -> None:
-        """Clears the way; called before the step is started."""
-
-    def conclude(self, exit_code: int) -> tuple[int, str]:
-        """Removes the container, which may still run, and tells how it ended: exit code, and why if not by itself."""
+CHECKS = ("lint", "unit-tests", "package")
+# The last of every pipeline: it has no program, and ends the run.
+NOTIFY = "notify"
 
 
 @dataclass(frozen=True)
-class Step:
+class Row:
     name: str
-    argv: list[str]
-    environment: Mapping[str, str]
-    container: Container | None = None
+    # The Pants target that runs it, and the module behind that target.
+    target: str
+    module: str
+    # Its image's name and its Job's.
+    program: str
+    # Whose step it is; the table's order is theirs.
+    pipelines: tuple[str, ...]
+    # The mail to the owner where the model falls short in it.
+    falls_short: "Kind"
+    # Makes the version that the steps after it are about, and signs it: it alone gets the private key.
+    makes: bool = False
+    # Takes figures of load (latency, memory): no other step may run on the same machine.
+    measures: bool = False
 
 
-Launcher = Callable[[str, list[str]], Step]
+TABLE = (
+    Row("train", "src/python/training:train", "training.train", "train", ("train",), "gate_missed", makes=True),
+    Row(
+        "retrain", "src/python/training:retrain", "training.retrain", "retrain", ("retrain",), "gate_missed", makes=True
+    ),
+    Row(
+        "test",
+        "src/python/testing:test_model",
+        "testing",
+        "test_model",
+        ("train", "retrain", "test"),
+        "tests_failed",
+        measures=True,
+    ),
+)
 
 
-def pants_launcher(root: Path) -> Launcher:
-    """Starts a step as `./pants run TARGET -- …` in the checkout at `root`."""
-    pants = str(root / "pants")
-    return lambda name, arguments: Step(name, [pants, "run", COMMANDS[name][0], "--", *arguments], nested_environment())
+def rows(pipeline: str | None) -> list[Row]:
+    """The steps of a pipeline that have a program, in order."""
+    return [row for row in TABLE if pipeline in row.pipelines]
 
 
-def module_launcher() -> Launcher:
-    """Starts a step with this very interpreter: for a program that carries all the steps' code itself."""
-    return lambda name, arguments: Step(name, [sys.executable, "-m", COMMANDS[name][1], *arguments], os.environ)
+def of_model(planned: ModelPlan) -> list[str]:
+    """The names of the steps that a model's plan asks for, in order."""
+    return [*(row.name for row in rows(planned.pipeline)), NOTIFY] if planned.pipeline else []
 
 
-def check_steps(root: Path, affected: dict[str, list[str]]) -> list[Step]:
-    """What is checked before a model is touched: the style and types of all code, and the affected targets."""
-    pants = str(root / "pants")
-    commands = {"lint": [str(root / "scripts" / "lint")]}
-    if affected["test"]:
-        commands["unit-tests"] = [pants, "test", *affected["test"]]
-    if affected["build"]:
-        commands["package"] = [pants, "package", *affected["build"]]
-    return [Step(name, argv, nested_environment()) for name, argv in commands.items()]
+def of_checks(made: Plan) -> list[str]:
+    """The names of the checks of what `made` is about; none where nothing changed."""
+    if made.base is not None and not made.changed:
+        return []
+    needed = {"lint": True, "unit-tests": bool(made.affected.get("test")), "package": bool(made.affected.get("build"))}
+    return [name for name in CHECKS if needed[name]]
+
+
+def of_plan(made: Plan) -> list[str]:
+    """The names of all steps that `made` asks for, of whatever model, in order."""
+    wanted = {*of_checks(made), *(name for model in made.models for name in of_model(model))}
+    return [name for name in names() if name in wanted]
+
+
+def names() -> list[str]:
+    return [*CHECKS, *(row.name for row in TABLE), NOTIFY]
+
+
+def known(name: str | None) -> None:
+    """
+    Raises:
+        UsageError: no plan ever asks for a step of this name.
+    """
+    if name is not None and name not in names():
+        raise UsageError(f"Step {name!r} is not known; use one of {', '.join(names())}.")
+
+
+def programs(needed: Iterable[Row]) -> Sequence[str]:
+    """The images that steps run in."""
+    return list(dict.fromkeys(row.program for row in needed))

@@ -16,7 +16,7 @@ from typing import Any
 
 from cli import Conflict, Exit, InfrastructureError
 from pipeline.children import end_with_parent
-from pipeline.graph import fresh_environment
+from pipeline.pants import fresh_environment
 from pipeline.remote import Branch, Unreachable
 
 # Ends after which the same commit is tried again: another try may end otherwise.

@@ -14,8 +14,8 @@ from cli import Bug, DataRefused, Exit, GateNotPassed, TrainyardError
 from contracts.record import Metrics, Record
 from dataset import Dataset
 from pipeline import pipelines
+from pipeline.executors import Modules
 from pipeline.runner import Run, said
-from pipeline.steps import module_launcher
 from quickstart.data import GrowingDataset
 from quickstart.stages import Stages
 from quickstart.traffic import Traffic, classify_over_rest
@@ -26,7 +26,6 @@ from settings import Settings
 
 TOTAL_STAGES = 9
 _ASKED = 6
-_QUIET = Console(quiet=True)
 
 
 @dataclass
@@ -132,23 +131,23 @@ class Loop:
 
     def _make(self, name: str, reason: str) -> Record:
         """Trains or retrains through the pipeline, as a push would; the model has passed its tests on return."""
-        run = Run(self.folder / "runs", name, {"plan": {"pipeline": name, "reason": reason}}, _QUIET)
+        run = Run(self.folder / "runs", name, {"plan": {"pipeline": name, "reason": reason}}, lambda text: None)
         extra = {"train": self._gates, "retrain": self._gates, "test": self._gates}
-        outcome = pipelines.carry_out(name, run, module_launcher(), self.settings, reason, extra)
-        run.end(outcome.exit_code)
+        outcome = pipelines.carry_out(name, run, Modules(), self.settings, reason, extra)
+        run.end(outcome.exit_code or Exit.OK)
         if outcome.mail:
             self.story.mails.append(outcome.mail)
         if outcome.exit_code != Exit.OK or outcome.version is None:
-            raise self._failure(run, outcome.exit_code)
-        self.story.reports[outcome.version] = run.state["steps"][-1]["result"]["report"]
+            raise self._failure(run, outcome.exit_code or Exit.BUG)
+        self.story.reports[outcome.version] = run.state.steps[-1].facts["report"]
         return self.registry.record(outcome.version)
 
     def _failure(self, run: Run, exit_code: int) -> TrainyardError:
-        last = run.state["steps"][-1]
-        sentence = said(Path(last["log"]))
+        last = run.state.steps[-1]
+        sentence = said(Path(last.log))
         if exit_code == Exit.GATE:
             return GateNotPassed(sentence)
-        failure = Bug(f"{sentence} (log: {last['log']})")
+        failure = Bug(f"{sentence} (log: {last.log})")
         failure.exit_code = Exit(exit_code) if exit_code in set(Exit) else Exit.INFRASTRUCTURE
         return failure
 

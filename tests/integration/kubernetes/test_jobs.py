@@ -7,16 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from cli import Exit, UsageError
-from pipeline.jobs import kubernetes_launcher
+from pipeline import steps
+from pipeline.executors import Job
+from pipeline.executors.kubernetes import Kubernetes
 from pipeline.runner import Run
 from settings import Settings
 from tests.manifests import ROOT
 
+TRAIN = next(row for row in steps.TABLE if row.name == "train")
 KEY = "0123456789ab-0123456789ab"
 NAME = f"trainyard-{KEY}-train"
 IMAGES = "europe-docker.example/project/trainyard"
@@ -38,13 +41,13 @@ class Runner:
     def __init__(self, folder):
         self.folder = folder / "runs"
 
-    def launcher(self, **more):
-        return kubernetes_launcher(ROOT, settings(**more), KEY, self.folder / KEY, pushed=True)
+    def executor(self, **more):
+        return Kubernetes(Job(ROOT, settings(**more), KEY, self.folder / KEY, tag=KEY))
 
-    def train(self, arguments=("--json",), **more):
-        run = Run(self.folder, KEY, {}, Console(quiet=True))
+    def train(self, arguments=("--json",), row=TRAIN, **more):
+        run = Run(self.folder, KEY, {}, lambda text: None)
         try:
-            return run.step(self.launcher(**more)("train", list(arguments)))
+            return run.step(self.executor(**more).step(row, list(arguments)))
         finally:
             run.leave()
 
@@ -74,7 +77,7 @@ def nothing_left(cluster):
 def test_exit_code_and_result_are_the_programs_and_nothing_is_left(cluster, runner, says, code):
     says(f"import sys; {RESULT}; print('error: a word', file=sys.stderr); sys.exit({code})")
     entry = runner.train()
-    assert (entry["exit_code"], entry["result"]) == (code, {"version": 7})
+    assert (entry.exit_code, entry.result) == (code, {"version": 7})
     assert "error: a word" in runner.log
     assert nothing_left(cluster)
 
@@ -159,15 +162,15 @@ def test_lines_of_the_same_moment_are_all_kept(cluster, runner, says):
 def test_need_of_more_memory_is_told_with_the_limit(cluster, runner, says):
     says("print('loading')")
     cluster.ended = {"reason": "OOMKilled", "exitCode": 137}
-    assert runner.train()["exit_code"] == Exit.INFRASTRUCTURE
+    assert runner.train().exit_code == Exit.INFRASTRUCTURE
     assert "it needed more than its 8Gi of memory" in runner.log
 
 
 def test_kill_from_outside_can_be_tried_again(cluster, runner, says):
     says("pass")
     cluster.ended = {"reason": "Error", "exitCode": 137}
-    assert runner.train()["exit_code"] == Exit.INFRASTRUCTURE
-    assert "start the run again" in runner.log
+    assert runner.train().exit_code == Exit.INFRASTRUCTURE
+    assert "was ended (from outside" in runner.log
 
 
 def test_waiting_for_a_node_is_told(cluster, runner, says):
@@ -186,7 +189,7 @@ def test_container_that_cannot_be_made_is_given_up(cluster, runner, says):
     says(RESULT)
     state = {"waiting": {"reason": "InvalidImageName", "message": "no such name"}}
     cluster.waiting = {"containerStatuses": [{"name": "step", "state": state}]}
-    assert runner.train()["exit_code"] == Exit.INFRASTRUCTURE
+    assert runner.train().exit_code == Exit.INFRASTRUCTURE
     assert "can't start: InvalidImageName: no such name" in runner.log
 
 
@@ -227,7 +230,7 @@ def test_job_of_a_killed_run_is_found_again(cluster, runner, says, alone, tmp_pa
     else:
         threading.Timer(1, go.touch).start()
     entry = runner.train()
-    assert (entry["exit_code"], entry["result"]) == (0, {"version": 7})
+    assert (entry.exit_code, entry.result) == (0, {"version": 7})
     assert len(cluster.created) == 1
     # The log is whole: the second call brings all of it.
     assert runner.log.count("halfway") == 1
@@ -257,18 +260,33 @@ def test_job_that_somebody_deletes_is_told(cluster, runner, says):
 
 def test_cluster_that_does_not_answer_is_told(cluster, runner, says):
     cluster.broken = True
-    assert runner.train()["exit_code"] == Exit.INFRASTRUCTURE
+    assert runner.train().exit_code == Exit.INFRASTRUCTURE
     assert "kubectl get failed" in runner.log
 
 
 def test_folders_of_this_machine_are_refused_before_anything_starts(cluster, runner, tmp_path):
     with pytest.raises(UsageError, match="registry as gs://"):
-        runner.launcher(registry={"uri": str(tmp_path)})
+        runner.executor(registry={"uri": str(tmp_path)})
     with pytest.raises(UsageError, match="mount a bucket"):
-        runner.launcher(dataset={"uri": str(tmp_path)})
+        runner.executor(dataset={"uri": str(tmp_path)})
     assert not cluster.requests
 
 
 def test_without_images_of_ones_own_the_way_out_is_named(cluster, tmp_path):
     with pytest.raises(UsageError, match="push-images"):
-        kubernetes_launcher(ROOT, settings(), KEY, tmp_path, pushed=False)
+        Kubernetes(Job(ROOT, settings(), KEY, tmp_path))
+
+
+@pytest.mark.parametrize("makes", [False, True])
+def test_step_without_a_folder_of_its_own_gets_a_job_like_the_others(cluster, runner, says, makes):
+    says(RESULT)
+    row = replace(TRAIN, name="explain", program="explain_model", makes=makes)
+    assert runner.train(row=row).result == {"version": 7}
+    (job,) = cluster.created
+    assert job["metadata"]["name"] == f"trainyard-{KEY}-explain-model"
+    spec = job["spec"]["template"]["spec"]
+    assert spec["containers"][0]["image"] == f"{IMAGES}/explain_model:{KEY}"
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    # Whoever makes a version signs it; nobody else gets the key.
+    assert ("private-key" in [volume["name"] for volume in spec["volumes"]]) is makes
+    assert nothing_left(cluster)

@@ -1,95 +1,22 @@
 """`pipeline run` and `pipeline runs` as processes, in a small repository whose ./pants is a stand-in."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from cli import Exit
-
-# The graph has one file, which trains. A step notes that it was started, and does what a file of its name says.
-PANTS = """#!/usr/bin/env bash
-if [[ $1 == peek ]]; then
-  echo '[{"address": "//:model", "target_type": "file", "tags": ["trigger:train"], "sources": ["model.py"]}]'
-else
-  step=${2##*:}
-  echo "$step" >>"$SCENE/started"
-  source "$SCENE/$step"
-fi
-"""
-RECORD = {
-    "version": 7,
-    "state": "candidate",
-    "parent": 3,
-    "seed": 11,
-    "dataset": {"uri": "sample", "fingerprint": "f00d", "images": 9, "statistics": {"mean": 0.5}},
-    "code": {"components": {"tensorflow": "2.21"}},
-    "steps": [{"name": "fit", "started": "s", "ended": "e", "seconds": 1.0}],
-}
-TRAINED = f"echo '{json.dumps(RECORD)}'"
-TESTED = """echo '{"version": 7, "passed": true}'"""
-
-
-class Repository:
-    def __init__(self, folder: Path) -> None:
-        self.root, self.scene = folder / "repository", folder / "scene"
-        self.root.mkdir()
-        self.scene.mkdir()
-        (self.root / "pants").write_text(PANTS)
-        (self.root / "pants").chmod(0o755)
-        (self.root / "model.py").write_text("")
-        (self.root / ".gitignore").write_text(".trainyard/\n")
-        self.git("init", "-q", "-b", "main")
-        self.git("add", "-A")
-        self.git("commit", "-qm", "first")
-        self.does(train=TRAINED, test_model=TESTED)
-
-    def git(self, *arguments: str) -> None:
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True, capture_output=True)
-
-    def does(self, **steps: str) -> None:
-        for step, script in steps.items():
-            (self.scene / step).write_text(script + "\n")
-
-    def started(self) -> list[str]:
-        """Every step so far."""
-        file = self.scene / "started"
-        return file.read_text().split() if file.exists() else []
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        path = os.pathsep.join(p for p in sys.path if p)
-        environment = {**os.environ, "SCENE": str(self.scene), "PYTHONPATH": path, "TRAINYARD_REQUESTED_BY": "Ada"}
-        command = [sys.executable, "-m", "pipeline", *arguments]
-        return subprocess.Popen(
-            command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    def call(self, *arguments: str) -> tuple[int, str, str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
-
-    def run(self) -> int:
-        return self.call("run", "--since=", "--no-check")[0]
-
-    def runs(self) -> list[dict]:
-        code, out, err = self.call("runs", "list", "--json")
-        assert code == Exit.OK, err
-        return json.loads(out.splitlines()[-1])
+from tests.yards import RECORD, TESTED, TRAINED, Yard
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
 
 
-def test_run_keeps_who_asked_for_what_by_which_code_on_which_data(repository: Repository) -> None:
+def test_run_keeps_who_asked_for_what_by_which_code_on_which_data(repository: Yard) -> None:
     assert repository.run() == Exit.OK
     (listed,) = repository.runs()
     shown = json.loads(repository.call("runs", "show", listed["key"], "--json")[1].splitlines()[-1])
@@ -111,7 +38,7 @@ def test_run_keeps_who_asked_for_what_by_which_code_on_which_data(repository: Re
     assert Path(shown["artifacts"]["log of train"]).read_text().strip() == json.dumps(RECORD)
 
 
-def test_text_shows_each_step_and_where_its_artifacts_lie(repository: Repository) -> None:
+def test_text_shows_each_step_and_where_its_artifacts_lie(repository: Yard) -> None:
     repository.run()
     (run,) = repository.runs()
     _, table, _ = repository.call("runs", "list")
@@ -127,7 +54,7 @@ def test_text_shows_each_step_and_where_its_artifacts_lie(repository: Repository
     assert [line.split()[0] for line in page.splitlines() if line.startswith(("train ", "test "))] == ["train", "test"]
 
 
-def test_failed_run_goes_on_from_the_step_that_failed(repository: Repository) -> None:
+def test_failed_run_goes_on_from_the_step_that_failed(repository: Yard) -> None:
     repository.does(test_model="exit 3")
     assert repository.run() == Exit.GATE
     (failed,) = repository.runs()
@@ -141,7 +68,7 @@ def test_failed_run_goes_on_from_the_step_that_failed(repository: Repository) ->
     assert (resumed["status"], resumed["started"]) == ("succeeded", failed["started"])
 
 
-def test_killed_run_is_told_from_a_running_one_and_goes_on(repository: Repository) -> None:
+def test_killed_run_is_told_from_a_running_one_and_goes_on(repository: Yard) -> None:
     repository.does(test_model="exec sleep 300")
     process = repository.start("run", "--since=", "--no-check")
     deadline = time.monotonic() + 30
@@ -164,7 +91,7 @@ def test_killed_run_is_told_from_a_running_one_and_goes_on(repository: Repositor
     assert repository.started() == ["train", "test_model", "test_model"]
 
 
-def test_run_that_infrastructure_ended_goes_on_by_itself(repository: Repository) -> None:
+def test_run_that_infrastructure_ended_goes_on_by_itself(repository: Yard) -> None:
     repository.does(test_model="exit 6")
     assert repository.run() == Exit.INFRASTRUCTURE
     repository.does(test_model=TESTED)
@@ -172,7 +99,7 @@ def test_run_that_infrastructure_ended_goes_on_by_itself(repository: Repository)
     assert repository.started() == ["train", "test_model", "test_model"]
 
 
-def test_resuming_takes_the_plan_of_then(repository: Repository) -> None:
+def test_resuming_takes_the_plan_of_then(repository: Yard) -> None:
     """Else a revision that has moved meanwhile would plan something else, or nothing."""
     repository.does(train="exit 6")
     (repository.root / "model.py").write_text("changed")
@@ -185,7 +112,7 @@ def test_resuming_takes_the_plan_of_then(repository: Repository) -> None:
     assert resumed["plan"]["changed"] == ["model.py"]
 
 
-def test_run_about_other_files_is_not_resumed(repository: Repository) -> None:
+def test_run_about_other_files_is_not_resumed(repository: Yard) -> None:
     repository.does(train="exit 6")
     repository.run()
     (failed,) = repository.runs()
@@ -196,7 +123,7 @@ def test_run_about_other_files_is_not_resumed(repository: Repository) -> None:
     assert repository.started() == ["train"]
 
 
-def test_run_that_ended_well_is_not_resumed(repository: Repository) -> None:
+def test_run_that_ended_well_is_not_resumed(repository: Yard) -> None:
     repository.run()
     code, _, err = repository.call("runs", "resume", repository.runs()[0]["key"])
     assert code == Exit.USAGE
@@ -205,7 +132,7 @@ def test_run_that_ended_well_is_not_resumed(repository: Repository) -> None:
 
 @pytest.mark.parametrize("verb", ["show", "resume"])
 @pytest.mark.parametrize("key", ["no-such-run", "../repository", ""])
-def test_unknown_key_is_one_clear_sentence(repository: Repository, verb: str, key: str) -> None:
+def test_unknown_key_is_one_clear_sentence(repository: Yard, verb: str, key: str) -> None:
     code, out, err = repository.call("runs", verb, key)
     assert (code, out) == (Exit.USAGE, "")
     assert err == (
@@ -213,7 +140,48 @@ def test_unknown_key_is_one_clear_sentence(repository: Repository, verb: str, ke
     )
 
 
-def test_folder_without_a_run_is_passed_over(repository: Repository) -> None:
+def test_run_of_an_earlier_trainyard_is_listed_and_shown_and_not_resumed(repository: Yard) -> None:
+    """As version 1 kept it: no models, checks and model in one run."""
+    folder = repository.root / ".trainyard/runs/0123456789ab-0123456789ab"
+    folder.mkdir(parents=True)
+    step = {"argv": ["x"], "started": "2026-01-01", "ended": "2026-01-01", "seconds": 2.0, "log": "l", "result": None}
+    steps = [{"name": "lint", "exit_code": 0, **step}, {"name": "train", "exit_code": 3, **step}]
+    state = {
+        "key": folder.name,
+        "plan": {"pipeline": "train", "reason": "r", "base": None, "changed": [], "affected": {"build": []}},
+        "executor": "local",
+        "requested_by": "Ada",
+        "host": "h",
+        "pid": 1,
+        "checkout": "/c",
+        "arguments": {"since": "", "executor": "local", "registry": None, "check": True, "only": None},
+        "code": {"commit": "0123", "dirty": False},
+        "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:01:00+00:00",
+        "exit_code": 3,
+        "steps": steps,
+        "dataset": {"uri": "sample"},
+        "model": {"version": 4, "parent": None, "seed": 1, "steps": None},
+        "verdict": None,
+        "artifacts": {"record": "somewhere"},
+    }
+    (folder / "run.json").write_text(json.dumps(state))
+    (listed,) = repository.runs()
+    assert {key: listed[key] for key in ("status", "plan", "artifacts")} == {
+        "status": "failed",
+        "plan": state["plan"],
+        "artifacts": state["artifacts"],
+    }
+    _, page, _ = repository.call("runs", "show", folder.name)
+    assert "version 4, parent -, seed 1" in page
+    code, _, err = repository.call("runs", "resume", folder.name)
+    assert (code, err) == (
+        Exit.USAGE,
+        f"error: Run {folder.name} was kept by an older Trainyard; start it anew.\n",
+    )
+
+
+def test_folder_without_a_run_is_passed_over(repository: Yard) -> None:
     folder = repository.root / ".trainyard/runs/damaged"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{")

@@ -6,12 +6,11 @@ import sys
 from email import message_from_bytes, policy
 
 import pytest
-from rich.console import Console
 
 from cli import UsageError
 from pipeline import pipelines
 from pipeline.runner import Run
-from pipeline.steps import Step
+from pipeline.step import Step
 from registry import Registry, ServingState
 from settings import Settings
 from testkit.registries import published
@@ -41,14 +40,20 @@ def carry_out(name, settings, tmp_path, only=None, **endings):
     """Runs a pipeline whose steps end as told: (exit code, result)."""
     started = []
 
-    def launcher(step, arguments):
-        started.append(step)
-        code, result = endings[step]
-        program = f"print({json.dumps(json.dumps(result))}); raise SystemExit({code})"
-        return Step(step, [sys.executable, "-c", program], os.environ)
+    class Executor:
+        shares_machine = True
 
-    run = Run(tmp_path / "runs", "key", {}, Console(quiet=True))
-    outcome = pipelines.carry_out(name, run, launcher, settings, "a reason", only=only)
+        def images(self, rows, affected):
+            return None
+
+        def step(self, row, arguments):
+            started.append(row.name)
+            code, result = endings[row.name]
+            program = f"print({json.dumps(json.dumps(result))}); raise SystemExit({code})"
+            return Step(row.name, [sys.executable, "-c", program], os.environ)
+
+    run = Run(tmp_path / "runs", "key", {}, lambda text: None)
+    outcome = pipelines.carry_out(name, run, Executor(), settings, "a reason", only=only)
     run.leave()
     return outcome, started
 

@@ -5,13 +5,14 @@ import os
 import sys
 
 import pytest
-from rich.console import Console
 
 from cli import Conflict, InfrastructureError, UsageError
 from pipeline.runner import Run, said
-from pipeline.steps import Step
+from pipeline.step import Step
 
-QUIET = Console(quiet=True)
+
+def quiet(text):
+    """Hears what goes on."""
 
 
 def step(name, code):
@@ -19,21 +20,21 @@ def step(name, code):
 
 
 def start(folder):
-    return Run(folder, "key", {"plan": {}}, QUIET)
+    return Run(folder, "key", {"plan": {}}, quiet)
 
 
 def test_step_keeps_its_log_its_exit_code_and_its_json_result(tmp_path):
     run = start(tmp_path)
     code = "import sys; print('working'); print('careful', file=sys.stderr); print('{\"version\": 3}'); sys.exit(3)"
     entry = run.step(step("train", code))
-    assert (entry["exit_code"], entry["result"]) == (3, {"version": 3})
+    assert (entry.exit_code, entry.result) == (3, {"version": 3})
     log = (tmp_path / "key" / "train.log").read_text()
     assert "working" in log
     assert "careful" in log
 
 
 def test_output_that_is_no_json_is_no_result(tmp_path):
-    assert start(tmp_path).step(step("train", "print('done')"))["result"] is None
+    assert start(tmp_path).step(step("train", "print('done')")).result is None
 
 
 def test_killed_run_goes_on_from_its_first_unfinished_step(tmp_path):
@@ -44,10 +45,10 @@ def test_killed_run_goes_on_from_its_first_unfinished_step(tmp_path):
     first.step(step("test", "raise SystemExit(6)"))
     os.close(first._lock)  # Killed here: `end` is never called, and the kernel frees the lock.
     second = start(tmp_path)
-    assert second.step(step("train", count))["result"] == [1]
+    assert second.step(step("train", count)).result == [1]
     assert marker.read_text() == "x"
-    assert second.step(step("test", "print('[2]')"))["result"] == [2]
-    assert [entry["name"] for entry in second.state["steps"]] == ["train", "test"]
+    assert second.step(step("test", "print('[2]')")).result == [2]
+    assert [entry.name for entry in second.state.steps] == ["train", "test"]
 
 
 def test_ended_run_is_done_again(tmp_path):
@@ -64,7 +65,7 @@ def test_ended_run_is_done_again(tmp_path):
 def test_damaged_run_file_starts_afresh(tmp_path):
     os.close(start(tmp_path)._lock)
     (tmp_path / "key" / "run.json").write_text("{")
-    assert start(tmp_path).state["steps"] == []
+    assert start(tmp_path).state.steps == []
 
 
 def test_same_run_twice_at_once_is_a_conflict(tmp_path):
@@ -78,7 +79,7 @@ def test_same_run_twice_at_once_is_a_conflict(tmp_path):
 def test_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InfrastructureError, match="file"):
-        Run(tmp_path / "file", "key", {}, QUIET)
+        Run(tmp_path / "file", "key", {}, quiet)
 
 
 def test_run_left_open_is_gone_on_with_and_tells_what_was_carried_out(tmp_path):
@@ -86,7 +87,7 @@ def test_run_left_open_is_gone_on_with_and_tells_what_was_carried_out(tmp_path):
     first.step(step("train", "print('{\"version\": 3}'); raise SystemExit(3)"))
     first.leave()
     second = start(tmp_path)
-    assert second.entry("train")["exit_code"] == 3
+    assert second.entry("train").exit_code == 3
     with pytest.raises(UsageError, match="test comes first"):
         second.entry("test")
 
@@ -100,6 +101,6 @@ def test_step_that_cannot_start_is_told_in_run_json_and_in_its_log(tmp_path):
             raise AssertionError("nothing was started")
 
     run = start(tmp_path)
-    assert run.step(Step("train", ["true"], os.environ, NoEngine()))["exit_code"] == 6
-    assert run.entry("train")["exit_code"] == 6
+    assert run.step(Step("train", ["true"], os.environ, NoEngine())).exit_code == 6
+    assert run.entry("train").exit_code == 6
     assert said(tmp_path / "key" / "train.log") == "Docker can't be used."

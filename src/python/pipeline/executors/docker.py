@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import Exit, InfrastructureError, UsageError
+from contracts.executor import Executor
 from engine import docker, require_image
-from pipeline.graph import nested_environment
-from pipeline.steps import Launcher, Step
+from pipeline.executors.protocol import Job
+from pipeline.pants import nested_environment
+from pipeline.step import Step
+from pipeline.steps import Row, programs
 from settings import Settings
+from settings.load import FILE_NAME
 
-# Step -> the program whose image it runs in; the images are declared in infra/docker.
-PROGRAMS = {"train": "train", "retrain": "retrain", "test": "test_model"}
+# The step that makes images; it comes before those that run in them.
+IMAGES = "images"
 _SETTINGS_FOLDER = "/etc/trainyard"
 # Of the images (infra/docker/Dockerfile).
 _IMAGE_USER = 10001
@@ -24,22 +28,7 @@ _NEVER = "0001-"  # how Docker writes a time that has not come
 _KILLED = 137  # 128 + SIGKILL
 
 
-def image_of(settings: Settings, program: str) -> str:
-    return settings.containers.image.format(program=program)
-
-
-def build_step(root: Path, pipeline: str | None, affected: Sequence[str] = ()) -> Step | None:
-    """Builds the images that a pipeline's steps run in, and those that a change affects; None where there are none.
-
-    Docker takes what has not changed from its cache.
-    """
-    steps = [] if pipeline is None else [*([] if pipeline == "test" else [pipeline]), "test"]
-    needed = [f"infra/docker:{PROGRAMS[step]}" for step in steps]
-    targets = list(dict.fromkeys([*needed, *affected]))
-    return Step("images", [str(root / "pants"), "package", *targets], nested_environment()) if targets else None
-
-
-def docker_launcher(settings: Settings, key: str, settings_file: Path | None) -> Launcher:
+class Docker:
     """Starts a step as `docker run` of its program's image.
 
     The registry and the dataset are mounted under the very paths they have here, so that what the program says and
@@ -48,28 +37,38 @@ def docker_launcher(settings: Settings, key: str, settings_file: Path | None) ->
     Raises:
         UsageError: the registry is no folder.
     """
-    if "://" in settings.registry.uri:
-        raise UsageError(
-            f"Steps in containers have no network, so they can't reach the registry {settings.registry.uri}; "
-            "use a folder, or --executor local."
-        )
-    registry = Path(settings.registry.uri)
 
-    def launch(name: str, arguments: list[str]) -> Step:
-        program = PROGRAMS[name]
-        container = DockerContainer(f"trainyard-{key}-{name}", settings.containers.memory, image_of(settings, program))
+    shares_machine = True
+
+    def __init__(self, job: Job) -> None:
+        if "://" in job.settings.registry.uri:
+            raise UsageError(
+                f"Steps in containers have no network, so they can't reach the registry {job.settings.registry.uri}; "
+                "use a folder, or --executor local."
+            )
+        self._job, self._settings = job, job.settings
+
+    def images(self, rows: Sequence[Row], affected: Sequence[str]) -> Step | None:
+        """Docker takes what has not changed from its cache."""
+        targets = list(dict.fromkeys([*(f"infra/docker:{name}" for name in programs(rows)), *affected]))
+        pants = str(self._job.root / "pants")
+        return Step(IMAGES, [pants, "package", *targets], nested_environment()) if targets else None
+
+    def step(self, row: Row, arguments: Sequence[str]) -> Step:
+        settings, registry = self._settings, Path(self._settings.registry.uri)
+        image = settings.containers.image.format(program=row.program)
+        container = DockerContainer(f"trainyard-{self._job.key}-{row.name}", settings.containers.memory, image)
         argv = ["docker", "run", "--name", container.name, *_isolation(settings), "--user", _hand_over(registry)]
         argv += _mount(registry, read_only=False)
         if Path(settings.dataset.uri).exists():
             argv += _mount(Path(settings.dataset.uri))
-        if settings_file is not None:
-            argv += [*_mount(settings_file, f"{_SETTINGS_FOLDER}/trainyard.toml"), "--workdir", _SETTINGS_FOLDER]
-        for variable, value in {**own_variables(os.environ), "TRAINYARD_EXECUTOR": "docker"}.items():
+        if (file := self._job.root / FILE_NAME).is_file():
+            argv += [*_mount(file, f"{_SETTINGS_FOLDER}/{FILE_NAME}"), "--workdir", _SETTINGS_FOLDER]
+        variables = {**own_variables(os.environ), **self._job.variables, "TRAINYARD_EXECUTOR": Executor.DOCKER.value}
+        for variable, value in variables.items():
             argv += ["--env", f"{variable}={value}"]
-        argv += _keys(settings, name)
-        return Step(name, [*argv, container.image, *arguments], dict(os.environ), container)
-
-    return launch
+        argv += _keys(settings, signs=row.makes)
+        return Step(row.name, [*argv, container.image, *arguments], dict(os.environ), container, alone=row.measures)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class DockerContainer:
             why = state.get("Error") or "see the lines above"
             return Exit.INFRASTRUCTURE, f"Docker could not start {self.image}: {why}."
         if exit_code == _KILLED:
-            return Exit.INFRASTRUCTURE, "The container was killed from outside; start the run again to go on."
+            return Exit.INFRASTRUCTURE, "The container was killed from outside, by signal 9."
         return exit_code, ""
 
 
@@ -149,7 +148,7 @@ def _hand_over(registry: Path) -> str:
     return f"{_IMAGE_USER}:{_IMAGE_USER}"
 
 
-def _keys(settings: Settings, step: str) -> list[str]:
+def _keys(settings: Settings, signs: bool) -> list[str]:
     """Whoever publishes gets the private key. Tests, which run models nobody knows yet, see public keys alone.
 
     Raises:
@@ -161,13 +160,13 @@ def _keys(settings: Settings, step: str) -> list[str]:
     told = settings.signing
     keys = Keys.of(told.key, told.public_keys, settings.registry.uri)
     argv: list[str] = []
-    if step != "test":
+    if signs:
         private = keys.file()
         if not os.getuid():
             os.chown(private, _IMAGE_USER, _IMAGE_USER)
         argv += [*_mount(private), "--env", f"TRAINYARD_SIGNING_KEY={private.resolve()}"]
     trusted = keys.trusted or ((keys.public,) if keys.public and keys.public.exists() else ())
-    if step == "test" and not trusted:
+    if not signs and not trusted:
         raise UsageError("No key is there to check signatures with; name it in [signing] public_keys.")
     for path in trusted:
         argv += _mount(path)

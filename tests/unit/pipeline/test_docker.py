@@ -3,16 +3,19 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from cli import InfrastructureError, UsageError
-from pipeline.containers import build_step, docker_launcher
+from pipeline import steps
+from pipeline.executors import Job
+from pipeline.executors.docker import Docker
 from pipeline.runner import Run
 from settings import Settings
 from tests.unit.pipeline.fake_docker import FakeDocker
 
+ROWS = {row.name: row for row in steps.TABLE}
 NAME = "trainyard-key-train"
 RAN = "2026-01-01T00:00:00Z"
 NEVER = "0001-01-01T00:00:00Z"
@@ -38,20 +41,25 @@ def settings(tmp_path):
     )
 
 
+def start(settings, name, arguments=(), root=Path("/no/checkout"), **job):
+    """The step of this name as a container."""
+    return Docker(Job(root, settings, "key", root, **job)).step(ROWS[name], arguments)
+
+
 @pytest.fixture
 def carried_out(docker, settings, tmp_path):
     """carried_out(): the entry of a step that ran as a container, and its log."""
 
     def carry_out():
-        run = Run(tmp_path / "runs", "key", {}, Console(quiet=True))
-        entry = run.step(docker_launcher(settings, "key", None)("train", []))
+        run = Run(tmp_path / "runs", "key", {}, lambda text: None)
+        entry = run.step(start(settings, "train"))
         return entry, (tmp_path / "runs" / "key" / "train.log").read_text()
 
     return carry_out
 
 
 def words(settings):
-    return docker_launcher(settings, "key", None)("train", ["--epochs", "2"]).argv
+    return start(settings, "train", ["--epochs", "2"]).argv
 
 
 def mounted(path):
@@ -97,7 +105,7 @@ def test_image_and_arguments_come_last(settings):
 def test_only_the_registry_can_be_written_to_and_every_path_is_the_same_inside(settings, tmp_path):
     file = tmp_path / "trainyard.toml"
     file.touch()
-    argv = docker_launcher(settings, "key", file)("train", []).argv
+    argv = start(settings, "train", root=tmp_path).argv
     mounts = options(argv)["--mount"]
     assert mounts == [
         f"type=bind,source={tmp_path}/registry,target={tmp_path}/registry",
@@ -118,11 +126,10 @@ def test_sample_is_no_folder_to_mount(settings, tmp_path):
 
 
 def test_test_step_never_sees_the_key_that_signs(settings, tmp_path):
-    launch = docker_launcher(settings, "key", None)
     with pytest.raises(UsageError, match="public_keys"):
-        launch("test", [])
-    launch("train", [])  # makes the pair
-    found = options(launch("test", []).argv)
+        start(settings, "test")
+    start(settings, "train")  # makes the pair
+    found = options(start(settings, "test").argv)
     assert found["--mount"][2:] == [mounted(tmp_path / "registry.keys" / "signing.pub")]
     assert f"TRAINYARD_SIGNING_PUBLIC_KEYS={tmp_path}/registry.keys/signing.pub" in found["--env"]
 
@@ -177,40 +184,40 @@ def test_registry_that_cannot_be_made_is_named(settings, tmp_path):
 def test_exit_code_and_result_are_the_programs(carried_out, docker, code):
     docker.tell(code=code, says='{"version": 7}')
     entry, _ = carried_out()
-    assert (entry["exit_code"], entry["result"]) == (code, {"version": 7})
+    assert (entry.exit_code, entry.result) == (code, {"version": 7})
 
 
 def test_want_of_memory_is_told(carried_out, docker):
     docker.tell(code=137, state={"StartedAt": RAN, "OOMKilled": True})
     entry, log = carried_out()
-    assert entry["exit_code"] == 6
+    assert entry.exit_code == 6
     assert "error: The container was killed: it needed more than its 3g of memory." in log
 
 
 def test_kill_from_outside_is_not_taken_for_want_of_memory(carried_out, docker):
     docker.tell(code=137, state={"StartedAt": RAN, "OOMKilled": False})
     entry, log = carried_out()
-    assert entry["exit_code"] == 6
+    assert entry.exit_code == 6
     assert "killed from outside" in log and "memory" not in log
 
 
 def test_container_that_never_started_is_dockers_failure(carried_out, docker):
     docker.tell(code=127, state={"StartedAt": NEVER, "Error": "exec: /app/pex: not found"})
     entry, log = carried_out()
-    assert entry["exit_code"] == 6
+    assert entry.exit_code == 6
     assert "Docker could not start trainyard/train:latest: exec: /app/pex: not found." in log
 
 
 def test_engine_that_makes_no_container_is_dockers_failure(carried_out, docker):
     docker.tell(code=125, says="invalid mount", state=None)
     entry, log = carried_out()
-    assert entry["exit_code"] == 6
+    assert entry.exit_code == 6
     assert "could not start" in log
 
 
 def test_program_that_ends_with_such_a_code_itself_keeps_it(carried_out, docker):
     docker.tell(code=127, state={"StartedAt": RAN})
-    assert carried_out()[0]["exit_code"] == 127
+    assert carried_out()[0].exit_code == 127
 
 
 def test_container_that_a_killed_run_left_is_removed_first_and_its_own_at_the_end(carried_out, docker):
@@ -242,7 +249,7 @@ def test_terminated_run_passes_it_on_and_leaves_no_container(carried_out, docker
 def failure(settings):
     """What is said of a step whose container can't be started; nothing was run then."""
     with pytest.raises(InfrastructureError) as caught:
-        docker_launcher(settings, "key", None)("train", []).container.prepare()
+        start(settings, "train").container.prepare()
     return str(caught.value)
 
 
@@ -274,16 +281,27 @@ def test_machine_without_docker_is_told_in_one_sentence(settings, tmp_path, monk
         (None, ["adapter"], ["adapter"]),
     ],
 )
-def test_images_of_a_pipelines_steps_and_those_a_change_affects_are_built(pipeline, affected, images, tmp_path):
-    step = build_step(tmp_path, pipeline, [f"infra/docker:{image}" for image in affected])
-    assert step.argv == [str(tmp_path / "pants"), "package", *(f"infra/docker:{image}" for image in images)]
+def test_images_of_a_pipelines_steps_and_those_a_change_affects_are_built(pipeline, affected, images, settings):
+    docker = Docker(Job(Path("/root"), settings, "key", Path("/root")))
+    step = docker.images(steps.rows(pipeline), [f"infra/docker:{image}" for image in affected])
+    assert step.argv == ["/root/pants", "package", *(f"infra/docker:{image}" for image in images)]
 
 
-def test_no_image_is_built_where_none_is_needed(tmp_path):
-    assert build_step(tmp_path, None) is None
+def test_no_image_is_built_where_none_is_needed(settings):
+    assert Docker(Job(Path("/root"), settings, "key", Path("/root"))).images([], []) is None
+
+
+def test_variables_of_the_job_reach_the_program(settings):
+    found = options(start(settings, "train", variables={"TRAINYARD_CHECKED": "0"}).argv)["--env"]
+    assert "TRAINYARD_CHECKED=0" in found
+
+
+def test_step_that_measures_has_the_machine_to_itself(settings):
+    start(settings, "train")  # makes the keys
+    assert [start(settings, name).alone for name in ("train", "test")] == [False, True]
 
 
 def test_registry_in_a_bucket_is_out_of_reach_for_a_container(settings):
     bucket = settings.model_copy(update={"registry": settings.registry.model_copy(update={"uri": "gs://bucket/x"})})
     with pytest.raises(UsageError, match=r"no network.*gs://bucket/x.*--executor local"):
-        docker_launcher(bucket, "key", None)
+        start(bucket, "train")

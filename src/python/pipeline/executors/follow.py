@@ -1,4 +1,4 @@
-"""Follows a Kubernetes Job to its end: `python -m pipeline.follow NAMESPACE JOB` prints its log and ends as it ends."""
+"""Follows a Kubernetes Job: `python -m pipeline.executors.follow NAMESPACE JOB` prints its log and ends as it ends."""
 
 import subprocess
 import sys
@@ -73,6 +73,9 @@ class Follower:
                 patience = time.monotonic() + PATIENCE_SECONDS
                 self._print_log(found.pod)
                 found = self._now(found)
+                if not found.running and found.pod:
+                    # The connection may have been lost just before the end.
+                    self._print_log(found.pod)
             if not found.running:
                 return found
             if not found.started:
@@ -131,13 +134,13 @@ def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
         if failed.get("reason") == "DeadlineExceeded":
             return Look(name, True, False, Exit.INFRASTRUCTURE, "The Job took longer than its activeDeadlineSeconds.")
         if code == _KILLED or status.get("reason"):
-            why = status.get("message") or status.get("reason") or "from outside"
+            why = status.get("message") or status.get("reason") or "from outside, by signal 9"
             return Look(
                 name,
                 True,
                 False,
                 Exit.INFRASTRUCTURE,
-                f"The Job's pod was ended ({why}); start the run again to go on.",
+                f"The Job's pod was ended ({why}).",
             )
         return Look(name, True, False, code)
     if status.get("phase") == "Failed" or failed:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 from cluster import Kubectl
 
 from cli import Exit, UsageError
-from pipeline.containers import PROGRAMS, own_variables
-from pipeline.follow import Follower
-from pipeline.graph import nested_environment
-from pipeline.steps import Launcher, Step
+from pipeline.executors.docker import IMAGES, own_variables
+from pipeline.executors.follow import Follower
+from pipeline.executors.protocol import Job
+from pipeline.pants import nested_environment
+from pipeline.step import Step
+from pipeline.steps import Row, programs
 from settings import Settings
 from settings.load import FILE_NAME
 
@@ -27,53 +30,62 @@ _WORKED_IN = "/tmp"
 _ABORTED = 137  # what the runner says of a step that it broke off
 
 
-def push_step(root: Path, settings: Settings, pipeline: str, key: str) -> Step:
-    """Builds the images that a pipeline's steps run in, and pushes them under the run's key as tag."""
-    programs = [PROGRAMS["test"]] if pipeline == "test" else [PROGRAMS[pipeline], PROGRAMS["test"]]
-    return Step(
-        "images", [str(root / "scripts/push-images"), settings.kubernetes.images, key, *programs], nested_environment()
-    )
+class Kubernetes:
+    """Starts a step as a Job; what is made of infra/k8s/jobs for it is kept in the run's folder.
 
-
-def kubernetes_launcher(root: Path, settings: Settings, key: str, folder: Path, pushed: bool) -> Launcher:
-    """Starts a step as a Job; what is made of infra/k8s/jobs for it is kept in `folder`.
-
-    `pushed` tells that the step's image lies in the registry of images under the run's key; otherwise those named in
-    infra/k8s/images are taken.
+    Where images were pushed for this call, they are taken; otherwise those named in infra/k8s/images are.
 
     Raises:
         UsageError: registry or dataset are folders of this machine, or there is no image.
     """
-    if "://" not in settings.registry.uri:
-        raise UsageError(f"A Job can't reach the folder {settings.registry.uri}; name a registry as gs://BUCKET/….")
-    dataset = Path(settings.dataset.uri)
-    if "://" not in settings.dataset.uri and dataset.is_dir():
-        raise UsageError(
-            f"A Job can't reach the folder {dataset}; mount a bucket (infra/k8s/components/datasets) and "
-            "name the folder there, or take `sample` or `digits`."
-        )
-    if not pushed and "newTag: unset" in (root / _PINS).read_text("utf-8"):
-        raise UsageError(
-            f"{_PINS} names no images of yours; call scripts/push-images, or set [kubernetes] images in trainyard.toml."
-        )
 
-    def launch(name: str, arguments: list[str]) -> Step:
-        program = PROGRAMS[name]
-        made = folder / f"{name}-job"
-        files = _files(made, root / FILE_NAME, dataset)
-        pointer = f"{_MOUNTED}/{dataset.name}"
-        told = [pointer if word == str(dataset) and dataset.is_file() else word for word in arguments]
-        image = f"{settings.kubernetes.images}/{program}:{key}" if pushed else None
-        content = _kustomization(made, root / _JOBS / program, settings, (key, name), told, files, image)
+    # A Job has a machine, or a part of one, to itself.
+    shares_machine = False
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._settings = job, job.settings
+        self._dataset = Path(job.settings.dataset.uri)
+        if "://" not in job.settings.registry.uri:
+            raise UsageError(
+                f"A Job can't reach the folder {job.settings.registry.uri}; name a registry as gs://BUCKET/…."
+            )
+        if "://" not in job.settings.dataset.uri and self._dataset.is_dir():
+            raise UsageError(
+                f"A Job can't reach the folder {self._dataset}; mount a bucket (infra/k8s/components/datasets) and "
+                "name the folder there, or take `sample`."
+            )
+        self._pushed = bool(job.tag and job.settings.kubernetes.images)
+        if not self._pushed and "newTag: unset" in (job.root / _PINS).read_text("utf-8"):
+            raise UsageError(
+                f"{_PINS} names no images of yours; call scripts/push-images, or set [kubernetes] images in "
+                "trainyard.toml."
+            )
+
+    def images(self, rows: Sequence[Row], affected: Sequence[str]) -> Step | None:
+        """Builds the images that steps run in, and pushes them under the call's tag."""
+        prefix = self._settings.kubernetes.images
+        if not (rows and prefix):
+            return None
+        push = str(self._job.root / "scripts/push-images")
+        return Step(IMAGES, [push, prefix, self._job.tag, *programs(rows)], nested_environment())
+
+    def step(self, row: Row, arguments: Sequence[str]) -> Step:
+        root, settings, key = self._job.root, self._settings, self._job.key
+        made = self._job.folder / f"{row.name}-job"
+        files = _files(made, root / FILE_NAME, self._dataset)
+        is_pointer, pointer = self._dataset.is_file(), f"{_MOUNTED}/{self._dataset.name}"
+        told = [pointer if word == str(self._dataset) and is_pointer else word for word in arguments]
+        image = f"{settings.kubernetes.images}/{row.program}:{self._job.tag}" if self._pushed else None
+        variables = own_variables(os.environ) | {"TRAINYARD_MODEL_NAME": settings.model.name, **self._job.variables}
+        content = _kustomization(
+            made, _template(root / _JOBS, made, row), settings, (key, row.name), told, files, image, variables
+        )
         (made / "kustomization.yaml").write_text(json.dumps(content, indent=1), "utf-8")
-        job = KubernetesJob(
-            Kubectl(settings.kubernetes.jobs), f"trainyard-{key}-{program.replace('_', '-')}", key, name, made
-        )
-        command = [sys.executable, "-m", "pipeline.follow", settings.kubernetes.jobs, job.name]
+        name = f"trainyard-{key}-{_name(row)}"
+        job = KubernetesJob(Kubectl(settings.kubernetes.jobs), name, key, row.name, made)
+        command = [sys.executable, "-m", "pipeline.executors.follow", settings.kubernetes.jobs, name]
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-        return Step(name, command, {**os.environ, "PYTHONPATH": path}, job)
-
-    return launch
+        return Step(row.name, command, {**os.environ, "PYTHONPATH": path}, job)
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,37 @@ class KubernetesJob:
         return (found.exit_code if found.exit_code is not None else exit_code), found.why
 
 
+def _name(row: Row) -> str:
+    return row.program.replace("_", "-")
+
+
+def _template(jobs: Path, made: Path, row: Row) -> Path:
+    """The folder that says what the step's Job is: its own below `jobs`, or one like all the others."""
+    if (jobs / row.program).is_dir():
+        return jobs / row.program
+    folder = made / "template"
+    folder.mkdir()
+    container = {"name": "step", "image": f"trainyard/{row.program}", "args": ["--json"]}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": _name(row)},
+        "spec": {
+            "template": {"metadata": {"labels": {"app": _name(row)}}, "spec": {"containers": [container]}},
+        },
+    }
+    parts = [jobs / "step", *([jobs / "signs"] if row.makes else []), jobs.parent / "site", jobs.parent / "images"]
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["job.json"],
+        "components": [os.path.relpath(part.resolve(), folder.resolve()) for part in parts],
+    }
+    (folder / "job.json").write_text(json.dumps(job, indent=1), "utf-8")
+    (folder / "kustomization.yaml").write_text(json.dumps(content, indent=1), "utf-8")
+    return folder
+
+
 def _files(folder: Path, settings_file: Path, dataset: Path) -> list[str]:
     """Copies what the step has to read from this machine to `folder`; the names."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,12 +170,12 @@ def _kustomization(
     arguments: list[str],
     files: list[str],
     image: str | None,
+    variables: dict[str, str],
 ) -> dict[str, Any]:
     """What Kustomize has to make of `job`, as JSON, which is YAML as well."""
     key, step = run
     container = "/spec/template/spec/containers/0"
     # Beside those of the Job itself: how it is run, and its keys.
-    variables = own_variables(os.environ) | {"TRAINYARD_MODEL_NAME": settings.model.name}
     variables.pop("TRAINYARD_EXECUTOR", None)
     mounts = [{"name": "run", "mountPath": _MOUNTED, "readOnly": True}]
     if FILE_NAME in files:

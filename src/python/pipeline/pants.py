@@ -1,0 +1,63 @@
+"""Starts Pants beside the Pants that started this program, and tells what it found wrong with a tree."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from cli import InfrastructureError, TrainyardError, UsageError
+
+# The line that names what went wrong, among those that tell where in Pants.
+_TELLING = re.compile(r"(?:native_engine\.)?(?P<error>[A-Za-z]*(?:Error|Exception|Failure)\b.*)")
+_DENIED = "DependencyRuleActionDeniedError"
+# What is no fault of the tree's: the machine, the network, a Pants that was killed.
+_PASSING = re.compile(
+    r"OSError|No space left|Connection|Timeout|timed out|MemoryError|PermissionError|Interrupted|pantsd|Too many open"
+)
+# A rule of a BUILD file, what it says, and whom it keeps from whom.
+_VIOLATION = re.compile(r"^\s*\*\s+(?P<rule>\S+)\s*->\s*DENY\s*:\s*(?P<edge>.+)$", re.MULTILINE)
+
+
+def run_pants(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Pants in `root`, also from inside a `pants run`: see `nested_environment`."""
+    try:
+        return subprocess.run(
+            [str(root / "pants"), *arguments], cwd=root, env=nested_environment(), capture_output=True, text=True
+        )
+    except OSError as error:
+        raise InfrastructureError(f"{root / 'pants'} can't be started: {error.strerror}.") from None
+
+
+def nested_environment() -> dict[str, str]:
+    """An environment in which Pants starts although another Pants runs in the same checkout.
+
+    A Pants daemon serves one call at a time, and `pants run` of this very program holds it. A second daemon with files
+    of its own stays warm between calls, where PANTS_CONCURRENT would start cold every time.
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PEX_", "PYTHONPATH"))}
+    environment["PANTS_SUBPROCESSDIR"] = ".pants.d/nested/pids"
+    environment["PANTS_WORKDIR"] = ".pants.d/nested/workdir"
+    return environment
+
+
+def fresh_environment() -> dict[str, str]:
+    """An environment in which a Pants of another checkout starts as from a shell, not as inside this program's."""
+    own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
+    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
+
+
+def failure(root: Path, said: str) -> TrainyardError:
+    """What kept Pants from reading the build graph of `root`, by what it said of it.
+
+    A tree that it does not take is whoever's who made it (UsageError); anything else, a retry may mend.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
+    if _DENIED in said:
+        edges = "; ".join(f"{found['edge'].strip()} (by {found['rule']})" for found in _VIOLATION.finditer(said))
+        told = edges or next(line for line in lines if _DENIED in line)
+        return UsageError(f"A dependency is not allowed here: {told}.")
+    telling = [found["error"] for line in lines if (found := _TELLING.match(line))]
+    sentence = f"Pants can't read the build graph of {root}: {(telling or lines)[-1].rstrip('.')}."
+    if telling and not _PASSING.search(said):
+        return UsageError(sentence)
+    return InfrastructureError(sentence)

@@ -1,0 +1,61 @@
+"""How a request ended, as text for a person: each model's version, what it is worth, and what to do next."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cli import Exit, UsageError
+from contracts.plan import ModelPlan
+from contracts.run import ModelOutcome, RunState
+from pipeline.execution import Execution
+from pipeline.runs import Runs
+
+_ENDS = {
+    Exit.OK: "passed its tests",
+    Exit.GATE: "fell short",
+}
+
+
+def lines(ended: Execution, folder: Path) -> list[str]:
+    """The last lines of `run`, whose runs are kept in `folder`."""
+    found = []
+    for planned in ended.plan.asked:
+        outcome = ended.outcomes.get(planned.name)
+        if outcome is None:
+            found.append(f"{planned.name}: {planned.pipeline} was not begun")
+            continue
+        found.append(_of_model(planned, outcome, _state(folder, outcome)))
+        if outcome.exit_code == Exit.OK and outcome.version:
+            found.append(
+                f"  next: ./pants run src/python/promote -- run --model {planned.name} --version {outcome.version}"
+            )
+    return found or ["No model work."]
+
+
+def _of_model(planned: ModelPlan, outcome: ModelOutcome, state: RunState | None) -> str:
+    version = f"version {outcome.version}" if outcome.version else "no version"
+    figures = _figures(state) if state else ""
+    end = _ENDS.get(Exit(outcome.exit_code or 0), f"ended with {outcome.exit_code}")
+    mail = f"; mail: {outcome.mail}" if outcome.mail else ""
+    return f"{planned.name}: {planned.pipeline}: {version}{f' ({figures})' if figures else ''} {end}{mail}"
+
+
+def _figures(state: RunState) -> str:
+    """What the version is worth: as served where it was tested, else as trained."""
+    served = state.verdict.get("metrics") if isinstance(state.verdict, dict) else None
+    trained = (state.model.metrics or {}) if state.model else {}
+    metrics: Mapping[str, Any] = served or trained.get("test") or {}
+    accuracy, classes = metrics.get("accuracy"), metrics.get("per_class") or {}
+    if accuracy is None:
+        return ""
+    recalls = {name: found.get("recall") for name, found in classes.items() if found.get("recall") is not None}
+    lowest = min(recalls, key=lambda name: recalls[name], default=None)
+    told = f", lowest recall {recalls[lowest]:.3f} of {lowest}" if lowest is not None else ""
+    return f"accuracy {accuracy:.3f}{told}"
+
+
+def _state(folder: Path, outcome: ModelOutcome) -> RunState | None:
+    try:
+        return Runs(folder).find(outcome.run or "").state
+    except UsageError:
+        return None
