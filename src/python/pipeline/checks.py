@@ -27,7 +27,7 @@ def of(root: Path, made: Plan) -> list[Step]:
             [pants, "test", *tests],
             environment,
             units=len(tests),
-            counts=tests_ran,
+            counts=files_of_tests_ended,
             explains=of_tests,
         ),
         "package": Step("package", [pants, "package", *made.affected.get("build", [])], environment),
@@ -35,7 +35,7 @@ def of(root: Path, made: Plan) -> list[Step]:
     return [all_steps[name] for name in steps.of_checks(made)]
 
 
-def tests_ran(line: str) -> int:
+def files_of_tests_ended(line: str) -> int:
     """How many files of tests a line of Pants' output tells the end of."""
     found = _RAN.match(line)
     return 1 + int(found["more"] or 0) if found else 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli import Exit
-from tests.yards import TESTED, Yard
+from tests.small_repository import TESTED, Yard
 
 FAILED = "echo '{\"version\": 7}'; exit 3"
 
@@ -202,7 +202,9 @@ step=${2##*:}; me=$TRAINYARD_MODEL_NAME-$step
 touch "$SCENE/running-$me"
 ls "$SCENE" | grep -c ^running- >>"$SCENE/beside-$step"
 """
-MEETING = 'touch "$SCENE/here-$TRAINYARD_MODEL_NAME"; until [[ -e $SCENE/here-a && -e $SCENE/here-b ]]; do sleep 0.02; done\n'
+MEETING = (
+    'touch "$SCENE/here-$TRAINYARD_MODEL_NAME"; until [[ -e $SCENE/here-a && -e $SCENE/here-b ]]; do sleep 0.02; done\n'
+)
 LEFT = 'rm "$SCENE/running-$me"\n'
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import Exit
-from tests.yards import RECORD, TESTED, TRAINED, Yard
+from tests.small_repository import RECORD, TESTED, TRAINED, Yard
 
 
 @pytest.fixture

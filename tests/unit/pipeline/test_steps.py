@@ -106,7 +106,7 @@ def test_lint_names_the_files_and_the_way_out(said, told):
     ],
 )
 def test_files_of_tests_are_counted_as_they_end(line, count):
-    assert checks.tests_ran(line) == count
+    assert checks.files_of_tests_ended(line) == count
 
 
 def test_failed_tests_are_named():

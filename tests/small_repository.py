@@ -20,7 +20,8 @@ else
   step=${2##*:}
   echo "$step" >>"$SCENE/started"
   echo "$TRAINYARD_MODEL_NAME:$step:${TRAINYARD_CHECKED:-1}" >>"$SCENE/models"
-  if [[ -e $SCENE/$step-$TRAINYARD_MODEL_NAME ]]; then source "$SCENE/$step-$TRAINYARD_MODEL_NAME"; else source "$SCENE/$step"; fi
+  own=$SCENE/$step-$TRAINYARD_MODEL_NAME
+  if [[ -e $own ]]; then source "$own"; else source "$SCENE/$step"; fi
 fi
 """
 _LINT = """#!/usr/bin/env bash
@@ -96,7 +97,11 @@ class Yard:
     def does(self, **steps: str) -> None:
         """What steps do from now on, as lines of Bash; of one model alone where a name ends with it: `train_a`."""
         for step, script in steps.items():
-            base = next(known for known in ("test_model", "retrain", "train", "lint", "test", "package") if step.startswith(known))
+            base = next(
+                known
+                for known in ("test_model", "retrain", "train", "lint", "test", "package")
+                if step.startswith(known)
+            )
             (self.scene / (base + step.removeprefix(base).replace("_", "-", 1))).write_text(script + "\n")
 
     def started(self) -> list[str]:
