@@ -170,7 +170,11 @@ def run_command(
     request.must_be_possible()
     say, folder = _say(), _runs_folder(root, runs)
     made = planning.make(root, request.question, say)
-    say(f"{made.pipeline or 'no model work'}: {made.reason}")
+    for planned in made.models:
+        if planned.owed and not planned.pipeline:
+            say(f"{planned.name}: {planned.reason}")
+    if not made.asked:
+        say(f"no model work: {made.reason}")
     _tell(carry_out(root, folder, request, made, say), folder, as_json)
 
 

@@ -175,6 +175,7 @@ def _carry_out(models: Sequence[ModelRun], request: Request, ended: Execution) -
             outcome, failure = ModelOutcome(exit_code=int(Exit.BUG), run=model.key), _bug(error)
         ended.outcomes[model.name] = outcome
         if failure:
+            failure = f"{model.name}: {failure}" if len(models) > 1 else failure
             ended.failures.append((outcome.exit_code or int(Exit.BUG), failure))
 
     at_once = request.parallel or (1 if all(model.shares_machine for model in models) else len(models))

@@ -72,10 +72,12 @@ def known(root: Path, name: str | None = None) -> list[Model]:
     Raises:
         UsageError: there is none of that name, or the models' files can't be understood.
     """
-    if name:
-        return [models.find(name, root)]
     # In a checkout without any, those that come with this program are no matter of its pushes.
-    return [model for model in models.known(root) if model.folder.is_relative_to(root)]
+    found = [models.find(name, root)] if name else models.known(root)
+    here = [model for model in found if model.folder.is_relative_to(root)]
+    if name and not here:
+        raise UsageError(f"There is no model '{name}' in {root}; `./pants run src/python/models -- new` starts one.")
+    return here
 
 
 class _Tree:

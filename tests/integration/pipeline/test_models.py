@@ -52,7 +52,7 @@ def test_one_that_fails_does_not_stop_the_other_and_neither_is_begun_again_by_an
     assert yard.carried_out() == ["a:train:0", "b:train:0", "b:test_model:0"]
     assert (of(result, "a")["exit_code"], of(result, "b")["exit_code"]) == (3, 0)
     assert of(result, "a")["run"] != of(result, "b")["run"]
-    assert "error: Step train failed" in err
+    assert "error: a: Step train failed" in err
     assert "b: train: version 7" in err
     assert "next: ./pants run src/python/promote -- run --model b --version 7" in err
     # Unrelated, then what trains a.

@@ -28,6 +28,7 @@ match sys.argv[1:]:
             (folder / "terminated").touch()
             sys.exit(143)
         signal.signal(signal.SIGTERM, terminate)
+        (folder / "running").touch()
         print(told["says"], flush=True)
         time.sleep(told["seconds"])
         sys.exit(told["code"])
@@ -57,6 +58,11 @@ class FakeDocker:
         """The arguments of every call so far."""
         calls = self.folder / "calls"
         return [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
+
+    @property
+    def running(self) -> bool:
+        """Whether a run has begun."""
+        return (self.folder / "running").exists()
 
     @property
     def terminated(self) -> bool:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -234,13 +236,19 @@ def test_terminated_run_passes_it_on_and_leaves_no_container(carried_out, docker
     def leave(*_):
         sys.exit(143)
 
+    def interrupt():
+        while not docker.running:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, leave)
+    thread = threading.Thread(target=interrupt, daemon=True)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1)
+        thread.start()
         with pytest.raises(SystemExit):
             carried_out()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        thread.join()
         signal.signal(signal.SIGALRM, before)
     assert docker.terminated
     assert docker.calls[-1] == ["rm", "--force", "--volumes", NAME]

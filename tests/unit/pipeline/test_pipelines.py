@@ -8,10 +8,14 @@ from email import message_from_bytes, policy
 import pytest
 
 from cli import UsageError
-from pipeline import pipelines
+from contracts.plan import ModelPlan
+from pipeline import pipelines, steps
+from pipeline.executors import Job, Modules
+from pipeline.executors.docker import Docker
+from pipeline.executors.local import Local
 from pipeline.runner import Run
 from pipeline.step import Step
-from registry import Registry, ServingState
+from registry import Keys, Registry, ServingState
 from settings import Settings
 from testkit.registries import published
 
@@ -152,3 +156,28 @@ def test_gate_missed_in_an_earlier_call_is_mailed_by_notify_alone(settings, regi
 def test_step_whose_turn_has_not_come_is_refused(settings, registry, tmp_path):
     with pytest.raises(UsageError, match="train comes first"):
         carry_out("train", settings, tmp_path, only="test", test=GOOD)
+
+
+EXPLAIN = steps.Row("explain", "src/python/x:explain", "x.explain", "explain", ("train", "test"), "tests_failed")
+
+
+def test_new_step_is_a_row_of_the_table(settings, registry, tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "TABLE", (*steps.TABLE, EXPLAIN))
+    assert steps.of_model(ModelPlan("chest-xray", "train", "")) == ["train", "test", "explain", "notify"]
+    steps.known("explain")
+    outcome, started = carry_out("train", settings, tmp_path, train=GOOD, test=GOOD, explain=(3, {"version": 1}))
+    assert (started, outcome.exit_code) == (["train", "test", "explain"], 3)
+    assert subjects(tmp_path) == ["chest-xray 1 failed its tests"]
+
+
+@pytest.mark.parametrize(
+    ("executor", "words"),
+    [(Local, ["run", "src/python/x:explain", "--"]), (Docker, ["docker", "run"]), (Modules, ["-m", "x.explain"])],
+)
+def test_new_step_runs_wherever_the_others_do(settings, tmp_path, executor, words):
+    Keys.of("", [], settings.registry.uri).file()
+    job = Job(tmp_path, settings, "key", tmp_path)
+    step = (executor() if executor is Modules else executor(job)).step(EXPLAIN, ["--json"])
+    assert step.name == "explain"
+    assert [word for word in step.argv if word in words] == words
+    assert step.argv[-1] == "--json"
