@@ -7,7 +7,7 @@ import typer
 
 from benchmarks.claims import AsJson, Claim, tell
 from cli import UsageError, command_line, progress_console, run
-from training import options
+from training.commands.tensorflow import prepare_tensorflow
 
 app = command_line(
     "accuracy",
@@ -20,6 +20,7 @@ app = command_line(
 
 WANTED = 0.84
 FOLDS = 5
+SIDE = 128  # pixels, as chest-xray's
 _VALIDATION_SHARE = 0.12
 
 
@@ -29,23 +30,24 @@ def accuracy(
     minutes: Annotated[float, typer.Option(min=0.1, help="For all folds together.")] = 60.0,
     folds: Annotated[int, typer.Option(min=1, max=FOLDS, help="Of the five, how many to measure.")] = FOLDS,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and networks.")] = 0,
-    outliers: Annotated[float | None, typer.Option(min=0, help="Pictures that are no X-rays, an image.")] = None,
+    outliers: Annotated[
+        float | None, typer.Option(min=0, help="Pictures that show nothing of any class, an image.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the accuracy on real X-rays."""
     if xrays is None:
         raise UsageError("Name a folder of real X-rays with --xrays: on the sample's phantoms the figure says nothing.")
-    options.prepare_tensorflow()
+    prepare_tensorflow()
     import numpy as np
     from sklearn.model_selection import StratifiedKFold
 
     from dataset import open_dataset
-    from training.parameters import Parameters
+    from imaging import ImageInput
 
     console = progress_console()
     data = open_dataset(xrays, 0.01)
-    size = Parameters().network.image_size
-    parts = [data.arrays(split, size) for split in ("train", "validation", "test")]
+    parts = [data.arrays(split, ImageInput(SIDE)) for split in ("train", "validation", "test")]
     pixels, labels = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     found: list[float] = []
     began = time.monotonic()
@@ -68,15 +70,15 @@ def fold(pixels: Any, labels: Any, rest: Any, held: Any, seconds: float, seed: i
     import keras
     from sklearn.model_selection import train_test_split
 
+    from imaging import ImageInput
+    from training.family import Family
     from training.loop import Predictor, fit
-    from training.model import build
-    from training.parameters import Parameters
+    from training.step import Schedule
 
-    parameters = Parameters()
-    schedule = parameters.schedule if outliers is None else replace(parameters.schedule, outliers=outliers)
+    schedule = Schedule() if outliers is None else replace(Schedule(), outliers=outliers)
     train, validation = train_test_split(rest, test_size=_VALIDATION_SHARE, stratify=labels[rest], random_state=seed)
     keras.utils.set_random_seed(seed)
-    network = build(parameters.network, int(labels.max()) + 1)
+    network = Family.named("residual").build({}, ImageInput(SIDE), int(labels.max()) + 1)
     fit(
         network,
         (pixels[train], labels[train]),

@@ -70,7 +70,7 @@ def traffic(
 
 def our_models() -> tuple[MakeModel, list[bytes], int]:
     """Networks as training makes them, with weights as they begin; phantoms to ask about; the models' image size."""
-    from training.options import prepare_tensorflow
+    from training.commands.tensorflow import prepare_tensorflow
 
     prepare_tensorflow()
     import keras
@@ -80,20 +80,20 @@ def our_models() -> tuple[MakeModel, list[bytes], int]:
     from imaging import ImageInput
     from imaging.array import canonical
     from training.export import answers, export
-    from training.model import Network, build
+    from training.networks.residual import Parameters, build
 
-    parameters = Network()
+    image = ImageInput(128)
     with tempfile.TemporaryDirectory() as folder:
         write_sample(Path(folder), IMAGES // len(LABELS), seed=5)
         images = [path.read_bytes() for path in sorted(Path(folder).rglob("*.png"))]
-    pixels = np.stack([canonical(image, parameters.image_size) for image in images])
+    pixels = np.stack([canonical(data, image) for data in images])
 
     def make(number: int, folder: Path) -> list[dict[str, float]]:
         keras.utils.set_random_seed(number)
-        export(build(parameters, len(LABELS)), LABELS, folder, MODEL, pixels, ImageInput(parameters.image_size))
+        export(build(Parameters(), image, len(LABELS)), LABELS, folder, MODEL, pixels, image)
         return [dict(zip(LABELS, map(float, row), strict=True)) for row in answers(folder, pixels)]
 
-    return make, images, parameters.image_size
+    return make, images, image.size
 
 
 def show(found: windows.Account, switches: Sequence[windows.Switch]) -> None:

@@ -14,7 +14,7 @@ import typer
 from benchmarks import classical
 from benchmarks.claims import AsJson, Claim, tell
 from cli import InfrastructureError, UsageError, command_line, print_json, progress_console, run
-from training import options
+from training.commands.tensorflow import prepare_tensorflow
 
 app = command_line(
     "training",
@@ -32,6 +32,7 @@ WANTED_ACCURACY = 0.75
 _LEAST = 600  # CPU seconds that the classical way gets: enough for some epochs
 _STEPS = 20
 _ROUNDS = 7
+IMAGE_SIDE = 128  # pixels, as chest-xray's
 _DRAWN = 500  # phantoms; the others are these, a little brighter or darker
 
 
@@ -130,27 +131,27 @@ def many(folder: Path, images: int) -> None:
 
 def _epoch(folder: Path, limit: float) -> dict[str, Any]:
     """The same steps of the default network, fed by the pipeline and with batches that are tensors already."""
-    options.prepare_tensorflow()
+    prepare_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf
 
+    from contracts.changes import Changes
     from training.feed import Feed
     from training.loop import class_weights
-    from training.model import Network, build
     from training.step import Schedule, training_step
     from training.team import Team
 
     schedule, team = Schedule(), Team()
     random = np.random.default_rng(0)
-    side = Network().image_size
+    side = IMAGE_SIDE
     count = schedule.batch * _STEPS
     images = random.integers(0, 256, (count, side, side, 1), np.uint8), np.arange(count, dtype=np.int32) % 3
-    network = build(Network(), 3)
+    network = shipped_network(3)
     optimizer = keras.optimizers.AdamW(1e-3)
     optimizer.build(network.trainable_variables)
     feed = Feed(images, schedule.batch, 0, team)
-    step = training_step(network, optimizer, schedule, feed.size, class_weights(images[1], 3), team)
+    step = training_step(network, optimizer, schedule, feed.size, class_weights(images[1], 3), team, Changes())
     ready = list(feed.batches(0, _STEPS))
     step(ready[0], tf.constant([0, 0]))
 
@@ -169,21 +170,21 @@ def _epoch(folder: Path, limit: float) -> dict[str, Any]:
 def _own_memory(folder: Path, limit: float) -> dict[str, Any]:
     """Checks and decodes everything, then trains over it: all pixels are kept and make the kernel machine, some of them
     the one epoch."""
-    options.prepare_tensorflow()
+    prepare_tensorflow()
+    from contracts.changes import Changes
     from dataset import open_dataset
-    from training import kernel_machine
+    from training.at_once import Material, fit_layers
     from training.loop import class_weights, fit
-    from training.model import Network, build
     from training.step import Schedule
 
     data = open_dataset(str(folder), 0.0)
-    size = Network().image_size
+    size = IMAGE_SIDE
     pixels, labels = data.arrays("train", size)
     data.arrays("test", size)
     some = len(labels) // 20
     train = pixels[::20][:some], labels[::20][:some]
-    network = build(Network(), 3)
-    kernel_machine.fit(network, pixels, labels, class_weights(labels, 3), seed=0)
+    network = shipped_network(3)
+    fit_layers(network, Material(pixels, labels, class_weights(labels, 3), Changes(), seed=0))
     fit(network, train, data.arrays("validation", size), Schedule(epochs=1), seed=0)
     return {"mib": peak_mib()}
 
@@ -196,20 +197,18 @@ def _array_memory(folder: Path, limit: float) -> dict[str, Any]:
 
 def _own_time(folder: Path, limit: float) -> dict[str, Any]:
     """CPU seconds, from reading the files on, until the network that would be kept is right often enough."""
-    options.prepare_tensorflow()
+    prepare_tensorflow()
     import keras
 
     from dataset import open_dataset
     from training.loop import Predictor, fit
-    from training.model import build
-    from training.parameters import Parameters
+    from training.step import Schedule
 
     started = time.process_time()
     data = open_dataset(str(folder), 0.01)
-    parameters = Parameters()
-    size = parameters.network.image_size
+    size = IMAGE_SIDE
     keras.utils.set_random_seed(0)
-    network = build(parameters.network, len(data.labels))
+    network = shipped_network(len(data.labels))
     pixels, truth = data.arrays("test", size)
     predict = Predictor(network)
     reached: list[float] = []
@@ -223,7 +222,7 @@ def _own_time(folder: Path, limit: float) -> dict[str, Any]:
         network,
         data.arrays("train", size),
         data.arrays("validation", size),
-        parameters.schedule,
+        Schedule(),
         seed=0,
         hopeless=good,
     )
@@ -231,12 +230,20 @@ def _own_time(folder: Path, limit: float) -> dict[str, Any]:
 
 
 def _classical_time(folder: Path, limit: float) -> dict[str, Any]:
-    options.prepare_tensorflow()
+    prepare_tensorflow()
     from dataset import open_dataset
 
     data = open_dataset(str(folder), 0.01)
     sides = {split: [(image.path, image.label) for image in data.part(split)] for split in ("train", "test")}
     return classical.train(sides["train"], sides["test"], data.labels, WANTED_ACCURACY, limit)
+
+
+def shipped_network(classes: int) -> Any:
+    """chest-xray's, with random weights."""
+    from imaging import ImageInput
+    from training.family import Family
+
+    return Family.named("residual").build({}, ImageInput(IMAGE_SIDE), classes)
 
 
 def peak_mib() -> float:

@@ -1,4 +1,4 @@
-"""Random changes to training images, as operations of the training graph.
+"""Random changes to training images that leave them in their class, as operations of the training graph.
 
 All randomness comes from the seed that is passed: the same seed makes the same changes.
 """
@@ -7,14 +7,27 @@ import math
 
 import tensorflow as tf
 
+from contracts.changes import Changes
+
+# What goes along with a change at the strength that suits an X-ray, in natural logarithms: width against height with
+# the zoom, gamma and gain with the brightness.
+_ASPECT, _GAMMA, _GAIN = 0.08, 0.35, 0.2
+_XRAY = Changes()
+
 
 def augment(
-    pixels: tf.Tensor, seed: tf.Tensor, strength: float, whole: int | None = None, first: int | tf.Tensor = 0
+    pixels: tf.Tensor,
+    seed: tf.Tensor,
+    strength: float,
+    changes: Changes = _XRAY,
+    whole: int | None = None,
+    first: int | tf.Tensor = 0,
 ) -> tf.Tensor:
-    """Turned, moved, stretched, mirrored and re-exposed pixels, float32 [N, H, W, 1] in 0..255.
+    """Turned, moved, stretched, mirrored and re-exposed pixels, float32 [N, H, W, C] in 0..255.
 
-    `pixels` are [N, H, W, 1] in 0..255 of a square image, `seed` int32 [2]. Strength 0 only mirrors. Pixels that are
-    images number `first` and following of a batch of `whole` are changed as they would be within that batch.
+    `pixels` are [N, H, W, C] in 0..255 of a square image, `seed` int32 [2]. `changes` are what may be done at strength
+    1; strength 0 only mirrors, if that may be done. Pixels that are images number `first` and following of a batch of
+    `whole` are changed as they would be within that batch.
     """
     pixels = tf.cast(pixels, tf.float32)
     count, side = tf.shape(pixels)[0], tf.cast(tf.shape(pixels)[1], tf.float32)
@@ -28,12 +41,14 @@ def augment(
         """One number per image in -limit..limit."""
         return strength * draw(limit)
 
-    angle = spread(12 * math.pi / 180)
-    height = tf.exp(spread(0.18))
-    width = height * tf.exp(spread(0.08))
-    mirrored = width * tf.sign(draw(1))
-    moved = _transformed(pixels, angle, mirrored, height, spread(0.08) * side, spread(0.08) * side)
-    gamma, gain = tf.exp(spread(0.35)), tf.exp(spread(0.2))
+    angle = spread(changes.turn * math.pi / 180)
+    height = tf.exp(spread(changes.zoom))
+    width = height * tf.exp(spread(_ASPECT * (changes.zoom / _XRAY.zoom)))
+    side_chosen = tf.sign(draw(1))
+    if changes.mirror:
+        width *= side_chosen
+    moved = _transformed(pixels, angle, width, height, spread(changes.shift) * side, spread(changes.shift) * side)
+    gamma, gain = tf.exp(spread(_GAMMA * changes.brightness)), tf.exp(spread(_GAIN * changes.brightness))
     exposed = tf.pow(moved / 255, gamma[:, None, None, None]) * gain[:, None, None, None]
     return 255 * tf.clip_by_value(exposed, 0, 1)
 

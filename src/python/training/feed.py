@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from training.team import Team
 
-Labelled = tuple[np.ndarray, np.ndarray]  # pixels uint8 [N, H, W, 1], label indices int32 [N]
+Labelled = tuple[np.ndarray, np.ndarray]  # pixels uint8 [N, H, W, C], label indices int32 [N]
 
 _AHEAD = 4  # batches
 

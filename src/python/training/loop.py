@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training import kernel_machine
+from contracts.changes import Changes
+from training.at_once import Material, fit_layers
 from training.feed import Feed, Labelled
+from training.normalisation import statistics_from
 from training.outliers import outliers
 from training.pace import learning_rate, plan, progress
 from training.state import Epoch, State, Weights
@@ -20,17 +22,16 @@ from training.step import Schedule, training_step
 from training.team import Team
 
 _PREDICTED_AT_ONCE = 64  # images
-_SETTLED_ON = 256  # images
-_STRANGE = 64  # pictures that are no X-rays, to see how unsure of them it is
+_STRANGE = 64  # pictures that show nothing of any class, to see how unsure of them it is
 # A run ends when the validation images got no wrong answer for so many epochs, at no more than this loss.
 _FAULTLESS_EPOCHS = 3
 _FAULTLESS_LOSS = 0.1
 # Ends of a run that went as far as it was meant to. The learning rate has come down by then, and a few dozen noisy
-# labels are no better judge than that (docs/decisions/0014).
+# labels choose no better than that (docs/decisions/0014).
 _COMPLETE = ("epochs", "time", "faultless")
 
 
-class Judged(Protocol):
+class _Epoch(Protocol):
     @property
     def validation_loss(self) -> float: ...
 
@@ -56,7 +57,7 @@ class Predictor:
         self._ask = ask
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 1] -> probabilities float32 [N, C]."""
+        """uint8 [N, H, W, C] -> probabilities float32 [N, classes]."""
         starts = range(0, len(pixels), _PREDICTED_AT_ONCE)
         return np.concatenate([self._ask(pixels[start : start + _PREDICTED_AT_ONCE]).numpy() for start in starts])
 
@@ -68,6 +69,7 @@ def fit(
     schedule: Schedule,
     *,
     seed: int,
+    changes: Changes = Changes(),  # noqa: B008
     team: Team | None = None,
     seconds: float = math.inf,
     state: State | None = None,
@@ -77,18 +79,19 @@ def fit(
     hopeless: Callable[[Sequence[Epoch]], bool] = lambda history: False,
     watch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> State:
-    """Trains `network` (logits), leaves it with the weights that are kept, and tells how it went.
+    """Trains `network` (from pixels to logits), leaves it with the weights of the best epoch, and returns how it went.
 
-    What is judged, and kept, is a running average of the weights after each epoch, steadier than any single one, with
-    the normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
-    Validation asks for what training asks for: right answers, and none that is sure about pictures that are no X-rays.
+    An epoch's weights are a running average of those after each epoch, steadier than any single ones, with the
+    normalisation's statistics taken from plain training images. The rarer a class, the more its images weigh.
+    `changes` say how an image may be changed and stays in its class. Validation measures what training asks for: right
+    answers, and none that is sure about pictures that show nothing of any class.
 
-    A kernel machine beside the network is fitted first, anew even where the network goes on from a parent's weights.
+    Layers that are fitted at once are fitted first, anew even where the network continues from a parent's weights.
 
     The run ends after `schedule.epochs`, when `seconds` are over, when validation stops getting better or `hopeless`
-    says so, or when it has been faultless for a while. A run that was not given up keeps its last weights, else those
-    with the lowest validation loss. No epochs leave the network as it is. A network made under the strategy of a
-    `team` needs that.
+    says so, or when it has been faultless for a while. The best epoch of a run that was not given up is the last, else
+    the one with the lowest validation loss. No epochs leave the network as it is. A network made under the strategy of
+    a `team` needs that.
 
     `save` gets the state after every epoch, and urgently (True) when the run is asked to stop. A run that starts from
     such a `state` comes to the same weights as one that was never left; so does one that follows the `planned` lengths
@@ -98,7 +101,7 @@ def fit(
         Diverged: the loss became infinite or not a number.
         Stopped: `stop` said so; the state of that moment was saved.
     """
-    run = _Run(network, train, validation, schedule, seed, team or Team(), seconds, planned, hopeless)
+    run = _Run(network, train, validation, schedule, seed, changes, team or Team(), seconds, planned, hopeless)
     state = run.begin(state, stop)
     while not state.ended:
         state = run.epoch(state, stop, save)
@@ -119,13 +122,14 @@ class _Run:
         validation: Labelled,
         schedule: Schedule,
         seed: int,
+        changes: Changes,
         team: Team,
         seconds: float,
         planned: Sequence[int],
         hopeless: Callable[[Sequence[Epoch]], bool],
     ) -> None:
         self.network, self.train, self.validation, self.schedule = network, train, validation, schedule
-        self.seed, self.team, self.hopeless = seed, team, hopeless
+        self.seed, self.changes, self.team, self.hopeless = seed, changes, team, hopeless
         self.limit, self.given = seconds, planned
         self.weights = class_weights(train[1], network.output_shape[-1])
         self.feed = Feed(train, schedule.batch, seed, team)
@@ -134,10 +138,10 @@ class _Run:
             self.optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
             self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
             self.optimizer.build(network.trainable_variables)
-        self.step = training_step(network, self.optimizer, schedule, self.feed.size, self.weights, team)
-        self.settle = _settle(network, train[0], seed, team.strategy)
+        self.step = training_step(network, self.optimizer, schedule, self.feed.size, self.weights, team, changes)
+        self.take_statistics = statistics_from(network, train[0], seed, team.strategy)
         self.predict = Predictor(network)
-        drawn = outliers(_STRANGE, network.input_shape[1], tf.constant([seed, -1], tf.int32))
+        drawn = outliers(_STRANGE, network.input_shape[1:], tf.constant([seed, -1], tf.int32))
         self.strange = tf.cast(tf.round(drawn), tf.uint8).numpy()
 
     def begin(self, state: State | None, stop: Callable[[], bool]) -> State:
@@ -150,7 +154,7 @@ class _Run:
 
         if state is None:
             if self.team.chief and self.schedule.epochs:
-                kernel_machine.fit(self.network, *self.train, self.weights, self.seed, go_on)
+                fit_layers(self.network, Material(*self.train, self.weights, self.changes, self.seed), go_on)
             state = State.first(self.network, self.optimizer)
         if not self.team.alone:
             state = State.from_bytes(self.team.share(state.to_bytes() if self.team.chief else b""))
@@ -179,7 +183,7 @@ class _Run:
             raise Diverged(f"the loss became {loss} in epoch {len(state.history) + 1}")
         state = replace(state, step=(state.step // steps + 1) * steps, losses=[])
         state = state.with_weights_of(self.network, self.optimizer)
-        return self._judged(state, loss)
+        return self._validated(state, loss)
 
     def _stop(
         self, state: State, number: int, losses: list[tf.Tensor | float], save: Callable[[State, bool], None]
@@ -190,16 +194,17 @@ class _Run:
             save(replace(state, step=number, losses=done, seconds=time.monotonic() - self.started), True)
         raise Stopped(f"after epoch {len(state.history)}")
 
-    def _judged(self, state: State, loss: float) -> State:
+    def _validated(self, state: State, loss: float) -> State:
         """Looks at the average of the weights, decides how the run goes on, and puts the trained weights back."""
-        average = _blend(state.average, state.own, self.schedule.averaging, len(state.history))
+        average = _blend(self.network, state, self.schedule.averaging)
         self.network.set_weights(average)
-        self.settle()
-        verdict = self.team.share(json.dumps(self._verdict(state, loss)).encode() if self.team.chief else b"")
-        told = json.loads(verdict)
-        epoch = Epoch(**told["epoch"])
+        self.take_statistics()
+        shared = self.team.share(json.dumps(self._decision(state, loss)).encode() if self.team.chief else b"")
+        decision = json.loads(shared)
+        epoch = Epoch(**decision["epoch"])
         history = [*state.history, epoch]
-        best = self.network.get_weights() if kept(history, told["ended"]) == epoch.number else state.best
+        is_best = best_epoch(history, decision["ended"]) == epoch.number
+        best = self.network.get_weights() if is_best else state.best
         self.network.set_weights(state.own)
         return replace(
             state,
@@ -207,12 +212,12 @@ class _Run:
             best=best,
             history=history,
             # A run that is over was as long as it is, so that one which follows it ends there too.
-            planned=[*state.planned, epoch.number if told["ended"] else epoch.epochs],
+            planned=[*state.planned, epoch.number if decision["ended"] else epoch.epochs],
             seconds=epoch.seconds,
-            ended=told["ended"],
+            ended=decision["ended"],
         )
 
-    def _verdict(self, state: State, loss: float) -> dict[str, object]:
+    def _decision(self, state: State, loss: float) -> dict[str, object]:
         pixels, labels = self.validation
         probabilities = self.predict(pixels)
         accuracy = float(np.mean(probabilities.argmax(axis=1) == labels))
@@ -246,24 +251,10 @@ class _Run:
         return "hopeless" if self.hopeless(history) else ""
 
 
-def kept(losses: Sequence[Judged], ended: str) -> int:
-    """Number of the epoch whose weights a run keeps that ended so ("": not yet)."""
-    best = min(range(len(losses)), key=lambda i: losses[i].validation_loss)
-    return len(losses) if ended in _COMPLETE else best + 1
-
-
-def _settle(
-    network: keras.Model, pixels: np.ndarray, seed: int, strategy: tf.distribute.Strategy
-) -> Callable[[], None]:
-    """Sets the statistics of the network's normalisation to those of one large batch of plain training images."""
-    chosen = np.random.default_rng(seed).permutation(len(pixels))[:_SETTLED_ON]
-    plain = tf.constant(pixels[chosen])
-
-    @tf.function
-    def settle() -> None:
-        strategy.run(lambda images: network(tf.cast(images, tf.float32), training=True), args=(plain,))
-
-    return settle
+def best_epoch(history: Sequence[_Epoch], ended: str) -> int:
+    """Number of the epoch whose weights a run leaves that ended so ("": not yet)."""
+    lowest = min(range(len(history)), key=lambda i: history[i].validation_loss)
+    return len(history) if ended in _COMPLETE else lowest + 1
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -272,13 +263,19 @@ def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def _blend(average: Weights, own: Weights, share: float, epoch: int) -> Weights:
-    if not average:
-        return own
+def _blend(network: keras.Model, state: State, share: float) -> Weights:
+    """The running average of the weights that learn; of others, which may be counts or directions, the latest."""
+    if not state.average:
+        return state.own
     # A young average forgets faster, or the first epochs' weights would spoil it for long.
-    kept = min(share, (1 + epoch) / (10 + epoch))
-    # What is the same in both stays so to the last bit.
-    return [new + kept * (old - new) for old, new in zip(average, own, strict=True)]
+    epoch = len(state.history)
+    older = min(share, (1 + epoch) / (10 + epoch))
+    learns = {id(variable) for variable in network.trainable_variables}
+    return [
+        # What is the same in both stays so to the last bit.
+        new + older * (old - new) if id(variable) in learns else new
+        for variable, old, new in zip(network.weights, state.average, state.own, strict=True)
+    ]
 
 
 def _loss(probabilities: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> float:

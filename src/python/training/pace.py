@@ -1,7 +1,7 @@
 """How far a run is, and how fast it learns there.
 
-A run short of time goes through its learning rates faster. How many epochs it plans is settled once an epoch and kept,
-so the same run can be made again on a slower machine: nothing else about it depends on a clock.
+A run short of time goes through its learning rates faster. How many epochs it plans is decided once an epoch and saved,
+so that the same run can be made again on a slower machine: nothing else about it depends on a clock.
 """
 
 import math

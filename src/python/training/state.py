@@ -25,7 +25,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class State:
-    """`own` are the weights that are trained, `average` their running average, `best` those kept so far."""
+    """`own` are the weights that are trained, `average` their running average, `best` those of the best epoch."""
 
     own: Weights
     random: Weights  # what layers that draw random numbers go by

@@ -1,6 +1,6 @@
 """Who trains together: this process alone, with one processor or several, or the processes that TF_CONFIG names.
 
-The first of several processes is the chief: it alone decides, saves and tells; the others hear from it what they need,
+The first of several processes is the chief: it alone decides, saves and reports; the others get from it what they need,
 so they share no files with it but the images.
 """
 
@@ -9,12 +9,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-# Told in portions, so that a new length does not mean a new graph.
+# Shared in portions, so that a new length does not mean a new graph.
 _PORTION = 1024
 
 
 class Team:
-    """A tf.distribute strategy, and a way to tell the other processes something."""
+    """A tf.distribute strategy, and a way to send the other processes a message."""
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
         self.strategy = strategy or tf.distribute.get_strategy()
@@ -44,14 +44,14 @@ class Team:
             return cls(tf.distribute.MirroredStrategy())
         return cls()
 
-    def share(self, told: bytes) -> bytes:
-        """What the chief tells, in every process; what another process says is ignored."""
+    def share(self, message: bytes) -> bytes:
+        """The chief's message, in every process; what another process gives is ignored."""
         if self.alone:
-            return told
-        length = int(self._of_chief(np.array([len(told)], np.int32))[0])
+            return message
+        length = int(self._of_chief(np.array([len(message)], np.int32))[0])
         padded = np.zeros(-(-length // _PORTION) * _PORTION, np.int32)
         if self.chief:
-            padded[:length] = np.frombuffer(told, np.uint8)
+            padded[:length] = np.frombuffer(message, np.uint8)
         return self._of_chief(padded)[:length].astype(np.uint8).tobytes()
 
     def _of_chief(self, numbers: np.ndarray) -> np.ndarray:

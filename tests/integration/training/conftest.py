@@ -1,4 +1,6 @@
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -6,12 +8,27 @@ import pytest
 from contracts.record import Record
 from dataset import write_sample
 from registry import Registry
-from training import options
+from tests.integration.training.yards import WEAK, write_yard
+from training.commands.tensorflow import prepare_tensorflow
 
-options.prepare_tensorflow()
+prepare_tensorflow()
 
 IMAGES_PER_CLASS = 60
 MODEL = "chest-xray"
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_yard(tmp_path_factory.mktemp("yard"), weak=WEAK)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_yard(yard: Path) -> Iterator[None]:
+    """Commands find the models of the folder they are called in."""
+    before = Path.cwd()
+    os.chdir(yard)
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +47,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
     """A registry with one candidate of a small network, made by the command. Not to be changed by tests."""
-    from tests.integration.training.small import SMALL
-    from training import parameters
     from training.train import train
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parameters, "TRIALS", (SMALL,))
-        train(dataset=str(sample), registry=str(place), epochs=8, min_accuracy=0.7, min_recall=0.4, reason="a test")
+    train(dataset=str(sample), registry=str(place), epochs=8, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)
 

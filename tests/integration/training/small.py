@@ -1,4 +1,4 @@
-"""The commands train and retrain with a small network, in a process that may be told to end itself at some point.
+"""The command train, in a process that may be told to end itself at some point.
 
 TRAINYARD_TEST_END is SIGNAL:epoch:N (after epoch N), SIGNAL:step:N (before step N) or SIGNAL:publish (before the files
 of the model appear); the signal is real.
@@ -8,16 +8,13 @@ import os
 import signal
 import sys
 
-from training import options
+from training.commands.tensorflow import prepare_tensorflow
 
-options.prepare_tensorflow()
+prepare_tensorflow()
 
 from cli import run  # noqa: E402
-from training import loop, parameters, train, trials  # noqa: E402
-from training.model import Network  # noqa: E402
-from training.step import Schedule  # noqa: E402
-
-SMALL = parameters.Parameters(Network(image_size=64, width=16, stages=3), Schedule(batch=16))
+from training import loop, train  # noqa: E402
+from training.run import search  # noqa: E402
 
 
 def end_at(point: str) -> None:
@@ -32,21 +29,21 @@ def end_at(point: str) -> None:
         Registry.publish = lambda *arguments: end()  # type: ignore[method-assign, assignment]
         return
     if where == "epoch":
-        inner = trials.Search._fit
+        inner = search.Search._fit
 
-        def fit(search, *arguments, **others):
-            watch = search.watch
+        def fit(own, *arguments, **others):
+            watch = own.watch
 
-            def watched(trial: int, epoch: loop.Epoch) -> None:
-                watch(trial, epoch)
+            def watched(trial: int, epoch: loop.Epoch, seconds_left: float) -> None:
+                watch(trial, epoch, seconds_left)
                 # The state of this epoch is saved after it was shown: the one before is what is left.
                 if epoch.number == int(number[0]):
                     end()
 
-            search.watch = watched
-            return inner(search, *arguments, **others)
+            own.watch = watched
+            return inner(own, *arguments, **others)
 
-        trials.Search._fit = fit
+        search.Search._fit = fit
         return
     schedule = loop.learning_rate
 
@@ -61,7 +58,6 @@ def end_at(point: str) -> None:
 
 
 if __name__ == "__main__":
-    parameters.TRIALS = (SMALL,)
     if point := os.environ.get("TRAINYARD_TEST_END"):
         end_at(point)
     sys.argv[0] = "train"

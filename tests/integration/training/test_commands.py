@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from dataset import scan
 from imaging.array import canonical
 from registry import Registry, ServingState
 from tests.integration.training.conftest import MODEL
-from training.retrain import choose_parent, rebuild, retrain
+from tests.integration.training.yards import SMALL, write_model
+from training.retrain import retrain
+from training.run.choice import choose_parent
+from training.run.parent import choices_of, rebuild
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -73,6 +77,7 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
         *("--epochs", "1"),
         *("--max-trials", "1"),
         *("--min-accuracy", "1"),
+        *("--model", "weak"),
         "--json",
     ]
     done = subprocess.run(command("training.train", *arguments), capture_output=True, text=True, timeout=240)
@@ -82,7 +87,7 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
     record = json.loads(done.stdout.splitlines()[-1])
     assert record["state"] == "rejected"
     assert record["metrics"]["test"]["images"] > 0
-    assert record == Registry.open(str(tmp_path), MODEL).record(1).model_dump(mode="json")
+    assert record == Registry.open(str(tmp_path), "weak").record(1).model_dump(mode="json")
     assert not list(tmp_path.rglob("saved_model.pb"))
 
 
@@ -104,7 +109,7 @@ def test_rebuilt_parent_answers_like_its_saved_model(trained, sample):
     from training.loop import Predictor
 
     registry, record = trained
-    _, network = rebuild(registry, record)
+    network = rebuild(registry, record, *choices_of(record, None))
     pixels = np.stack([canonical(base64.b64decode(golden.image), record.image_size) for golden in record.golden])
     assert np.allclose(Predictor(network)(pixels), [golden.probabilities for golden in record.golden], atol=1e-5)
 
@@ -123,45 +128,39 @@ def test_retraining_starts_from_its_parent_and_is_held_against_it(trained, copie
     )
 
 
-def test_parent_that_passes_and_is_better_stays(trained, copied, sample, monkeypatch):
-    from training import kernel_machine, parameters
-    from training.step import Schedule
+def test_parent_that_passes_and_is_better_stays(trained, copied, sample, tmp_path, monkeypatch):
+    from training.networks.kernel_machine import KernelMachine
 
-    fit = kernel_machine.fit
+    fit_to = KernelMachine.fit_to
+
+    def wrongly(machine, network, material, go_on):
+        fit_to(machine, network, replace(material, labels=(material.labels + 1) % 3), go_on)
+
     # One epoch of much too large steps, and wrong labels: worse than what it began with, whatever the seed.
-    monkeypatch.setattr(parameters, "RETRAININGS", (Schedule(epochs=1, learning_rate=0.3),))
-    monkeypatch.setattr(
-        kernel_machine, "fit", lambda network, pixels, labels, *rest: fit(network, pixels, (labels + 1) % 3, *rest)
-    )
-    with pytest.raises(GateNotPassed, match=r"its parent is kept.*Version 1 stays"):
-        retrain(dataset=str(sample), registry=str(copied), min_accuracy=0.5, min_recall=0.0)
+    monkeypatch.setattr(KernelMachine, "fit_to", wrongly)
+    write_model(tmp_path, "chest_xray", SMALL + "learning_rate = 1.0\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GateNotPassed, match=r"its parent stays.*accuracy.*behind.*Version 1 stays in place"):
+        retrain(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0.5, min_recall=0.0)
     record = Registry.open(str(copied), MODEL).record(2)
     assert record.state == "rejected"
     assert record.metrics.baseline.accuracy > record.metrics.test.accuracy
 
 
 def test_missing_baseline_is_said_loudly(trained, copied, sample, tmp_path, capsys):
-    from tests.integration.training.small import SMALL
-    from training import parameters
     from training.train import train
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parameters, "TRIALS", (SMALL,))
-        train(dataset=str(sample), registry=str(tmp_path / "new"), epochs=1, min_accuracy=0, min_recall=0)
+    train(dataset=str(sample), registry=str(tmp_path / "new"), epochs=1, min_accuracy=0, min_recall=0)
     assert "WARNING: There is no model to compare with" in capsys.readouterr().err
     retrain(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
     assert "WARNING: Nothing is in production" in capsys.readouterr().err
 
 
 def test_train_beside_production_says_what_compares_with_it(trained, copied, sample, capsys):
-    from tests.integration.training.small import SMALL
-    from training import parameters
     from training.train import train
 
     Registry.open(str(copied), MODEL).write_serving(ServingState((1,), {"stable": 1}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parameters, "TRIALS", (SMALL,))
-        train(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
+    train(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
     said = capsys.readouterr().err
     assert "its tests compare it with version 1, which is in production" in said
     assert "no model to compare with" not in said
@@ -170,7 +169,7 @@ def test_train_beside_production_says_what_compares_with_it(trained, copied, sam
 def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, capsys):
     from training.train import train
 
-    train(dataset=str(sample), registry=str(place), verify=1, as_json=True)
+    train(dataset=str(sample), registry=str(place), reproduce=1, as_json=True)
     said = capsys.readouterr()
     found = json.loads(said.out.splitlines()[-1])
     assert (found["same"], found["differing"], found["largest_difference"]) == (True, 0, 0.0)
@@ -178,7 +177,7 @@ def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, c
     assert "bit for bit" in said.err
 
 
-def test_version_that_comes_out_otherwise_is_told(trained, copied, sample):
+def test_version_that_comes_out_otherwise_is_said(trained, copied, sample):
     from training.train import train
 
     # As if another seed had made it; and a shorter run will do to see that.
@@ -188,7 +187,7 @@ def test_version_that_comes_out_otherwise_is_told(trained, copied, sample):
     with pytest.raises(
         GateNotPassed, match=r"Version 1 trained again comes to other weights: \d+ of \d+ arrays differ"
     ):
-        train(dataset=str(sample), registry=str(copied), verify=1)
+        train(dataset=str(sample), registry=str(copied), reproduce=1)
     assert len(registry.records()) == 1
 
 
@@ -198,7 +197,7 @@ def test_version_is_not_repeated_on_other_images(trained, place, sample, tmp_pat
     shutil.copytree(sample, tmp_path / "data")
     next((tmp_path / "data" / "COVID" / "images").iterdir()).unlink()
     with pytest.raises(DataRefused, match="not the images that version 1 was trained on"):
-        train(dataset=str(tmp_path / "data"), registry=str(place), verify=1)
+        train(dataset=str(tmp_path / "data"), registry=str(place), reproduce=1)
 
 
 def test_retraining_for_other_classes_is_refused(trained, place, sample, tmp_path):
@@ -221,7 +220,8 @@ def test_model_code_imports_nothing_around_it():
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=True)
     loaded = set(done.stdout.split())
     assert "tensorflow" in loaded
-    assert not loaded & {"registry", "notify", "settings", "cli", "dataset", "evaluation", "typer", "pydantic"}
+    around = {"registry", "notify", "settings", "cli", "models", "dataset", "evaluation", "typer", "pydantic"}
+    assert not loaded & around
 
 
 def test_help_needs_no_tensorflow():

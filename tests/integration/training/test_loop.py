@@ -6,19 +6,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from imaging import ImageInput
+from training.family import Family
 from training.feed import Feed
-from training.loop import Diverged, Predictor, Stopped, fit, kept
-from training.model import Network, build
+from training.loop import Diverged, Predictor, Stopped, best_epoch, fit
 from training.outliers import outliers
 from training.state import State
 from training.step import Schedule
 from training.team import Team
 
 # Only what the loop teaches.
-NETWORK = Network(image_size=32, width=4, stages=2, landmarks=0)
+NETWORK = {"width": 4, "stages": 2, "landmarks": 0}
 SCHEDULE = Schedule(epochs=2, batch=8)
 # Long enough to learn noise by heart, so that the validation loss rises again.
 MEMORISING = replace(SCHEDULE, epochs=16, learning_rate=0.01, augmentation=0, outliers=0)
+
+
+def build() -> keras.Model:
+    return Family.named("residual").build(NETWORK, ImageInput(32), 3)
 
 
 def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +33,7 @@ def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
 
 def fitted(schedule: Schedule, seed: int = 0, **options) -> tuple[keras.Model, list]:
     keras.utils.set_random_seed(seed)
-    network = build(NETWORK, 3)
+    network = build()
     return network, fit(network, labelled(24), labelled(9), schedule, seed=seed, **options).history
 
 
@@ -40,7 +45,7 @@ def test_same_seed_gives_the_same_weights():
 
 def test_no_epochs_leave_the_network_as_it_is():
     keras.utils.set_random_seed(0)
-    before = build(NETWORK, 3).get_weights()
+    before = build().get_weights()
     network, history = fitted(replace(SCHEDULE, epochs=0))
     assert history == []
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
@@ -51,27 +56,27 @@ def validation_loss(network: keras.Model) -> float:
     return -np.mean(np.log(Predictor(network)(pixels)[np.arange(9), labels] + 1e-7))
 
 
-def test_run_that_was_given_up_keeps_the_weights_with_the_best_validation_loss():
+def test_run_that_was_given_up_leaves_the_weights_with_the_best_validation_loss():
     network, history = fitted(MEMORISING, hopeless=lambda history: len(history) == 10)
     losses = [epoch.validation_loss for epoch in history]
     assert len(losses) == 10
     assert min(losses) < losses[-1]
     assert validation_loss(network) == pytest.approx(min(losses), rel=1e-4)
-    assert losses[kept(history, "hopeless") - 1] == min(losses)
-    assert kept(history, "epochs") == kept(history, "time") == 10
+    assert losses[best_epoch(history, "hopeless") - 1] == min(losses)
+    assert best_epoch(history, "epochs") == best_epoch(history, "time") == 10
 
 
-def test_complete_run_keeps_its_last_weights_even_after_a_lower_validation_loss():
+def test_complete_run_leaves_its_last_weights_even_after_a_lower_validation_loss():
     network, history = fitted(MEMORISING)
     losses = [epoch.validation_loss for epoch in history]
     assert min(losses) < losses[-1]
     assert validation_loss(network) == pytest.approx(losses[-1], rel=1e-4)
 
 
-def test_certainty_about_pictures_that_are_no_x_rays_counts_against_the_weights():
+def test_certainty_about_pictures_of_nothing_counts_against_the_weights():
     share = 0.5
     network, history = fitted(replace(SCHEDULE, epochs=4, outliers=share))
-    strange = tf.cast(tf.round(outliers(64, 32, tf.constant([0, -1], tf.int32))), tf.uint8).numpy()
+    strange = tf.cast(tf.round(outliers(64, (32, 32, 1), tf.constant([0, -1], tf.int32))), tf.uint8).numpy()
     beyond_even = -np.mean(np.log(Predictor(network)(strange) + 1e-7)) - np.log(3)
     assert beyond_even > 0
     assert validation_loss(network) + share * beyond_even == pytest.approx(history[-1].validation_loss, rel=1e-4)
@@ -101,7 +106,7 @@ def test_predictions_do_not_depend_on_their_batch():
 
 def test_normalisation_is_that_of_plain_training_images():
     keras.utils.set_random_seed(0)
-    network = build(NETWORK, 3)
+    network = build()
     fit(network, labelled(24), labelled(9), SCHEDULE, seed=0)
     pixels = labelled(24)[0].astype(np.float32)
     assert np.allclose(network(pixels, training=False), network(pixels, training=True), atol=1e-3)
@@ -110,7 +115,7 @@ def test_normalisation_is_that_of_plain_training_images():
 def states(schedule: Schedule, **options) -> tuple[keras.Model, list[State]]:
     saved: list[State] = []
     keras.utils.set_random_seed(0)
-    network = build(NETWORK, 3)
+    network = build()
     fit(
         network,
         labelled(24),
@@ -127,14 +132,14 @@ def same(one: keras.Model, other: keras.Model) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_run_that_goes_on_from_any_epoch_ends_with_the_same_weights():
+def test_run_resumed_from_any_epoch_ends_with_the_same_weights():
     schedule = replace(SCHEDULE, epochs=4)
     network, saved = states(schedule)
     assert [state.step for state in saved] == [3, 6, 9, 12]
     for state in saved:
         # Another seed for the initial weights: all that counts must come from the state.
         keras.utils.set_random_seed(5)
-        again = build(NETWORK, 3)
+        again = build()
         fit(again, labelled(24), labelled(9), schedule, seed=0, state=state)
         assert same(network, again)
 
@@ -146,7 +151,7 @@ def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
     keras.utils.set_random_seed(0)
     with pytest.raises(Stopped):
         fit(
-            build(NETWORK, 3),
+            build(),
             labelled(24),
             labelled(9),
             SCHEDULE,
@@ -155,7 +160,7 @@ def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
             save=lambda state, urgent: saved.append(state),
         )
     assert (saved[-1].step, len(saved[-1].losses)) == (4, 1)
-    again = build(NETWORK, 3)
+    again = build()
     history = fit(again, labelled(24), labelled(9), SCHEDULE, seed=0, state=saved[-1]).history
     assert same(network, again)
     assert len(history) == 2
@@ -164,11 +169,11 @@ def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
 def test_run_short_of_time_can_be_repeated_without_a_clock():
     schedule = replace(SCHEDULE, epochs=10_000)
     keras.utils.set_random_seed(0)
-    network = build(NETWORK, 3)
+    network = build()
     state = fit(network, labelled(24), labelled(9), schedule, seed=0, seconds=2.0)
     assert state.ended == "time"
     keras.utils.set_random_seed(0)
-    again = build(NETWORK, 3)
+    again = build()
     fit(again, labelled(24), labelled(9), schedule, seed=0, planned=state.planned)
     assert same(network, again)
 

@@ -1,14 +1,19 @@
-from dataclasses import replace
-
 import pytest
 
+from contracts.changes import Changes
 from contracts.record import EpochMetrics, Trial
+from imaging import ImageInput
 from registry import Registry
 from tests.integration.training.conftest import MODEL
-from tests.integration.training.small import SMALL
-from training.space import Suggestions
+from tests.integration.training.yards import SMALL, write_model
+from training.family import Family
+from training.parameters import first_trials
+from training.run.search import hopeless
+from training.run.suggestions import Suggestions
 from training.state import Epoch
-from training.trials import hopeless
+
+RESIDUAL = Family.named("residual")
+(FIRST, *_) = first_trials(RESIDUAL, {"width": 16, "stages": 3}, ImageInput(64), Changes(), {"batch": 16})
 
 
 def history(*losses: float, epochs: int = 12) -> list[Epoch]:
@@ -39,29 +44,48 @@ def test_nothing_is_hopeless_before_another_trial_is_over():
 
 def test_same_scores_lead_to_the_same_suggestions(tmp_path):
     def suggested(folder) -> list:
-        suggestions = Suggestions(SMALL, False, 3, folder)
+        suggestions = Suggestions(FIRST, RESIDUAL.space(FIRST.network, FIRST.input), [], 3, folder)
         found = []
         for _ in range(6):
             found.append(suggestions.next())
-            suggestions.tell(1 - abs(found[-1].schedule.learning_rate - 1e-3))
+            suggestions.report(1 - abs(found[-1].schedule.learning_rate - 1e-3))
         return found
 
     first = suggested(tmp_path / "one")
     assert first == suggested(tmp_path / "two")
-    assert len(set(first)) == 6
-    assert {one.network.width for one in first} > {first[0].network.width}
+    assert len({str(one) for one in first}) == 6
+    assert len({one.network["width"] for one in first}) > 1
+    assert {one.input.size for one in first} <= {48, 64, 80}
 
 
 def test_network_of_a_parent_is_not_searched(tmp_path):
-    suggestions = Suggestions(SMALL, True, 0, tmp_path)
-    assert suggestions.next().network == SMALL.network
+    suggestion = Suggestions(FIRST, {}, [], 0, tmp_path).next()
+    assert (suggestion.network, suggestion.input) == (FIRST.network, FIRST.input)
+
+
+def test_values_without_effect_are_not_searched(tmp_path):
+    suggestions = Suggestions(FIRST, {}, ["dropout", "augmentation"], 0, tmp_path)
+    for _ in range(5):
+        suggestion = suggestions.next()
+        suggestions.report(0.5)
+        assert suggestion.schedule.dropout == FIRST.schedule.dropout
+        assert suggestion.schedule.augmentation == FIRST.schedule.augmentation
+        assert suggestion.schedule.learning_rate != FIRST.schedule.learning_rate
+
+
+def test_small_pictures_are_not_searched_at_other_sizes():
+    trials = first_trials(RESIDUAL, {}, ImageInput(32), Changes(), {})
+    assert {trial.input.size for trial in trials} == {32}
+    assert RESIDUAL.space({}, ImageInput(32))["size"] == [32]
+    assert [trial.input.size for trial in first_trials(RESIDUAL, {}, ImageInput(128), Changes(), {})] == [128, 160, 160]
 
 
 def test_tuning_tries_more_though_the_first_is_good_enough(sample, tmp_path, monkeypatch):
-    from training import parameters
     from training.train import train
 
-    monkeypatch.setattr(parameters, "TRIALS", (SMALL, replace(SMALL, schedule=replace(SMALL.schedule, dropout=0.1))))
+    # Its second trial is as small as the first.
+    write_model(tmp_path, "chest_xray", SMALL.replace("size = 64", "size = 32"))
+    monkeypatch.chdir(tmp_path)
     train(
         dataset=str(sample),
         registry=str(tmp_path),

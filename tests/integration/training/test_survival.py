@@ -1,4 +1,4 @@
-"""Runs that are cut off for real go on from where they were, and come to the same weights."""
+"""Runs that are interrupted for real are resumed, and come to the same weights."""
 
 import os
 import resource
@@ -13,6 +13,7 @@ from cli import Conflict, GateNotPassed
 from registry import Registry
 from registry.directory import DirectoryStore
 from tests.integration.training.conftest import MODEL
+from tests.integration.training.yards import SMALL, write_model
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
@@ -42,8 +43,8 @@ def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_pat
     # Nine batches an epoch; one epoch is saved, so this is in the middle of another.
     terminated = start(tmp_path, sample, "SIGTERM:step:22")
     assert terminated.returncode == 6, terminated.stderr
-    assert "Going on with version 1" in terminated.stderr
-    assert "Terminated after epoch 3; version 1 is kept: the same command goes on with it." in terminated.stderr
+    assert "Resuming version 1" in terminated.stderr
+    assert "Terminated after epoch 3; version 1 can be resumed: run the same command again." in terminated.stderr
     assert "Traceback" not in terminated.stderr
     assert registry.record(1).state == "training"
 
@@ -68,7 +69,7 @@ def test_full_disk_ends_with_a_clear_sentence_and_may_be_tried_again(sample, tmp
     done = start(tmp_path, sample, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
     assert done.returncode == 6, done.stderr
     assert "File too large" in done.stderr.splitlines()[-1]
-    assert "the same command goes on with it" in done.stderr
+    assert "version 1 can be resumed" in done.stderr
     assert "Traceback" not in done.stderr
     (record,) = Registry.open(str(tmp_path), MODEL).records()
     assert record.state == "training"
@@ -76,14 +77,10 @@ def test_full_disk_ends_with_a_clear_sentence_and_may_be_tried_again(sample, tmp
 
 
 def test_loss_that_is_no_number_is_a_verdict(sample, tmp_path, monkeypatch):
-    from dataclasses import replace
-
-    from tests.integration.training.small import SMALL
-    from training import parameters
     from training.train import train
 
-    wild = replace(SMALL, schedule=replace(SMALL.schedule, learning_rate=1e30))
-    monkeypatch.setattr(parameters, "TRIALS", (wild,))
+    write_model(tmp_path, "chest_xray", SMALL + "learning_rate = 1e30\n")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(GateNotPassed, match=r"the loss became .* in epoch 1; a lower learning rate"):
         train(dataset=str(sample), registry=str(tmp_path), epochs=2)
     (record,) = Registry.open(str(tmp_path), MODEL).records()
@@ -92,15 +89,15 @@ def test_loss_that_is_no_number_is_a_verdict(sample, tmp_path, monkeypatch):
 
 
 def test_the_same_run_twice_at_once_is_a_conflict(tmp_path):
-    from training.kept import Kept
+    from training.run.checkpoints import Checkpoints
 
     store = DirectoryStore(tmp_path)
-    first = Kept(store, tmp_path / "runs", 3, "key")
+    first = Checkpoints(store, tmp_path / "runs", 3, "key")
     with pytest.raises(Conflict, match="under way already, as version 3"):
-        Kept.resumed(store, tmp_path / "runs", [4, 3], "key")
+        Checkpoints.resumed(store, tmp_path / "runs", [4, 3], "key")
     first.close()
-    second = Kept.resumed(store, tmp_path / "runs", [4, 3], "key")
+    second = Checkpoints.resumed(store, tmp_path / "runs", [4, 3], "key")
     assert second is not None
     second.clear()
     second.close()
-    assert Kept.resumed(store, tmp_path / "runs", [4, 3], "key") is None
+    assert Checkpoints.resumed(store, tmp_path / "runs", [4, 3], "key") is None

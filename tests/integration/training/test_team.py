@@ -68,7 +68,7 @@ def test_two_processes_come_to_the_metrics_of_one_and_outlive_a_kill(sample, tmp
 
     (chief, said), (other, also) = ended(start(tmp_path / "two", sample, 2))
     assert (chief, other) == (0, 0), said + also
-    assert "Going on with version 1" in said
+    assert "Resuming version 1" in said
     (record,) = Registry.open(str(tmp_path / "two"), MODEL).records()
     assert record.state == "candidate"
     assert curve(record) == pytest.approx(curve(expected), rel=2e-3)

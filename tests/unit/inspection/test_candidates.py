@@ -48,9 +48,9 @@ def test_the_models_of_our_tests_are_fine(tmp_path):
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_our_own_export_is_fine(tmp_path, blocks):
     from training.export import export
-    from training.model import Network, build
+    from training.networks.residual import Parameters, build
 
-    network = build(Network(image_size=32, width=8, blocks=blocks), len(LABELS))
+    network = build(Parameters(width=8, blocks=blocks), ImageInput(32), len(LABELS))
     export(network, LABELS, tmp_path / "1", "m", np.zeros((4, 32, 32, 1), np.uint8), ImageInput(32))
     assert problems(tmp_path / "1", LABELS, 32) == []
 

@@ -4,7 +4,7 @@ import pytest
 
 from cli import GateNotPassed
 from contracts.record import Record
-from training.train import finish
+from training.commands.outcome import finish
 
 
 def rejected(ended: str) -> Record:

@@ -1,25 +1,27 @@
-"""Trains a version again from its record, and compares: `train --verify N`."""
+"""Trains a version again from its record, and compares: `train --reproduce N`."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from cli import DataRefused, GateNotPassed, UsageError
+from cli import DataRefused, GateNotPassed, UsageError, print_json, progress_console
 from cli.progress import shown
 from contracts.record import Record
-from dataset import Dataset
+from dataset import Dataset, previous
 from registry import Registry
+from training.commands.options import Options
 from training.parameters import Parameters
-from training.provenance import code
-from training.retrain import rebuild
+from training.run.parent import choices_of, family_of, rebuild
+from training.run.provenance import provenance
+from training.run.search import Search
+from training.run.version import Run
+from training.run.weights import read_weights
 from training.state import Epoch, Weights
 from training.team import Team
-from training.trials import Search
-from training.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,35 @@ class Comparison:
         return asdict(self)
 
 
-def verify(registry: Registry, record: Record, data: Dataset, console: Console) -> Comparison:
+def reproduce(options: Options, version: int, as_json: bool) -> None:
+    """Trains a version again, and says whether it comes to the same weights.
+
+    Raises:
+        DataRefused: the images are not those that the version was trained on.
+        UsageError: the record does not say how to repeat the version, or its parent is gone.
+        GateNotPassed: the weights differ.
+    """
+    registry = Registry.open(options.registry, options.model.name)
+    record = registry.record(version)
+    parent = None if record.parent is None else registry.record(record.parent)
+    console = progress_console()
+    # Split as they were then, whatever the settings and other versions say by now.
+    run = Run(replace(options, split=previous.rules_of(record)[0]), console)
+    data = run.scan(parent, previous.sides_of(registry, record))
+    found = trained_again(registry, record, data, options.model.network_file, console)
+    if as_json:
+        print_json(found.as_json())
+    require_same(found, record)
+    console.print(f"Version {version} trained again has the same {found.weights} weights, bit for bit", markup=False)
+
+
+def trained_again(
+    registry: Registry, record: Record, data: Dataset, network_file: Path | None, console: Console
+) -> Comparison:
     """Trains `record`'s version again on `data` and compares every weight, bit for bit.
 
     Raises:
-        DataRefused: the data are not those that the version was trained on.
-        UsageError: the record does not tell how to repeat the version, or its parent is gone.
+        DataRefused, UsageError: as above.
     """
     version = record.version
     if record.dataset is None or data.fingerprint != record.dataset.fingerprint:
@@ -49,24 +74,26 @@ def verify(registry: Registry, record: Record, data: Dataset, console: Console) 
         )
     chosen = next((trial for trial in record.trials if trial.chosen), None)
     if chosen is None:
-        raise UsageError(f"The record of version {version} does not tell how long it trained: it can't be repeated.")
+        raise UsageError(f"The record of version {version} does not say how long it trained: it can't be repeated.")
     try:
         parameters = Parameters.from_dict(chosen.parameters)
+        family = family_of(parameters, network_file)
+        if record.parent is None and not family.begins_at_random(parameters.network):
+            raise ValueError("it began with weights from elsewhere, which its record lacks")
     except ValueError as error:
-        raise UsageError(f"Version {version} can't be repeated by this code: {error}.") from None
-    if parameters.network.backbone and record.parent is None:
-        raise UsageError(
-            f"Version {version} began with weights of {parameters.network.backbone} that its record lacks."
-        )
-    start = None if record.parent is None else rebuild(registry, registry.record(record.parent))[1].get_weights()
+        raise UsageError(f"Version {version} can't be repeated by this code: {str(error).rstrip('.')}.") from None
+    start = None
+    if record.parent is not None:
+        parent = registry.record(record.parent)
+        start = rebuild(registry, parent, *choices_of(parent, network_file)).get_weights()
     with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
         published = read_weights(registry.fetch(version, Path(folder)))
     with shown(console, f"Training version {version} again") as tell:
 
-        def watch(trial: int, epoch: Epoch) -> None:
-            tell(epoch.number, epoch.epochs, f"loss {epoch.loss:.3f}")
+        def watch(trial: int, epoch: Epoch, seconds_left: float) -> None:
+            tell(epoch.number, epoch.epochs, f"loss {epoch.loss:.3f}", seconds_left)
 
-        search = Search(data, Team(), record.seed, watch=watch)
+        search = Search(family, data, Team(), record.seed, watch=watch)
         again = search.repeat(parameters, chosen.planned, start)
     return compare(version, published, again)
 
@@ -86,7 +113,7 @@ def require_same(found: Comparison, record: Record) -> None:
     """
     if found.same:
         return
-    here, then = code(), record.code
+    here, then = provenance().code, record.code
     reasons = [
         f"{name} is {here.components.get(name)}, not {version}"
         for name, version in then.components.items()

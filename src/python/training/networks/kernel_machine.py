@@ -1,4 +1,4 @@
-"""A second judge beside the network: kernel regression on where in an image which edges run.
+"""A second classifier beside the network: kernel regression on where in an image which edges run.
 
 A network that averages over the image in the end forgets where it saw what, and learns slowly; this one does neither.
 It gets other images wrong than the network does, so that the two together are right more often than either
@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor, layers, ops
 
+from training.at_once import FittedAtOnce, Material
+
 _NAME = "kernel_machine"
 _GRID = 8  # cells along each side
 _FRAME = 32  # one part in so many of the side, at each end
@@ -22,12 +24,14 @@ _FAINT = 0.03
 _STEADY = 0.05
 _RIDGE = 0.1
 _SUREST = 0.965  # probability of a class that the regression has no doubt of
-# Of one judge's evidence, what is news to the other: with this the two together are as sure as they are right.
+# Of one classifier's evidence, what is news to the other: with this the two together are as sure as they are right.
 _INDEPENDENCE = 0.75
 _AT_ONCE = 64  # images
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
+_LEAST_LUMA = 0.01  # deviation of the luma, where that of all channels is 1
 
 
-class KernelMachine(layers.Layer):
+class KernelMachine(layers.Layer, FittedAtOnce):
     """Features float32 [N, F] -> scores float32 [N, C]: 0 for images that are like none of the landmarks."""
 
     def __init__(self, landmarks: int, classes: int) -> None:
@@ -50,15 +54,65 @@ class KernelMachine(layers.Layer):
         gaps = ops.sum(x * x, axis=-1, keepdims=True) + self.lengths - 2 * ops.matmul(x, self.landmarks)
         return ops.matmul(ops.exp(-ops.maximum(gaps, 0.0)), self.shares)
 
+    def fit_to(self, network: keras.Model, material: Material, go_on: Callable[[], None]) -> None:
+        """Ridge regression with a Gaussian kernel on some of the images, the landmarks: the Nystroem approximation
+        (Williams and Seeger, NIPS 2000), which is exact as long as all of them are landmarks.
 
-def joined(logits: KerasTensor, standardised: KerasTensor, landmarks: int) -> KerasTensor:
-    """Logits [N, C] of two judges together: the network, by its `logits`, and a kernel machine on the same images.
+        Mirror images take part where they are of the same class.
+        """
+        pixels, labels = material.pixels, material.labels
+        turns = 2 if material.changes.mirror else 1
+        features = _features(keras.Model(network.input, self.input), pixels, turns, go_on)
+        # What hardly differs between these images may, in others, not count for more than anything else.
+        scale = 1 / (np.maximum(features.std(axis=0), _STEADY) * math.sqrt(features.shape[1]))
+        features *= scale
+        chosen = np.random.default_rng(material.seed).permutation(len(pixels))[: self.count // turns]
+        places = np.concatenate([chosen + turn * len(pixels) for turn in range(turns)])
+        middle = features[places].mean(axis=0)
+        features -= middle
+        marks = features[places]
+        shares = _regression(features, marks, np.tile(labels, turns), material.class_weights)
+        # Landmarks that there are no images for have no share in any class.
+        spare = (0, self.count - len(marks))
+        landmarks = np.pad(marks.T, ((0, 0), spare))
+        self.set_weights([scale, middle, landmarks, np.sum(landmarks**2, axis=0), np.pad(shares, (spare, (0, 0)))])
 
-    Both are added up: the logarithmic pool of their probabilities. Where one has no opinion, the other decides.
+
+def _features(look: keras.Model, pixels: np.ndarray, turns: int, go_on: Callable[[], None]) -> np.ndarray:
+    """What `look` finds in uint8 [N, S, S, C] and, with two `turns`, in their mirror images: float32 [turns * N, F]."""
+    ask = tf.function(lambda images: look(images), reduce_retracing=True)
+    features = np.empty((turns * len(pixels), look.output_shape[-1]), np.float32)
+    for start in range(0, len(pixels), _AT_ONCE):
+        go_on()
+        images = pixels[start : start + _AT_ONCE].astype(np.float32)
+        for turn in range(turns):
+            first = turn * len(pixels) + start
+            features[first : first + len(images)] = ask(images[:, :, ::-1] if turn else images)
+    return features
+
+
+def joined(logits: KerasTensor, whole: KerasTensor, landmarks: int) -> KerasTensor:
+    """Logits [N, C] of two classifiers together: the network, by its `logits`, and a kernel machine on the same images.
+
+    `whole` are the images as `standardised` gives them; of colours the machine looks at their luma. The logits are
+    summed, which is the logarithmic pool of the probabilities: where one has no opinion, the other decides.
     """
     machine = KernelMachine(landmarks, logits.shape[-1])
-    scores = machine(oriented_gradients(standardised))
+    if whole.shape[-1] > 1:
+        luma = ops.sum(whole * np.array(_LUMA, np.float32), axis=-1, keepdims=True)
+        whole = standardised(luma, least=_LEAST_LUMA)
+    scores = machine(oriented_gradients(whole))
     return _INDEPENDENCE * (logits + machine.sharpness * scores)
+
+
+def standardised(pixels: KerasTensor, least: float = 1.0) -> KerasTensor:
+    """Images [N, S, S, C], each with mean 0 and deviation 1: exposure differs between cameras, and tells no class.
+
+    `least` is added to the deviation, by default one gray level: an empty image stays finite.
+    """
+    mean = ops.mean(pixels, axis=(1, 2, 3), keepdims=True)
+    deviation = ops.std(pixels, axis=(1, 2, 3), keepdims=True)
+    return (pixels - mean) / (deviation + least)
 
 
 def oriented_gradients(x: KerasTensor) -> KerasTensor:
@@ -78,47 +132,6 @@ def oriented_gradients(x: KerasTensor) -> KerasTensor:
     cells = ops.average_pool(edges[:, inner, inner], cell, cell)
     strength = ops.sqrt(ops.sum(ops.square(cells), axis=-1, keepdims=True) + _FAINT)
     return layers.Flatten()(cells / strength)
-
-
-def fit(
-    network: keras.Model,
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    class_weights: np.ndarray,
-    seed: int,
-    go_on: Callable[[], None] = lambda: None,
-) -> None:
-    """Fits the kernel machine of `network`, if it has one, to uint8 [N, S, S, 1] and their mirror images.
-
-    `go_on` is called now and then, to end it by an error.
-
-    Ridge regression with a Gaussian kernel on some of the images, the landmarks: the Nystroem approximation (Williams
-    and Seeger, NIPS 2000), which is exact as long as all of them are landmarks.
-    """
-    machine = next((layer for layer in network.layers if layer.name == _NAME), None)
-    if machine is None:
-        return
-    model = keras.Model(network.input, machine.input)
-    ask = tf.function(lambda images: model(images), reduce_retracing=True)
-    features = np.empty((2 * len(pixels), machine.input.shape[-1]), np.float32)
-    for start in range(0, len(pixels), _AT_ONCE):
-        go_on()
-        plain = pixels[start : start + _AT_ONCE].astype(np.float32)
-        for first, images in (start, plain), (len(pixels) + start, plain[:, :, ::-1]):
-            features[first : first + len(images)] = ask(images)
-    # What hardly differs between these images may, in others, not count for more than anything else.
-    scale = 1 / (np.maximum(features.std(axis=0), _STEADY) * math.sqrt(features.shape[1]))
-    features *= scale
-    chosen = np.random.default_rng(seed).permutation(len(pixels))[: machine.count // 2]
-    both = np.concatenate([chosen, chosen + len(pixels)])
-    middle = features[both].mean(axis=0)
-    features -= middle
-    marks = features[both]
-    shares = _regression(features, marks, np.tile(labels, 2), class_weights)
-    # Landmarks that there are no images for have no share in any class.
-    spare = (0, machine.count - len(marks))
-    landmarks = np.pad(marks.T, ((0, 0), spare))
-    machine.set_weights([scale, middle, landmarks, np.sum(landmarks**2, axis=0), np.pad(shares, (spare, (0, 0)))])
 
 
 def _regression(features: np.ndarray, marks: np.ndarray, labels: np.ndarray, class_weights: np.ndarray) -> np.ndarray:

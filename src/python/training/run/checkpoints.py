@@ -1,6 +1,6 @@
-"""What a training run keeps while it is under way, so that the same command goes on where it was cut off.
+"""Checkpoints of a training run under way: an interrupted run is resumed from them by the same command.
 
-In the registry, whatever that is kept in, so that another machine can go on too:
+In the registry, wherever that is, so that another machine can resume it too:
 
 runs/<version>/run.json           which run it is
                trial-<n>.npz      the state of the trial under way
@@ -35,8 +35,8 @@ _LOCK = ".lock"
 _COST = 0.05
 
 
-class Kept:
-    """What one run keeps, held by this process."""
+class Checkpoints:
+    """Those of one run, which this process holds."""
 
     def __init__(self, store: Store, parent: Path, version: int, key: str) -> None:
         """Begins, or takes over what is there. `parent` holds the folders of all runs.
@@ -60,8 +60,8 @@ class Kept:
         self._saved, self._cost = -1e9, 0.0
 
     @classmethod
-    def resumed(cls, store: Store, parent: Path, versions: Iterable[int], key: str) -> "Kept | None":
-        """The run with this key among those of `versions`, if one was cut off."""
+    def resumed(cls, store: Store, parent: Path, versions: Iterable[int], key: str) -> "Checkpoints | None":
+        """The run with this key among those of `versions`, if one was interrupted."""
         found = (version for version in versions if _key(store, version) == key)
         return next((cls(store, parent, version, key) for version in found), None)
 
@@ -81,7 +81,7 @@ class Kept:
             return None
 
     def save(self, trial: int, state: State, urgent: bool) -> None:
-        """Keeps the state of a trial; without urgency only if that takes little of the time."""
+        """Writes the state of a trial; without urgency only if that takes little of the time."""
         if not urgent and time.monotonic() - self._saved < self._cost / _COST:
             return
         started = time.monotonic()
@@ -96,7 +96,7 @@ class Kept:
             return []
 
     def finish(self, trials: list[Trial], best: Weights | None) -> None:
-        """Keeps how all trials so far ended, and the weights of the last one if it is the best."""
+        """Writes how all trials so far ended, and the weights of the last one if it is the best."""
         number = trials[-1].number
         if best is not None:
             buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What a run keeps is the same in a folder and in a bucket."""
+"""Checkpoints of a run are the same in a folder and in a bucket."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from registry.bucket import BucketStore
 from registry.directory import DirectoryStore
 from registry.store import Store
 from testkit import buckets
-from training.kept import Kept
+from training.run.checkpoints import Checkpoints
 from training.state import Epoch, State
 
 KEY = "which run it is"
@@ -33,21 +33,21 @@ def trial(number: int) -> Trial:
     return Trial(number=number, parameters={}, ended="epochs", seconds=1.0, validation=metrics)
 
 
-def test_another_machine_goes_on_with_what_one_kept(store, tmp_path):
+def test_another_machine_resumes_what_one_began(store, tmp_path):
     weights = [np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(0, np.float32)]
     state = State(weights, [], weights, [], weights, 7, [0.5], [Epoch(1, 2, 0.1, 1 / 3, 0.5, 1.5)], [2, 2], 1.5, "")
-    one = Kept(store, tmp_path / "one", 4, KEY)
+    one = Checkpoints(store, tmp_path / "one", 4, KEY)
     one.finish([trial(1)], weights)
     one.save(2, state, urgent=False)
     one.close()
 
-    other = Kept.resumed(store, tmp_path / "other", [5, 4], KEY)
+    other = Checkpoints.resumed(store, tmp_path / "other", [5, 4], KEY)
     assert other is not None and other.version == 4
     again = other.state(2)
     assert again is not None
     assert again.to_bytes() == state.to_bytes()
     assert again.history == state.history
-    assert [kept.number for kept in other.trials()] == [1]
+    assert [done.number for done in other.trials()] == [1]
     other.finish([trial(1), trial(2)], [weights[0] + 1])
     assert other.state(2) is None
     assert np.array_equal(other.best(2)[0], weights[0] + 1)
@@ -57,5 +57,5 @@ def test_another_machine_goes_on_with_what_one_kept(store, tmp_path):
 
 
 def test_run_with_another_key_is_not_taken_over(store, tmp_path):
-    Kept(store, tmp_path, 1, KEY).close()
-    assert Kept.resumed(store, tmp_path, [1], "another") is None
+    Checkpoints(store, tmp_path, 1, KEY).close()
+    assert Checkpoints.resumed(store, tmp_path, [1], "another") is None

@@ -1,27 +1,31 @@
-from dataclasses import replace
-
+import keras
 import numpy as np
 import pytest
 
-from cli import InfrastructureError, UsageError
+from cli import DataRefused, InfrastructureError, UsageError
+from imaging import ImageInput
 from registry import Registry
 from tests.integration.training.conftest import MODEL
-from tests.integration.training.small import SMALL
-from training.backbone import Backbone, NoWeights, names
-from training.model import build
-from training.train import train, with_backbone
+from training.commands.network import choose, pretrained
+from training.family import Family
+from training.networks.applications import names
+from training.train import train
 
 NAME = "MobileNetV3Small"
 
 
-@pytest.fixture
-def short(monkeypatch):
-    from training import parameters
-
-    monkeypatch.setattr(parameters, "TRIALS", (SMALL,))
+def build(classes: int) -> keras.Model:
+    return Family.named("applications").build({"backbone": NAME, "landmarks": 16}, ImageInput(64), classes)
 
 
-def test_backbone_is_trained_and_exported_with_the_same_contract(short, sample, tmp_path):
+def begun(weights: str):
+    import models
+
+    family, (parameters,) = choose(models.find(), NAME, weights)
+    return pretrained(family, parameters)
+
+
+def test_backbone_is_trained_and_exported_with_the_same_contract(sample, tmp_path):
     from inspection import problems
 
     train(
@@ -35,17 +39,19 @@ def test_backbone_is_trained_and_exported_with_the_same_contract(short, sample, 
     )
     registry = Registry.open(str(tmp_path), MODEL)
     record = registry.record(1)
-    assert record.parameters["network"]["backbone"] == NAME
+    assert record.parameters["family"] == "applications"
+    assert record.parameters["network"] == {"backbone": NAME, "weights": "none", "landmarks": 1024}
+    assert record.parameters["schedule"]["learning_rate"] == 1e-3
     assert record.signature["inputs"]["pixels"] == {"dtype": "uint8", "shape": [None, 64, 64, 1]}
     assert not problems(registry.fetch(1, tmp_path / "fetched"), record.labels, 64)
 
 
 def test_file_of_weights_is_what_a_backbone_begins_with(tmp_path):
-    donor = build(replace(SMALL.network, backbone=NAME), 5).get_layer("backbone")
+    donor = build(5).get_layer("backbone")
     file = tmp_path / "notop.weights.h5"
     donor.save_weights(file)
-    network = build(replace(SMALL.network, backbone=NAME), 3)
-    Backbone.load(NAME, str(file), 64).put_into(network)
+    network = build(3)
+    begun(str(file)).put_into(network)
     received = network.get_layer("backbone").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(donor.get_weights(), received, strict=True))
     head, machine = network.get_layer("head"), network.get_layer("kernel_machine")
@@ -53,26 +59,38 @@ def test_file_of_weights_is_what_a_backbone_begins_with(tmp_path):
 
 
 def test_weights_that_cannot_be_downloaded_say_how_to_hand_a_file_over(monkeypatch):
-    import keras
-
     def out_of_reach(*_, weights=None, **__):
         raise Exception("URL fetch failure on https://example.com: timed out")
 
     out_of_reach.__signature__ = __import__("inspect").signature(keras.applications.MobileNetV3Small)
     monkeypatch.setattr(keras.applications, NAME, out_of_reach)
     with pytest.raises(InfrastructureError, match=r"can't be downloaded \(URL fetch.*--weights FILE"):
-        with_backbone(NAME, "imagenet", SMALL)
+        begun("imagenet")
 
 
 def test_file_without_weights_is_refused(tmp_path):
     (tmp_path / "bad.h5").write_bytes(b"no weights")
-    with pytest.raises(NoWeights):
-        Backbone.load(NAME, str(tmp_path / "bad.h5"), 64)
+    with pytest.raises(DataRefused, match=r"bad\.h5 holds no weights of MobileNetV3Small"):
+        begun(str(tmp_path / "bad.h5"))
+
+
+def test_file_of_weights_that_is_not_there_is_a_usage_error():
+    with pytest.raises(UsageError, match=r"gone\.h5 is no file; give --weights"):
+        begun("gone.h5")
 
 
 def test_unknown_backbone_is_a_usage_error():
+    import models
+
     with pytest.raises(UsageError, match=r"no backbone 'ResNet9'.*MobileNetV3Small"):
-        with_backbone("ResNet9", "none", SMALL)
+        choose(models.find(), "ResNet9", "none")
+
+
+def test_weights_without_a_backbone_are_a_usage_error():
+    import models
+
+    with pytest.raises(UsageError, match="--weights belongs to a network of keras"):
+        choose(models.find(), None, "imagenet")
 
 
 def test_backbones_normalise_their_own_input():

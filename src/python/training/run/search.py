@@ -14,16 +14,17 @@ import numpy as np
 
 from contracts.record import EpochMetrics, Metrics, Trial
 from dataset import Dataset
-from evaluation import measure
-from training.board import Board
-from training.kept import Kept
-from training.loop import Diverged, Epoch, Predictor, fit
-from training.model import build
+from training.family import Family
+from training.loop import Diverged, Epoch, fit
 from training.parameters import Parameters
-from training.space import Suggestions
+from training.run.answers import answers_of
+from training.run.board import Board
+from training.run.checkpoints import Checkpoints
+from training.run.suggestions import Suggestions
+from training.run.weights import put_weights
 from training.state import State, Weights
+from training.step import without_effect
 from training.team import Team
-from training.weights import put_weights
 
 _SECONDS_WORTH_A_TRIAL = 10
 # A trial is hopeless when, past so many epochs and such a part of its run, its best validation loss is so much worse
@@ -52,14 +53,6 @@ class Trained:
     trials: list[Trial]
 
 
-def quality(network: keras.Model, data: Dataset, split: str) -> Metrics:
-    """Metrics of `network` on one split of `data`."""
-    pixels, truth = data.arrays(split, network.input_shape[1])
-    names = np.array(data.labels)
-    likeliest = Predictor(network)(pixels).argmax(axis=1)
-    return measure(names[truth].tolist(), names[likeliest].tolist(), data.labels)
-
-
 class Search:
     """Tries networks in the processes of a `team`, of which the chief decides what is tried and keeps what came of it.
 
@@ -68,13 +61,15 @@ class Search:
 
     def __init__(
         self,
+        family: Family,
         data: Dataset,
         team: Team,
         seed: int,
         stop: Callable[[], bool] = lambda: False,
-        watch: Callable[[int, Epoch], None] = lambda trial, epoch: None,
+        watch: Callable[[int, Epoch, float], None] = lambda trial, epoch, seconds_left: None,
     ) -> None:
-        self.data, self.team, self.seed = data, team, seed
+        """`watch` gets each epoch of each trial, and how many seconds that trial will still take."""
+        self.family, self.data, self.team, self.seed = family, data, team, seed
         self.stop, self.watch = stop, watch
 
     def lead(
@@ -82,18 +77,18 @@ class Search:
         first: Sequence[Parameters],
         budget: Budget,
         good_enough: Callable[[Metrics], bool],
-        kept: Kept,
+        checkpoints: Checkpoints,
         start: Weights | None = None,
     ) -> Trained:
         """The best trial on the validation images: of `first`, then of what a tuner suggests.
 
-        `start` are the weights to begin with. What `kept` holds already is not done again.
+        `start` are the weights to begin with. What `checkpoints` hold already is not done again.
 
         Raises:
             Diverged: no trial came to a result.
-            Stopped: the search was asked to stop; it goes on from what is kept.
+            Stopped: the search was asked to stop; the checkpoints resume it.
         """
-        trials = kept.trials()
+        trials = checkpoints.trials()
         spent = sum(trial.seconds for trial in trials)
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             coming = self._coming(first, trials, start is not None, Path(folder))
@@ -108,18 +103,18 @@ class Search:
                 if parameters is None:
                     break
                 share = max(left, 1.0) / (budget.trials - number + 1)
-                trial, weights = self._try(number, parameters, start, share, trials, kept)
+                trial, weights = self._try(number, parameters, start, share, trials, checkpoints)
                 spent += trial.seconds
                 trials.append(trial)
-                kept.finish(trials, weights if _best(trials) is trial else None)
-        self._tell(None)
+                checkpoints.finish(trials, weights if _best(trials) is trial else None)
+        self._send(None)
         chosen = _best(trials)
         if chosen is None or chosen.validation is None:
             raise Diverged(_failure(trials))
         trials = [trial.model_copy(update={"chosen": trial is chosen}) for trial in trials]
         parameters = Parameters.from_dict(chosen.parameters)
-        network = build(parameters.network, len(self.data.labels))
-        put_weights(network, kept.best(chosen.number))
+        network = self._built(parameters)
+        put_weights(network, checkpoints.best(chosen.number))
         return Trained(parameters, network, chosen.validation, trials)
 
     def assist(self) -> None:
@@ -128,11 +123,11 @@ class Search:
         Raises:
             ValueError: this process has other images than the chief.
         """
-        while told := json.loads(self.team.share(b"")):
-            if told["fingerprint"] != self.data.fingerprint:
+        while order := json.loads(self.team.share(b"")):
+            if order["fingerprint"] != self.data.fingerprint:
                 raise ValueError("this process has other images than the chief; give all the same dataset")
             try:
-                self._fit(told["number"], Parameters.from_dict(told["parameters"]), None, math.inf)
+                self._fit(order["number"], Parameters.from_dict(order["parameters"]), None, math.inf)
             except Diverged:
                 continue
 
@@ -146,16 +141,21 @@ class Search:
     ) -> Iterator[Parameters]:
         """What is tried after `trials`, as long as the results are appended there."""
         yield from first[len(trials) :]
-        suggestions = Suggestions(first[0], given, self.seed, folder)
+        space = {} if given else self.family.space(first[0].network, first[0].input)
+        unused = without_effect(self._built(first[0]), first[0].changes)
+        suggestions = Suggestions(first[0], space, unused, self.seed, folder)
         number = len(first)
         while (parameters := suggestions.next()) is not None:
             if len(trials) <= number:
                 yield parameters
-            suggestions.tell(_score(trials[number])[0])
+            suggestions.report(_score(trials[number])[0])
             number += 1
 
-    def _tell(self, told: dict[str, object] | None) -> None:
-        self.team.share(json.dumps(told).encode())
+    def _send(self, order: dict[str, object] | None) -> None:
+        self.team.share(json.dumps(order).encode())
+
+    def _built(self, parameters: Parameters) -> keras.Model:
+        return self.family.build(parameters.network, parameters.input, len(self.data.labels))
 
     def _try(
         self,
@@ -164,13 +164,13 @@ class Search:
         start: Weights | None,
         seconds: float,
         others: Sequence[Trial],
-        kept: Kept,
+        checkpoints: Checkpoints,
     ) -> tuple[Trial, Weights | None]:
-        self._tell({"number": number, "parameters": parameters.as_dict(), "fingerprint": self.data.fingerprint})
+        self._send({"number": number, "parameters": parameters.as_dict(), "fingerprint": self.data.fingerprint})
         began = time.monotonic()
         values = parameters.as_dict()
         try:
-            network, state = self._fit(number, parameters, start, seconds, (), others, kept)
+            network, state = self._fit(number, parameters, start, seconds, (), others, checkpoints)
         except Diverged as error:
             spent = round(time.monotonic() - began, 3)
             return Trial(number=number, parameters=values, ended=f"diverged: {error}", seconds=spent), None
@@ -180,7 +180,7 @@ class Search:
             parameters=values,
             ended=state.ended,
             seconds=round(state.seconds, 3),
-            validation=quality(plain, self.data, "validation"),
+            validation=answers_of(plain, parameters.input, self.data, "validation").metrics(),
             history=[
                 EpochMetrics(
                     loss=epoch.loss,
@@ -195,7 +195,7 @@ class Search:
 
     def _alone(self, parameters: Parameters, weights: Weights) -> keras.Model:
         """The network as a process of its own asks it, outside the team's strategy."""
-        network = build(parameters.network, len(self.data.labels))
+        network = self._built(parameters)
         network.set_weights(weights)
         return network
 
@@ -207,36 +207,46 @@ class Search:
         seconds: float,
         planned: Sequence[int] = (),
         others: Sequence[Trial] = (),
-        kept: Kept | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> tuple[keras.Model, State]:
         keras.utils.set_random_seed(self.seed)
         with self.team.strategy.scope():
-            network = build(parameters.network, len(self.data.labels))
+            network = self._built(parameters)
         if start is not None:
             put_weights(network, start)
-        size = parameters.network.image_size
-        with Board(kept.logs / f"trial-{number}" if kept else None) as board:
+        history: list[Epoch] = []
+        with Board(checkpoints.logs / f"trial-{number}" if checkpoints else None) as board:
 
             def watch(epoch: Epoch) -> None:
+                history.append(epoch)
                 board.show(epoch)
-                self.watch(number, epoch)
+                self.watch(number, epoch, _seconds_left(history, seconds))
 
             state = fit(
                 network,
-                self.data.arrays("train", size),
-                self.data.arrays("validation", size),
+                self.data.arrays("train", parameters.input),
+                self.data.arrays("validation", parameters.input),
                 parameters.schedule,
                 seed=self.seed,
+                changes=parameters.changes,
                 team=self.team,
                 seconds=seconds,
-                state=kept.state(number) if kept else None,
+                state=checkpoints.state(number) if checkpoints else None,
                 planned=planned,
-                save=lambda state, urgent: kept.save(number, state, urgent) if kept else None,
+                save=lambda state, urgent: checkpoints.save(number, state, urgent) if checkpoints else None,
                 stop=self.stop,
                 hopeless=lambda history: hopeless(history, others),
                 watch=watch,
             )
         return network, state
+
+
+def _seconds_left(history: Sequence[Epoch], limit: float) -> float:
+    """How long a trial with a `history` of epochs in this process still takes, at most until its limit of seconds."""
+    first, last = history[0], history[-1]
+    # The first epoch also builds the graph; while it is the only one, nothing better is known.
+    each = (last.seconds - first.seconds) / (len(history) - 1) if len(history) > 1 else last.seconds / last.number
+    return max(0.0, min(each * (last.epochs - last.number), limit - last.seconds))
 
 
 def hopeless(history: Sequence[Epoch], others: Sequence[Trial]) -> bool:

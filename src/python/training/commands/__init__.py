@@ -1,0 +1,1 @@
+"""The commands train and retrain: flags, what they print, and training a version again."""

@@ -1,0 +1,61 @@
+"""How a run ends for whoever called it: figures, what comes next, and the exit code."""
+
+from cli import GateNotPassed, print_json, progress_console
+from contracts.record import Record
+from training.commands.options import Options
+
+
+def finish(record: Record, as_json: bool, mail_from: Options | None = None) -> None:
+    """Shows how the run ended; mails the owner, if it missed the gate and `mail_from` says where its registry is.
+
+    Raises:
+        GateNotPassed: the version was rejected; nothing of it is saved but its record.
+    """
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+    console, test = progress_console(), record.metrics.test
+    if test is not None:
+        recalls = ", ".join(f"{label} {own.recall:.3f}" for label, own in test.per_class.items())
+        console.print(
+            f"Accuracy {test.accuracy:.3f} on {test.images} test images; recall: {recalls}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if record.state == "rejected":
+        if mail_from:
+            _mail(record, mail_from)
+        raise GateNotPassed(_why(record))
+    console.print(
+        f"Version {record.version} of {record.model} is a candidate. Next, test it: "
+        f"./pants run src/python/testing:test_model -- --model {record.model} --version {record.version}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _mail(record: Record, options: Options) -> None:
+    import notify
+
+    console = progress_console()
+    notify.tell(
+        options.model.settings.mail,
+        options.registry,
+        record.model,
+        "gate_missed",
+        record.version,
+        "",
+        lambda line: console.print(line, markup=False, soft_wrap=True),
+    )
+
+
+def _why(record: Record) -> str:
+    verdict = record.verdicts[-1]
+    reasons = "; ".join(verdict.reasons)
+    if isinstance(verdict.details, dict) and verdict.details.get("parent_stays"):
+        stays = f"Version {record.parent} stays in place."
+        return f"Version {record.version} of {record.model} is not saved: {reasons}. {stays}"
+    advice = "Train on more images or with --max-trials, or lower the gate (--min-accuracy, --min-recall)."
+    if any(trial.chosen and trial.ended == "time" for trial in record.trials):
+        # What was cut short has not shown yet what it can do.
+        advice = f"It ran out of time: try a larger --max-minutes first. {advice}"
+    return f"Version {record.version} of {record.model} misses the gate and is not saved: {reasons}. {advice}"

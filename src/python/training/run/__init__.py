@@ -1,0 +1,1 @@
+"""One training run, from images to a candidate in the registry."""

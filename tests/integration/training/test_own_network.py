@@ -1,0 +1,372 @@
+"""A model's own network, as somebody pastes it: what works around it, and what is said of one that can't be trained."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cli import DataRefused, UsageError
+from imaging import ImageInput
+from registry import Registry
+from tests.integration.training.yards import write_model
+from training.family import Family
+from training.loop import Predictor, Stopped, fit
+from training.networks import contract
+from training.networks.own import BadNetwork
+from training.state import State
+from training.step import Schedule, without_effect
+
+IMAGE = ImageInput(16)
+LABELS = ["a", "b", "c"]
+SCHEDULE = Schedule(epochs=3, batch=8)
+HEAD = "import keras\nfrom keras import layers, ops\nimport tensorflow as tf\n"
+# Nested, without an input of its own, with whatever draws random numbers or normalises.
+PASTED = (
+    HEAD
+    + """
+def build(parameters, image, classes):
+    convolutions = keras.Sequential([
+        layers.Conv2D(4, 3, strides=2, use_bias=False, kernel_regularizer="l2"),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+        layers.SpatialDropout2D(0.2),
+    ])
+    return keras.Sequential([
+        layers.Rescaling(1 / 255),
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.05),
+        layers.GaussianNoise(0.1),
+        convolutions,
+        layers.Flatten(),
+        layers.Dropout(0.3),
+        layers.Dense(classes),
+    ])
+"""
+)
+MODEL_TOML = 'task = "one label"\n[input]\nsize = 16\n[schedule]\nbatch = 16\n'
+
+
+def family(folder: Path, source: str) -> Family:
+    file = folder / "network.py"
+    file.write_text(source)
+    return Family.own(file)
+
+
+@pytest.fixture(scope="module")
+def pasted(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    return family(tmp_path_factory.mktemp("pasted"), PASTED)
+
+
+def labelled(images: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(images)
+    return random.integers(0, 256, (images, 16, 16, 1), np.uint8), (np.arange(images) % 3).astype(np.int32)
+
+
+def fitted(own: Family, schedule: Schedule = SCHEDULE, **options) -> tuple[keras.Model, State]:
+    keras.utils.set_random_seed(0)
+    network = own.build({}, IMAGE, 3)
+    return network, fit(network, labelled(24), labelled(9), schedule, seed=0, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(pasted: Family) -> tuple[keras.Model, list[State]]:
+    """A complete run, and its states after each epoch."""
+    saved: list[State] = []
+    network, _ = fitted(pasted, save=lambda state, urgent: saved.append(State.from_bytes(state.to_bytes())))
+    return network, saved
+
+
+def same(one: keras.Model, other: keras.Model) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_pasted_network_has_nothing_that_is_lacking(pasted):
+    assert contract.lacks(pasted.build({}, IMAGE, 3), IMAGE, LABELS) == []
+
+
+def test_training_is_repeated_bit_for_bit_from_any_moment(pasted, whole):
+    """Layers that draw random numbers go on from where they were too."""
+    network, saved = whole
+    asked = iter([False] * 4 + [True])
+    within: list[State] = []
+    with pytest.raises(Stopped):
+        fitted(pasted, stop=lambda: next(asked), save=lambda state, urgent: within.append(state))
+    assert (saved[0].step, within[-1].step) == (3, 4)
+    assert saved[0].random and not np.array_equal(saved[0].random[0], saved[1].random[0])
+    for state in (saved[0], within[-1]):
+        assert same(network, fitted(pasted, state=state)[0])
+
+
+def test_normalisation_is_that_of_plain_training_images_without_noise(whole):
+    pixels = labelled(24)[0].astype(np.float32) / 255
+    convolution, normalisation, *_ = whole[0].layers[5].layers
+    seen = np.asarray(convolution(pixels))
+    mean, variance = normalisation.get_weights()[2:]
+    assert np.allclose(mean, seen.mean(axis=(0, 1, 2)), atol=1e-4)
+    assert np.allclose(variance, seen.var(axis=(0, 1, 2)), atol=1e-4)
+
+
+def test_regularizers_of_layers_take_part_in_the_loss(tmp_path, whole):
+    strong = family(tmp_path, PASTED.replace('"l2"', "keras.regularizers.L2(10.0)"))
+    _, state = fitted(strong, replace(SCHEDULE, epochs=1))
+    assert state.history[0].loss > whole[1][0].history[0].loss + 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # Functional, in colour.
+        """
+def build(parameters, image, classes):
+    pixels = keras.Input(image.shape)
+    return keras.Model(pixels, layers.Dense(classes)(layers.Flatten()(pixels / 255)))
+""",
+        # A class of one's own.
+        """
+class Own(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.flat, self.dense = layers.Flatten(), layers.Dense(classes)
+    def call(self, pixels):
+        return self.dense(self.flat(pixels / 255))
+
+def build(parameters, image, classes):
+    return Own(classes)
+""",
+    ],
+    ids=["functional", "class"],
+)
+def test_other_ways_to_write_a_network_work(tmp_path, source):
+    image = ImageInput(16, 3, "pad")
+    network = family(tmp_path, HEAD + source).build({}, image, 3)
+    assert contract.lacks(network, image, LABELS) == []
+    assert Predictor(network)(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 3)
+
+
+def test_parameters_of_ones_own_have_defaults_and_are_checked(tmp_path):
+    source = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Parameters:
+    width: int = 4
+    rate: float = 0.5
+
+def build(parameters, image, classes):
+    return keras.Sequential([layers.Flatten(), layers.Dense(parameters.width), layers.Dense(classes)])
+
+def space(parameters, image):
+    return {"width": [4, 8], "size": [16]}
+"""
+    own = family(tmp_path, HEAD + source)
+    assert own.complete({"rate": 1}) == {"width": 4, "rate": 1.0}
+    assert own.build({"width": 7}, IMAGE, 3).layers[2].units == 7
+    assert own.space({}, IMAGE) == {"width": [4, 8], "size": [16]}
+    with pytest.raises(ValueError, match=r"no parameter 'widht'; did you mean 'width'"):
+        own.complete({"widht": 4})
+    with pytest.raises(ValueError, match=r"Expected a whole number for width\. Received: 'a'"):
+        own.complete({"width": "a"})
+
+
+def test_dropout_of_the_schedule_has_no_effect_without_a_head_of_ours(tmp_path, pasted):
+    from contracts.changes import Changes
+
+    assert without_effect(pasted.build({}, IMAGE, 3), Changes()) == ["dropout"]
+    with_head = """
+from training.head import Head
+
+def build(parameters, image, classes):
+    return keras.Sequential([keras.Input(image.shape), layers.Flatten(), Head(classes)])
+"""
+    network = family(tmp_path, HEAD + with_head).build({}, IMAGE, 3)
+    assert without_effect(network, Changes(turn=0, shift=0, zoom=0, brightness=0)) == ["augmentation"]
+    keras.utils.set_random_seed(0)
+    fit(network, labelled(24), labelled(9), replace(SCHEDULE, epochs=1), seed=0)
+
+
+UNLOADABLE = {
+    "no Python": ("def build(:", r"SyntaxError in line 1"),
+    "an import that fails": ("import nowhere", r"ModuleNotFoundError in line 1: No module named 'nowhere'"),
+    "no build": ("x = 1", r"has no function build\(parameters, image, classes\)"),
+}
+UNBUILDABLE = {
+    "raises": ("def build(p, i, c):\n    return 1 / 0", r"build of .*network\.py raised ZeroDivisionError in line 5"),
+    "no network": ("def build(p, i, c):\n    return 5", r"returned an int, expected a keras\.Model"),
+    "another input": (
+        "def build(p, i, c):\n    return keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(c)])",
+        r"can't take pixels float32 \[N, 16, 16, 1\], which is what \[input\]",
+    ),
+}
+LAYER = "class Own(layers.Layer):\n"
+LACKING = {
+    "a wrong number of classes": ("layers.Flatten(), layers.Dense(7)", "", r"gives \[N, 7\], expected logits \[N, 3\]"),
+    "a map": ("layers.Conv2D(3, 3)", "", r"gives \[N, 14, 14, 3\], expected logits"),
+    "nothing to learn": ("layers.Flatten(), layers.Lambda(lambda x: x[:, :3])", "", r"no weights that learn"),
+    "probabilities": (
+        'layers.Flatten(), layers.Dense(c, activation="softmax")',
+        "",
+        r"gives probabilities, expected logi",
+    ),
+    "sigmoids": ('layers.Flatten(), layers.Dense(c, "sigmoid")', "", r"values between 0 and 1, expected logits"),
+    "a division by zero": (
+        "layers.Flatten(), layers.Lambda(lambda x: x / ops.mean(x, axis=1, keepdims=True)), layers.Dense(c)",
+        "",
+        r"an all black or an all white picture is not finite",
+    ),
+    "others in the batch": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER + "    def call(self, x):\n        return x - ops.mean(x, axis=0)\n",
+        r"depends on which others are asked at once",
+    ),
+    "an operation that may not be": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER
+        + "    def call(self, x):\n        y = tf.numpy_function(lambda v: v / 255, [x], tf.float32, stateful=False)\n"
+        + "        return tf.ensure_shape(y, x.shape)\n",
+        r"uses the operation PyFunc.*calls Python code",
+    ),
+    "a variable that changes when served": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER
+        + "    def build(self, shape):\n        self.asked = self.add_weight(name='asked', trainable=False)\n"
+        + "    def call(self, x):\n        self.asked.assign_add(1.0)\n        return x\n",
+        r"changes variables when it is served \(.*asked\)",
+    ),
+    "noise when served": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER + "    def call(self, x):\n        return layers.GaussianNoise(1.0)(x, training=True)\n",
+        r"(depends on which others|random|when it is served)",
+    ),
+    "random numbers of TensorFlow": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER
+        + "    def call(self, x, training=False):\n"
+        + "        return x + tf.random.normal(tf.shape(x)) if training else x\n",
+        r"random numbers that no seed of a training reaches \(RandomStandardNormal\)",
+    ),
+    "random numbers of nobody": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        LAYER
+        + "    def call(self, x, training=False):\n"
+        + "        return x + keras.random.normal(ops.shape(x)) if training else x\n",
+        r"random numbers that no seed of a training reaches \(keras\.random without a seed\)",
+    ),
+    "a variable of nobody": (
+        "Own(), layers.Flatten(), layers.Dense(c)",
+        "scale = tf.Variable(1.0, name='scale')\n" + LAYER + "    def call(self, x):\n        return x * scale\n",
+        r"uses the variable scale.*none of its layers holds",
+    ),
+    "a weight without effect": (
+        "layers.Flatten(), Own(), layers.Dense(c)",
+        LAYER
+        + "    def build(self, shape):\n        self.spare = self.add_weight(name='spare')\n"
+        + "    def call(self, x):\n        return x\n",
+        r"weight .*spare has no effect on the logits",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNLOADABLE)
+def test_network_that_cannot_be_loaded_is_said_in_a_sentence(tmp_path, name):
+    source, expected = UNLOADABLE[name]
+    with pytest.raises(BadNetwork, match=expected):
+        family(tmp_path, source)
+
+
+@pytest.mark.parametrize("name", UNBUILDABLE)
+def test_network_that_cannot_be_built_is_said_in_a_sentence(tmp_path, name):
+    source, expected = UNBUILDABLE[name]
+    with pytest.raises(BadNetwork, match=expected):
+        family(tmp_path, HEAD + source).build({}, IMAGE, 3)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_what_a_network_lacks_is_said_in_a_sentence(tmp_path, name):
+    listed, before, expected = LACKING[name]
+    source = f"{HEAD}{before}def build(p, i, c):\n    return keras.Sequential([keras.Input(i.shape), {listed}])\n"
+    network = family(tmp_path, source).build({}, IMAGE, 3)
+    (sentence, *_) = contract.lacks(network, IMAGE, LABELS)
+    assert __import__("re").search(expected, sentence), sentence
+
+
+def test_train_says_what_a_network_lacks_before_it_looks_at_an_image(sample, tmp_path, monkeypatch, capsys):
+    from training.train import train
+
+    softmax = PASTED.replace("layers.Dense(classes)", 'layers.Dense(classes, activation="softmax")')
+    write_model(tmp_path, "leaves", MODEL_TOML, softmax)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"leaves/network\.py: It gives probabilities, expected logits"):
+        train(dataset=str(sample), registry=str(tmp_path / "registry"), model="leaves")
+    assert "Checking images" not in capsys.readouterr().err
+    assert Registry.open(str(tmp_path / "registry"), "leaves").records() == []
+
+
+def test_own_network_is_trained_repeated_and_trained_on(sample, tmp_path, monkeypatch, capsys):
+    """By the commands, from its folder to a retrained candidate; a network that was changed since is no parent."""
+    from training.retrain import retrain
+    from training.train import train
+
+    folder = write_model(tmp_path, "leaves", MODEL_TOML, PASTED)
+    monkeypatch.chdir(tmp_path)
+    place, gate = str(tmp_path / "registry"), {"min_accuracy": 0.0, "min_recall": 0.0}
+    train(dataset=str(sample), registry=place, model="leaves", epochs=2, **gate)
+    assert "dropout of [schedule] has no effect on this network" in capsys.readouterr().err
+    registry = Registry.open(place, "leaves")
+    record = registry.record(1)
+    assert (record.state, record.parameters["family"], record.image_size) == ("candidate", "own", 16)
+    train(dataset=str(sample), registry=place, model="leaves", reproduce=1)
+    assert "bit for bit" in capsys.readouterr().err
+    retrain(dataset=str(sample), registry=place, model="leaves", epochs=1, **gate)
+    again = registry.record(2)
+    assert (again.state, again.parent) == ("candidate", 1)
+    assert again.metrics.baseline == record.metrics.test
+    assert (again.held_out, again.judged) == (record.held_out, 2)
+    # The same weights would fit.
+    (folder / "network.py").write_text(PASTED.replace("1 / 255", "1 / 25"))
+    with pytest.raises(DataRefused, match=r"its network was another one.*run train"):
+        retrain(dataset=str(sample), registry=place, model="leaves", epochs=1, **gate)
+
+
+REPLICAS = """
+import sys
+from pathlib import Path
+from training.commands.tensorflow import prepare_tensorflow
+prepare_tensorflow()
+import keras, numpy as np, tensorflow as tf
+(processor,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+from imaging import ImageInput
+from tests.integration.training.test_own_network import labelled
+from training.family import Family
+from training.loop import fit
+from training.step import Schedule
+from training.team import Team
+team = Team(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+assert team.replicas == 2
+found = []
+for _ in range(2):
+    keras.utils.set_random_seed(0)
+    with team.strategy.scope():
+        network = Family.own(Path(sys.argv[1])).build({}, ImageInput(16), 3)
+    fit(network, labelled(24), labelled(9), Schedule(epochs=1, batch=8), seed=0, team=team)
+    found.append(network.get_weights())
+assert all(np.isfinite(one).all() for one in found[0])
+assert all(np.array_equal(one, other) for one, other in zip(*found)), "not repeated"
+"""
+
+
+def test_several_replicas_repeat_what_as_many_did(pasted):
+    """Their layers draw for each replica, so that one alone comes to other weights."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPLICAS, str(pasted.file)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
