@@ -42,14 +42,18 @@ def affected_by_pants(repository, revision):
 
 
 def test_what_decides_the_weights_of_a_run_is_model_code():
-    """A run that was cut off is gone on with by the code it began with, which is what a push trains anew for."""
-    from training import resuming
+    """An interrupted run is resumed by the code it began with alone, which is what a push trains anew for."""
+    from training.family import Family
+    from training.run.identity import sources
 
-    build = ast.parse((ROOT / "src/python/training/BUILD").read_text()).body
-    (listed,) = [ast.literal_eval(part.value) for part in build if isinstance(part, ast.Assign)]
-    # The export comes after the weights, a team is part of the identity, and the search chooses between runs.
-    told = {name.removesuffix(".py") for name in listed} - {"export", "team"} | {"space", "trials"}
-    assert set(resuming._SOURCES) == told
+    training = ROOT / "src" / "python" / "training"
+    build = ast.parse((training / "BUILD").read_text()).body
+    (commands,) = [ast.literal_eval(part.value) for part in build if isinstance(part, ast.Assign)]
+    shared = {file.name for file in training.glob("*.py")} - set(commands)
+    families = {f"networks/{file.name}" for file in (training / "networks").glob("*.py")}
+    # The search chooses between networks.
+    expected = shared | families | {"run/search.py", "run/suggestions.py"}
+    assert {path.as_posix().split("/training/")[-1] for path in sources(Family.named("residual"))} == expected
 
 
 CHEST, DIGITS = "chest-xray", "digits"

@@ -3,11 +3,10 @@
 What such a module holds, `training.networks` tells.
 """
 
-import difflib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.abc import InspectLoader
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +19,8 @@ from training import networks, normalisation
 from training.networks import own
 from training.networks.own import BadNetwork
 from training.step import Schedule
+from training.values import Value, filled
 
-Value = bool | int | float | str
 OWN = "own"
 _T = TypeVar("_T")
 
@@ -162,8 +161,7 @@ class Family:
         network = self._called(self.module.build, self._parameters(values), image, classes)
         if not isinstance(network, keras.Model):
             raise BadNetwork(
-                f"build of {file} returned {_a(type(network).__name__)}, expected a keras.Model, such as a "
-                "keras.Sequential."
+                f"build of {file} returned {type(network).__name__}, expected a keras.Model, such as keras.Sequential."
             )
         try:
             return _functional(network, image)
@@ -184,38 +182,6 @@ def known() -> list[str]:
         if source and "\ndef build(" in source:
             found.append(module.name)
     return sorted(found)
-
-
-def filled(kind: type[_T], values: Mapping[str, Value]) -> _T:
-    """The dataclass `kind` of plain values, with `values` in the place of its defaults.
-
-    Raises:
-        ValueError: a name that it does not know, or a value that it does not take.
-    """
-    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in defaults:
-            close = difflib.get_close_matches(name, defaults, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(defaults) or 'none'}."
-            raise ValueError(f"There is no parameter '{name}'; {hint}")
-        wanted = type(defaults[name])
-        # As JSON and TOML give them back.
-        if wanted is float and type(value) is int:
-            value = float(value)
-        if wanted is tuple and isinstance(value, list):
-            value = tuple(value)
-        if type(value) is not wanted:
-            raise ValueError(f"Expected {_a(_NAMES.get(wanted, wanted.__name__))} for {name}. Received: {value!r}")
-        found[name] = value
-    return kind(**found)
-
-
-_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-
-
-def _a(noun: str) -> str:
-    return noun if noun == "true or false" else f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def _functional(network: keras.Model, image: ImageInput) -> keras.Model:

@@ -6,8 +6,9 @@ from typing import Any
 
 from contracts.changes import Changes
 from imaging import ImageInput
-from training.family import Family, Value
+from training.family import Family
 from training.step import Schedule
+from training.values import Value
 
 # A retraining keeps its parent's network and starts near its goal: large steps would forget what the parent knows. The
 # second, bolder one is for data that changed much. Epochs and learning rate, as shares of those of a training.

@@ -1,16 +1,9 @@
 """The command `train`: a model from scratch."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from cli import DataRefused, InfrastructureError, UsageError, command_line, progress_console, run
+from cli import command_line, progress_console, run
 from training.commands import options as flags
-
-if TYPE_CHECKING:
-    from models import Model
-    from training.family import Family, Pretrained
-    from training.parameters import Parameters
-    from training.run.version import Run
 
 app = command_line(
     "train",
@@ -71,6 +64,7 @@ def train(
 
         train_again(options, reproduce, as_json)
         return
+    from training.commands.network import choose, pretrained, require_complete
     from training.commands.outcome import finish
     from training.run.version import Run
 
@@ -87,67 +81,6 @@ def train(
     if epochs is not None:
         trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in trials]
     finish(current.make(family, data, trials, pretrained=start), as_json, options if mail else None)
-
-
-def choose(model: "Model", backbone: str | None, weights: str | None) -> "tuple[Family, list[Parameters]]":
-    """What is tried in turn: what the model's files ask for or, with the name of a `backbone`, one trial on that.
-
-    Raises:
-        UsageError: the files ask for something that there is not, or the network can't be loaded.
-    """
-    from training.family import Family
-    from training.run.network import family_of_model, trials_of_model
-
-    try:
-        family = Family.named("applications") if backbone else family_of_model(model)
-        chosen: dict[str, str] = {"backbone": backbone} if backbone else {}
-        if weights is not None:
-            if family.name != "applications":
-                raise ValueError("--weights belongs to a network of keras.applications; name one with --backbone.")
-            chosen["weights"] = weights
-        return family, trials_of_model(model, family, chosen)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def pretrained(family: "Family", parameters: "Parameters") -> "Pretrained | None":
-    """Weights from elsewhere that the network begins with, if it does.
-
-    Raises:
-        UsageError: their file is not there.
-        DataRefused: the file holds no weights of this network.
-        InfrastructureError: they can't be downloaded.
-    """
-    from training.family import NoWeights
-
-    try:
-        return family.pretrained(parameters.network, parameters.input)
-    except FileNotFoundError as error:
-        raise UsageError(str(error)) from None
-    except NoWeights as error:
-        raise (InfrastructureError if error.may_pass else DataRefused)(str(error)) from None
-
-
-def require_complete(options: flags.Options, current: "Run") -> None:
-    """Looks at the network of a model's own before the images are checked, which may take longer.
-
-    Raises:
-        UsageError: the network lacks something.
-        DataRefused: the dataset has no classes.
-    """
-    from dataset import locate
-    from dataset.folder import find
-    from training.networks.check import check, notes_on
-
-    current.say("Checking the network")
-    labels = list(find(locate(options.dataset)))
-    lacking = check(options.model, labels)
-    for sentence in lacking[1:]:
-        current.say(sentence)
-    if lacking:
-        raise UsageError(lacking[0])
-    for note in notes_on(options.model, labels):
-        current.say(note)
 
 
 if __name__ == "__main__":

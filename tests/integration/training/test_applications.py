@@ -6,9 +6,10 @@ from cli import DataRefused, InfrastructureError, UsageError
 from imaging import ImageInput
 from registry import Registry
 from tests.integration.training.conftest import MODEL
+from training.commands.network import choose, pretrained
 from training.family import Family
 from training.networks.applications import names
-from training.train import choose, pretrained, train
+from training.train import train
 
 NAME = "MobileNetV3Small"
 

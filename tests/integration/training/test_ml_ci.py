@@ -121,7 +121,7 @@ def test_training_registry_and_serving_agree(trained: tuple[Registry, Record], p
     network = rebuild(registry, record, *choices_of(record, None))
     images = [base64.b64decode(golden.image) for golden in record.golden]
     pixels = np.stack([canonical(image, record.image_size) for image in images])
-    temperature = getattr(record, "evaluation", {}).get("temperature", 1.0)
+    temperature = record.evaluation.temperature or 1.0
     logits = network(pixels.astype(np.float32), training=False)
     expected = tf.nn.softmax(logits / temperature).numpy()
     stored = export.answers(registry.fetch(1, tmp_path / "fetched"), pixels)

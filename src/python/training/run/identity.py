@@ -58,5 +58,6 @@ def identity(
 def sources(family: Family) -> list[Path]:
     """The files that decide which weights a run comes to."""
     shared = [file for file in sorted(_TRAINING.glob("*.py")) if file.name not in _COMMANDS]
-    networks = sorted((_TRAINING / "networks").glob("*.py")) if family.file is None else [family.file]
-    return [*shared, *networks, *(_TRAINING / name for name in _SEARCH)]
+    networks = sorted((_TRAINING / "networks").glob("*.py"))
+    own = [] if family.file is None else [family.file]
+    return [*shared, *networks, *own, *(_TRAINING / name for name in _SEARCH)]

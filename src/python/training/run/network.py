@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from training.family import OWN, Family, Value
+from training.family import OWN, Family
 from training.networks.own import BadNetwork
 from training.parameters import Parameters, first_trials
+from training.values import Value
 
 if TYPE_CHECKING:
     from models import Model

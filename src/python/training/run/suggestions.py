@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.family import Value
 from training.parameters import Parameters
+from training.values import Value
 
 _TUNER = "trainyard"
 _MOST_TRIALS = 10_000
