@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JENKINSFILES = ROOT / "infra" / "jenkins"
 HARNESS = Path(__file__).parent / "harness"
+REPOSITORY_URL = "git@example.com:us/trainyard.git"
 WHY_NOT = "groovy or a Java runtime is not installed (Debian: apt-get install groovy); no Jenkinsfile was executed"
 
 
@@ -30,6 +31,15 @@ class Result:
     @property
     def steps(self):
         return [step for step, _ in self.calls]
+
+    def call(self, step):
+        (argv,) = [argv for found, argv in self.calls if found == step]
+        return argv
+
+    def agent_of(self, label):
+        """The kind of agent that a shell of that label ran on."""
+        (command,) = [command for command in self.account["commands"] if command["label"] == label]
+        return command["agent"]
 
     def stage(self, name):
         (stage,) = [stage for stage in self.account["stages"] if stage["name"] == name]
@@ -68,8 +78,19 @@ class Scenarios:
         command = ["git", *identity, *arguments]
         return subprocess.run(command, cwd=self.repository, check=True, capture_output=True, text=True).stdout.strip()
 
+    def add_jobs(self, name, script, models=()):
+        """A script of the Job DSL, run in a workspace whose models.txt names `models`."""
+        own = self.folder / name
+        own.mkdir()
+        (own / "models.txt").write_text("".join(f"{model}\n" for model in models))
+        self._all.append({"name": name, "dsl": script, "folder": str(own)})
+
     def add(self, name, jenkinsfile="Jenkinsfile", *, answers=None, env=None, **given):
-        """`jenkinsfile` is one of ours by name, or a text."""
+        """`jenkinsfile` is one of ours by name, or a text.
+
+        Scenarios of one `job` are its builds, side by side; one with `begins` starts once that file is there. `made` names
+        the jobs (add_jobs) among which the build's own is, `of` which one.
+        """
         own = self.folder / name
         (own / "fake").mkdir(parents=True)
         (own / "fake" / "answers.json").write_text(json.dumps(answers or {}))
@@ -106,7 +127,7 @@ class Scenarios:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment | {"JAVA_HOME": str(home)},
+            env=environment | {"JAVA_HOME": str(home), "REPOSITORY_URL": REPOSITORY_URL},
             capture_output=True,
             text=True,
             timeout=200,

@@ -1,6 +1,12 @@
-// The jobs, made by the Job DSL plugin when the controller starts.
+// Run when the controller starts: makes the job of all branches, and the seed job, which makes the others (jobs.groovy)
+// and again whenever main's models/ has changed.
+import org.jenkinsci.plugins.scriptsecurity.scripts.ScriptApproval
+import org.jenkinsci.plugins.scriptsecurity.scripts.languages.GroovyLanguage
+
 final String REPOSITORY = System.getenv('REPOSITORY_URL')
 final String KEY = 'trainyard-repository'
+// Of the controller's image, not of the repository: whoever may push may not write jobs.
+final String JOBS = new File('/usr/share/jenkins/casc/jobs.groovy').text.trim()
 
 multibranchPipelineJob('trainyard') {
   description('What a push asks for.')
@@ -37,57 +43,47 @@ multibranchPipelineJob('trainyard') {
   }
 }
 
-// job -> (description, who may start and stop it, parameters that its first build must already have)
-final Map<String, List> JOBS = [
-  request: ['A model of main, asked for by schedule, by the monitor or by hand.', ['data-scientists', 'operators'], []],
-  promote: [
-    'A tested version into production, once a product owner approves.', ['product-owners'], ['VERSION', 'REASON']
-  ],
-  rollback: [
-    'Back to a version that was in production before.', ['product-owners', 'operators'], ['TO', 'REASON']
-  ],
-]
+// Script security runs a script of Job DSL only once it is approved, and this one is ours.
+ScriptApproval.get().preapprove(JOBS, GroovyLanguage.get())
 
-JOBS.each { name, about ->
-  pipelineJob(name) {
-    description(about[0])
-    parameters {
-      about[2].each { parameter -> stringParam(parameter, '', '') }
+freeStyleJob('seed') {
+  description('Makes the jobs Promote, Rollback and Request, with the models that main has.')
+  label('trainyard-check')
+  logRotator {
+    numToKeep(20)
+  }
+  scm {
+    git {
+      remote {
+        url(REPOSITORY)
+        credentials(KEY)
+      }
+      branch('main')
     }
-    properties {
-      authorizationMatrix {
-        // Nothing from above: who may build a branch may not promote.
-        inheritanceStrategy {
-          nonInheriting()
-        }
-        entries {
-          ['data-scientists', 'product-owners', 'operators'].each { team ->
-            group {
-              name(team)
-              permissions(team in about[1] ? ['Job/Read', 'Job/Build', 'Job/Cancel'] : ['Job/Read'])
-            }
-          }
+  }
+  triggers {
+    scm('H/5 * * * *')
+  }
+  properties {
+    authorizationMatrix {
+      inheritanceStrategy {
+        nonInheriting()
+      }
+      entries {
+        group {
+          name('operators')
+          permissions(['Job/Read', 'Job/Build'])
         }
       }
     }
-    definition {
-      cpsScm {
-        scm {
-          git {
-            remote {
-              url(REPOSITORY)
-              credentials(KEY)
-            }
-            branch('main')
-          }
-        }
-        scriptPath("infra/jenkins/${name}.Jenkinsfile")
-      }
+  }
+  steps {
+    // A model is a folder; its name is the folder's, with - for _ (src/python/models).
+    shell('for file in models/*/model.toml; do basename "$(dirname "$file")" | tr _ -; done > models.txt')
+    dsl {
+      text(JOBS)
     }
   }
 }
 
-// What starts `request` is written in its Jenkinsfile, which Jenkins reads in a first build; that one asks for nothing.
-if (!jenkins.model.Jenkins.get().getItem('request')) {
-  queue('request')
-}
+queue('seed')

@@ -1,23 +1,26 @@
 /*
  * Jenkins' `env`: what withEnv and an agent add stands over what a script has set, and a variable set to nothing is none
- * (EnvVars.override).
+ * (EnvVars.override). What a script sets is the whole build's, in every branch.
  */
 class Env {
-  private final Map<String, String> base
-  private final LinkedList<Map<String, String>> layers = []
+  private final Build build
+  private final Map<String, String> given
+  private final Map<String, String> written = Collections.synchronizedMap([:])
 
-  Env(Map<String, String> base) { this.base = new LinkedHashMap(base) }
+  Env(Build build, Map<String, String> given) {
+    this.build = build
+    this.given = new LinkedHashMap(given)
+  }
 
   def propertyMissing(String name) { all()[name] }
 
-  void propertyMissing(String name, Object value) { base[name] = String.valueOf(value) }
+  void propertyMissing(String name, Object value) { written[name] = String.valueOf(value) }
 
-  void push(Map<String, String> layer) { layers << layer }
-
-  void pop() { layers.removeLast() }
+  /* What a script has set: all that another build sees of it (RunWrapper.getBuildVariables). */
+  Map<String, String> variables() { new LinkedHashMap(written) }
 
   Map<String, String> all() {
-    Map<String, String> sum = layers.inject(base) { Map before, Map layer -> before + layer }
+    Map<String, String> sum = build.branch.layers.inject(given + written) { Map before, Map layer -> before + layer }
     sum.findAll { it.value }
   }
 }

@@ -13,5 +13,7 @@ abstract class Jenkinsfile extends Script {
 
   def getCurrentBuild() { build.current }
 
+  def getScm() { 'the commit that is built' }
+
   def methodMissing(String name, Object arguments) { build.steps.call(name, arguments as List) }
 }

@@ -50,14 +50,66 @@ class Names {
     script: [''],
     withEnv: ['', 'overrides'],
     timeout: ['', 'time', 'unit'],
+    stage: ['', 'name'],
+    node: ['', 'label'],
+    checkout: ['', 'scm'],
+    retry: ['', 'count', 'conditions'],
+    agent: [],
+    nonresumable: [],
+    sleep: ['', 'time', 'unit'],
     catchError: ['', 'message', 'buildResult', 'stageResult', 'catchInterruptions'],
     junit: ['', 'testResults', 'allowEmptyResults'],
     archiveArtifacts: ['', 'artifacts', 'allowEmptyArchive', 'fingerprint', 'excludes'],
+    fileExists: ['', 'file'],
     readJSON: ['file', 'text', 'returnPojo'],
     mail: ['to', 'cc', 'bcc', 'from', 'replyTo', 'subject', 'body', 'charset', 'mimeType'],
     deleteDir: [],
     build: ['job', 'parameters', 'propagate', 'wait', 'quietPeriod'],
     string: ['name', 'value'],
+  ]
+
+  /*
+   * Calls of the Job DSL, with those that may stand in their blocks; null where there is none. From job-dsl-core's contexts
+   * (BuildParametersContext, GitContext, StepContext …), its docs/Migration.md for the properties of a pipeline, and the
+   * README of generic-webhook-trigger.
+   */
+  private static final Map GIT = [remote: [url: null, credentials: null], branch: null]
+  private static final Map MATRIX = [
+    inheritanceStrategy: [nonInheriting: null], entries: [group: [name: null, permissions: null]],
+  ]
+  private static final Map VARIABLE = [key: null, value: null, defaultValue: null]
+  static final Map DSL = [
+    multibranchPipelineJob: [
+      description: null,
+      branchSources: [
+        branchSource: [source: [git: [id: null, remote: null, credentialsId: null, traits: [gitBranchDiscovery: null]]]],
+      ],
+      factory: [workflowBranchProjectFactory: [scriptPath: null]],
+      orphanedItemStrategy: [discardOldItems: [numToKeep: null]],
+      triggers: [periodicFolderTrigger: [interval: null]],
+    ],
+    freeStyleJob: [
+      description: null, label: null, logRotator: [numToKeep: null], scm: [git: GIT], triggers: [scm: null],
+      properties: [authorizationMatrix: MATRIX], steps: [shell: null, dsl: [text: null]],
+    ],
+    pipelineJob: [
+      description: null, logRotator: [numToKeep: null], parameters: [choiceParam: null, stringParam: null],
+      properties: [
+        disableConcurrentBuilds: [abortPrevious: null],
+        authorizationMatrix: MATRIX,
+        pipelineTriggers: [
+          triggers: [
+            cron: [spec: null],
+            genericTrigger: [
+              token: null, tokenCredentialId: null, genericVariables: [genericVariable: VARIABLE],
+              regexpFilterText: null, regexpFilterExpression: null, causeString: null, silentResponse: null,
+            ],
+          ],
+        ],
+      ],
+      definition: [cpsScm: [scm: [git: GIT], scriptPath: null]],
+    ],
+    queue: null,
   ]
 
   /* Refuses a name that is not among `known`, and an argument that it does not have. */

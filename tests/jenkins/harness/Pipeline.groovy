@@ -14,104 +14,89 @@ class Pipeline {
         build.directives[section] = new Block(build, section, known, (Closure) top.first(section)).entries
       }
     }
-    build.defaults(build.directives.parameters ?: [])
+    build.defaults((build.directives.parameters ?: []) + (build.scenario.parameters ?: []))
     stages = Stage.listOf(build, 'stages', (Closure) top.first('stages'))
     post = Stage.postOf(build, 'pipeline', top)
-    build.timeouts << limit((Map) build.directives.options?.find { it[0] == 'timeout' }?.getAt(1)?.getAt(0))
+    build.branch.timeouts << limit((Map) build.directives.options?.find { it[0] == 'timeout' }?.getAt(1)?.getAt(0))
   }
 
   void run() {
-    stages.each { stage(it) }
+    Throwable first = sequence(stages)
+    if (first) { build.end(Outcome.of(first)) }
     after(post, build.result)
   }
 
-  private void stage(Stage stage) {
-    Map entry = [name: stage.name, result: 'SKIPPED', label: null]
-    build.stages << entry
-    if (build.result != 'SUCCESS' && !build.nested) { return }
+  /* A stage after one that threw is skipped; one whose failure was caught threw nothing. */
+  private Throwable sequence(List<Stage> stages) {
+    Throwable first = null
+    for (Stage stage in stages) {
+      Map entry = [name: stage.name, result: 'SKIPPED', label: null]
+      build.stages << entry
+      if (!first) { first = one(stage, entry) }
+    }
+    first
+  }
+
+  /* Builds a stage, on another agent if its own was lost and it asks for that; returns what it threw. */
+  private Throwable one(Stage stage, Map entry) {
     int tries = (stage.retry?.count ?: 1) as int
-    if (stage.timeout) { build.timeouts << limit(stage.timeout) }
+    Branch own = build.branch
+    Map before = own.stage
+    if (stage.timeout) { own.timeouts << limit(stage.timeout) }
     try {
-      while (tries-- > 0) {
-        Interrupted lost = attempt(stage, entry)
-        if (!lost) { break }
-        if (!tries) { build.end(lost.result) }
+      while (true) {
+        own.stage = entry
+        Throwable thrown = attempt(stage, entry)
+        if (!(thrown instanceof Interrupted) || !thrown.agentLost || --tries <= 0) { return thrown }
       }
     } finally {
-      if (stage.timeout) { build.timeouts.removeLast() }
+      own.stage = before
+      if (stage.timeout) { own.timeouts.removeLast() }
     }
   }
 
-  /* Builds a stage; returns what took its agent away, as another one may then be tried. */
-  private Interrupted attempt(Stage stage, Map entry) {
-    Interrupted lost = null
+  private Throwable attempt(Stage stage, Map entry) {
+    Throwable thrown = null
     try {
       boolean early = stage.when?.first('beforeAgent')
       if (early && !holds(stage.when)) { return null }
       Map answer = stage.input ? build.ask(new Block(build, stage.name, Names.INPUT, stage.input)) : [:]
-      build.within(stage.agent?.call(), entry, answer) {
+      build.within(stage.agent?.call(), true, entry, answer) {
         if (stage.when && !early && !holds(stage.when)) { return }
         entry.result = 'SUCCESS'
-        build.current.stage = entry
         try {
-          body(stage, entry)
-        } catch (Interrupted interrupted) {
-          entry.result = interrupted.result
-          if (interrupted.agentLost) {
-            if (!stage.agent) { throw interrupted }
-            lost = interrupted
-            return
-          }
-          build.end(interrupted.result)
+          thrown = body(stage)
         } catch (Refused refused) {
           throw refused
         } catch (Exception failed) {
-          fail(entry, failed)
+          thrown = failed
         }
-        after(stage.post, entry.result)
+        if (thrown) { entry.result = Outcome.of(thrown) }
+        if (!(thrown instanceof Interrupted) || !thrown.agentLost) { after(stage.post, entry.result) }
       }
-    } catch (Interrupted refusal) {
-      if (refusal.agentLost) { throw refusal }
-      entry.result = refusal.result
-      build.end(refusal.result)
     } catch (Refused refused) {
       throw refused
     } catch (Exception failed) {
-      fail(entry, failed)
+      thrown = failed
+      entry.result = Outcome.of(failed)
     }
-    lost
+    if (thrown) { build.say("stage ${entry.name}: ${thrown}") }
+    thrown
   }
 
-  /* A step that failed, or Groovy of the Jenkinsfile that went wrong. */
-  private void fail(Map entry, Exception failed) {
-    build.say("stage ${entry.name}: ${failed}")
-    entry.result = 'FAILURE'
-    build.end('FAILURE')
-  }
-
-  private void body(Stage stage, Map entry) {
+  private Throwable body(Stage stage) {
     if (stage.steps) {
       build.steps.body(stage.steps)
-      return
+      return null
     }
-    for (Stage inner in stage.stages) {
-      // What runs in parallel does not see how the others end; a stage after a failed one is skipped.
-      String before = build.result
-      if (stage.parallel) { build.result = 'SUCCESS' }
-      nested(inner)
-      if (stage.parallel) { build.end(before) }
-    }
-    String worst = build.stages.findAll { it.name in stage.stages*.name && it.result != 'SKIPPED' }*.result
-      .max { Build.RESULTS.indexOf(it) }
-    entry.result = worst ?: 'SUCCESS'
+    if (!stage.parallel) { return sequence(stage.stages) }
+    // They are listed in the order in which they are written, whichever begins first.
+    Map<Stage, Map> entries = stage.stages.collectEntries { [(it): [name: it.name, result: 'SKIPPED', label: null]] }
+    build.stages.addAll(entries.values())
+    Outcome.worst(build.side(entries.collect { inner, entry -> { -> rethrow(one(inner, entry)) } }, false))
   }
 
-  private void nested(Stage inner) {
-    boolean before = build.nested
-    // After catchError the build has failed, and yet the stages beside it go on.
-    build.nested = build.caught
-    try { stage(inner) } finally { build.nested = before }
-  }
+  private static void rethrow(Throwable thrown) { if (thrown) { throw thrown } }
 
   private boolean holds(Block when) { when.entries.every { holds(it[0], it[1]) } }
 
@@ -141,7 +126,7 @@ class Pipeline {
     }
   }
 
-  private static Integer limit(Map given) {
+  static Integer limit(Map given) {
     given ? (given.time as int) * [MINUTES: 1, HOURS: 60, DAYS: 1440][given.unit] : null
   }
 }

@@ -1,0 +1,5 @@
+package org.jenkinsci.plugins.scriptsecurity.scripts.languages
+
+class GroovyLanguage {
+  static GroovyLanguage get() { new GroovyLanguage() }
+}
