@@ -29,6 +29,11 @@ class Result:
         return self.account[name]
 
     @property
+    def calls_made(self):
+        """Of a script of the Job DSL."""
+        return self.account["calls"]
+
+    @property
     def steps(self):
         return [step for step, _ in self.calls]
 

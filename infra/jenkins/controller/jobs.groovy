@@ -1,11 +1,12 @@
-// The jobs that are about a model of main, made by the seed job. Their parameters, schedule and options stand here and not
-// in their Jenkinsfiles: a job that is written anew loses what a Jenkinsfile has added to it.
+// The jobs that are about a model of main, made by the seed job. Their parameters, schedule and options stand here and
+// not in their Jenkinsfiles: a job that is written anew loses what a Jenkinsfile has added to it.
 //
-// Only names are taken from the repository, and from the seed job's variables nothing: whoever can start a script of Job
-// DSL can set those.
+// Only names are taken from the repository, and from the seed job's variables nothing: whoever can start a script of
+// Job DSL can set those.
 final String REPOSITORY = System.getenv('REPOSITORY_URL')
 final String KEY = 'trainyard-repository'
-final List<String> MODELS = readFileFromWorkspace('models.txt').readLines().findAll { it ==~ /[a-z0-9]+(-[a-z0-9]+)*/ }.sort()
+final List<String> MODELS = readFileFromWorkspace('models.txt').readLines()
+  .findAll { String name -> name ==~ /[a-z0-9]+(-[a-z0-9]+)*/ }.sort()
 
 if (!MODELS) {
   throw new IllegalStateException('main has no models/*/model.toml')
@@ -13,7 +14,9 @@ if (!MODELS) {
 
 // job -> (description, who may start and stop it, builds that are kept, whether one waits for the other)
 final Map<String, List> JOBS = [
-  request: ['A model of main, asked for by schedule, by the monitor or by hand.', ['data-scientists', 'operators'], 50, false],
+  request: [
+    'A model of main, asked for by schedule, by the monitor or by hand.', ['data-scientists', 'operators'], 50, false
+  ],
   promote: ['A tested version into production, once a product owner approves.', ['product-owners'], 200, true],
   rollback: ['Back to a version that was in production before.', ['product-owners', 'operators'], 200, true],
 ]

@@ -1,12 +1,14 @@
 // Run when the controller starts: makes the job of all branches, and the seed job, which makes the others (jobs.groovy)
 // and again whenever main's models/ has changed.
+import java.nio.file.Files
+import java.nio.file.Path
 import org.jenkinsci.plugins.scriptsecurity.scripts.ScriptApproval
 import org.jenkinsci.plugins.scriptsecurity.scripts.languages.GroovyLanguage
 
 final String REPOSITORY = System.getenv('REPOSITORY_URL')
 final String KEY = 'trainyard-repository'
 // Of the controller's image, not of the repository: whoever may push may not write jobs.
-final String JOBS = new File('/usr/share/jenkins/casc/jobs.groovy').text.trim()
+final String JOBS = Files.readString(Path.of('/usr/share/jenkins/casc/jobs.groovy')).trim()
 
 multibranchPipelineJob('trainyard') {
   description('What a push asks for.')

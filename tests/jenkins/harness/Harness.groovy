@@ -74,10 +74,10 @@ Map made(Map scenario) {
   def configuration = new CompilerConfiguration(scriptBaseClass: Dsl.name)
   def shell = new GroovyShell(getClass().classLoader, new Binding(), configuration)
   Dsl script = (Dsl) shell.parse((String) scenario.dsl, 'Jobs.groovy')
-  script.folder = scenario.folder
+  script.begin((String) scenario.folder)
   try {
     script.run()
-  } catch (Refused | IllegalStateException refused) {
+  } catch (Refused | IllegalStateException | MissingPropertyException refused) {
     return [refused: refused.message]
   }
   script.account()
