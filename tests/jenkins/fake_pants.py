@@ -1,9 +1,9 @@
 """Stands in for ./pants in scratch repositories: writes down each call, and answers as the scenario says.
 
 FAKE names a folder: calls.jsonl, and answers.json with "plan" (what `plan` prints), "again" ({model: what a second plan
-says of it}), "exit" ({step: [code, …]}, the last for all calls that follow), "hang" (steps that wait to be terminated) and
-"until" ({step: a file that it waits for}). With FAKE_PYTHON, `pipeline` and `promote`
-are the real ones, started by that interpreter; only what they start by Pants is made up.
+says of it}), "exit" ({step: [code, …]}, the last for all calls that follow), "hang" (steps that wait to be terminated)
+and "until" ({step: a file that it waits for}). With FAKE_PYTHON, `pipeline` and `promote` are the real ones, started by
+that interpreter; only what they start by Pants is made up.
 """
 
 import json
@@ -55,7 +55,9 @@ def step_of(argv):
 
 def planned(answers, step):
     again = answers.get("again", {})
-    models = [model | again.get(model["name"], {}) if " of " in step else model for model in answers["plan"].get("models", [])]
+    models = [
+        model | again.get(model["name"], {}) if " of " in step else model for model in answers["plan"].get("models", [])
+    ]
     return answers["plan"] | {"models": models}
 
 

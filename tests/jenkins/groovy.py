@@ -93,8 +93,8 @@ class Scenarios:
     def add(self, name, jenkinsfile="Jenkinsfile", *, answers=None, env=None, **given):
         """`jenkinsfile` is one of ours by name, or a text.
 
-        Scenarios of one `job` are its builds, side by side; one with `begins` starts once that file is there. `made` names
-        the jobs (add_jobs) among which the build's own is, `of` which one.
+        Scenarios of one `job` are its builds, side by side; one with `begins` starts once that file is there. `made`
+        names the jobs (add_jobs) among which the build's own is, `of` which one.
         """
         own = self.folder / name
         (own / "fake").mkdir(parents=True)

@@ -70,7 +70,9 @@ def built(tmp_path_factory):
     scenarios.add("no plan", answers={"exit": {"plan": [6]}, "plan": {}})
     scenarios.add("no registry", answers=plan("both"), env={"TRAINYARD_REGISTRY_URI": ""})
     # Each of the two waits for the other's: they end only if they run side by side.
-    runs = {f"run {one}": str(folder / "side by side" / "fake" / f"run {other}") for one, other in (MODELS, MODELS[::-1])}
+    runs = {
+        f"run {one}": str(folder / "side by side" / "fake" / f"run {other}") for one, other in (MODELS, MODELS[::-1])
+    }
     scenarios.add("side by side", answers=plan("both", until=runs))
     for result in ("ABORTED", "NOT_BUILT"):
         stop = {"when": str(folder / result / "fake" / "hanging"), "result": result}

@@ -81,7 +81,14 @@ def test_rollback_takes_the_version_before_or_the_one_named(built):
     back, back_to = built["back"].calls[0][1], built["back to"].calls[0][1]
     reason = POISON.format(built["folder"] / "pwned")
     assert back[3:] == ["rollback", "--model=digits", "--yes", "--approver=otto", f"--reason={reason}"]
-    assert back_to[3:] == ["rollback", "--model=digits", f"--to={reason}", "--yes", "--approver=ada", f"--reason={reason}"]
+    assert back_to[3:] == [
+        "rollback",
+        "--model=digits",
+        f"--to={reason}",
+        "--yes",
+        "--approver=ada",
+        f"--reason={reason}",
+    ]
     assert (built["back by a stranger"].result, built["back by a stranger"].calls) == ("ABORTED", [])
 
 

@@ -74,7 +74,10 @@ def pushed(tmp_path_factory):
         (plan("digits", until={"run digits": begun("demand 2", "plan")}), {}),
         (
             plan("nothing"),
-            {"begins": begun("demand 1", "run digits"), "params": {"DEMAND": "test", "MODEL": "digits", "WHY": "drift"}},
+            {
+                "begins": begun("demand 1", "run digits"),
+                "params": {"DEMAND": "test", "MODEL": "digits", "WHY": "drift"},
+            },
         ),
     )
     # One model fails at once, the other is taken over later: the build has failed.

@@ -106,7 +106,12 @@ def test_request_has_a_schedule_and_a_call_whose_token_is_in_no_repository(made)
     assert list(inside(body, *triggers, "genericTrigger", "tokenCredentialId"))
     assert not list(inside(body, *triggers, "genericTrigger", "token"))
     ((expression,),) = inside(body, *triggers, "genericTrigger", "regexpFilterExpression")
-    for asked, known in {"retrain digits": True, "train all": True, "retrain cats": False, "promote digits": False}.items():
+    for asked, known in {
+        "retrain digits": True,
+        "train all": True,
+        "retrain cats": False,
+        "promote digits": False,
+    }.items():
         assert bool(re.search(expression, asked)) == known, asked
 
 
@@ -134,7 +139,9 @@ def listed(shell, folder):
 
 def test_branches_are_built_by_their_own_jenkinsfile(made):
     (body,) = [call["body"] for call in made["seed"].calls_made if call["name"] == "multibranchPipelineJob"]
-    assert list(inside(body, "factory", "workflowBranchProjectFactory", "scriptPath")) == [["infra/jenkins/Jenkinsfile"]]
+    assert list(inside(body, "factory", "workflowBranchProjectFactory", "scriptPath")) == [
+        ["infra/jenkins/Jenkinsfile"]
+    ]
 
 
 def test_misspelt_call_would_be_found(made):
