@@ -25,7 +25,7 @@ def main(argv):
     calls = HERE / "calls.jsonl"
     earlier = [json.loads(line)["step"] for line in calls.read_text().splitlines()] if calls.exists() else []
     with calls.open("a") as file:
-        file.write(json.dumps({"step": step, "argv": argv}) + "\n")
+        file.write(json.dumps({"step": step, "argv": argv, "pods": os.environ.get("TRAINYARD_SERVING_PODS")}) + "\n")
     (HERE / step.replace("/", "-")).touch()
     if step.startswith("plan"):
         print(json.dumps(planned(answers, step)))

@@ -24,6 +24,8 @@ class Result:
 
     account: dict[str, Any]
     calls: list[tuple[str, list[str]]] = field(default_factory=list)
+    # What each call was told of the serving pods.
+    pods: list[str | None] = field(default_factory=list)
 
     def __getattr__(self, name):
         return self.account[name]
@@ -135,13 +137,13 @@ class Scenarios:
             env=environment | {"JAVA_HOME": str(home), "REPOSITORY_URL": REPOSITORY_URL},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=500,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         accounts = json.loads((self.folder / "results.json").read_text())
-        return {name: Result(account, self._calls(name)) for name, account in accounts.items()}
+        return {name: Result(account, *self._calls(name)) for name, account in accounts.items()}
 
     def _calls(self, name):
         log = self.folder / name / "fake" / "calls.jsonl"
-        lines = map(json.loads, log.read_text().splitlines()) if log.exists() else []
-        return [(line["step"], line["argv"]) for line in lines]
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return [(line["step"], line["argv"]) for line in lines], [line.get("pods") for line in lines]

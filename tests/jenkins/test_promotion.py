@@ -25,7 +25,8 @@ def built(tmp_path_factory):
         "operator": OPERATOR,
         "namesake": {"user": "eve", "groups": ["product-owners-friends"], "proceed": True},
     }.items():
-        scenarios.add(name, "promote.Jenkinsfile", params=wanted, answer=answer, **promotion)
+        env = {"TRAINYARD_SERVING_PODS": "{model}-adapter.trainyard.svc:9090"} if name == "owner" else {}
+        scenarios.add(name, "promote.Jenkinsfile", params=wanted, answer=answer, env=env, **promotion)
     refused = {"exit": {"run": [3]}}
     scenarios.add("not promotable", "promote.Jenkinsfile", params=wanted, answer=OWNER, answers=refused, **promotion)
     back = {"MODEL": "digits", "TO": "", "REASON": wanted["REASON"]}
@@ -60,6 +61,12 @@ def test_owner_is_asked_without_an_agent_and_promotes_under_their_name(built):
     assert not (built["folder"] / "pwned").exists()
     (asked,) = build.asked
     assert (asked["submitters"], asked["agent"]) == (["product-owners"], None)
+
+
+def test_pods_that_are_asked_are_the_models(built):
+    assert built["owner"].pods == ["digits-adapter.trainyard.svc:9090"] * 2
+    # Where no pods are told of, none are asked.
+    assert built["back"].pods == [None]
 
 
 @pytest.mark.parametrize("name", ["owner rejects", "nobody", "operator", "namesake"])
