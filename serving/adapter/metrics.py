@@ -60,7 +60,7 @@ class Metrics:
         )
         self._brightness = Summary(
             "trainyard_brightness",
-            "Mean of an image's samples, 0 to 255, all channels alike.",
+            "Mean luma of an image, 0 to 255, without black bars.",
             ["version"],
             registry=self.registry,
         )

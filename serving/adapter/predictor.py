@@ -53,8 +53,16 @@ class Answer:
 
     version: int
     outcomes: list[Scores | Refusal]
-    # How bright the images are that have scores, in their order: the means of their samples, 0 to 255.
+    # How bright the images are that have scores, in their order: their mean luma, 0 to 255.
     brightness: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image as a version takes it, and how bright it is."""
+
+    pixels: bytes
+    brightness: float
 
 
 @dataclass(frozen=True)
@@ -92,16 +100,16 @@ class Predictor:
             Refusal: none of them can be answered.
         """
         version = await self._resolve(choice)
-        pixels = await self._decode(images, version.image)
+        decoded = await self._decode(images, version.image)
         try:
-            return await self._predict(version, pixels)
+            return await self._predict(version, decoded)
         except StaleVersion:
             # A rollover took the version away between the two calls. Who asked for a number gets that number or none.
             moved = await self._resolve(choice, again=True)
         if moved.image != version.image:
-            pixels = await self._decode(images, moved.image)
+            decoded = await self._decode(images, moved.image)
         try:
-            return await self._predict(moved, pixels)
+            return await self._predict(moved, decoded)
         except StaleVersion:
             raise Unavailable("The model is being replaced right now; try again shortly.") from None
 
@@ -113,7 +121,7 @@ class Predictor:
             # A model server does not tell class names: an answer on a blank image does.
             blank = bytes(math.prod(stable.image.shape))
             try:
-                await self._predict(stable, [blank])
+                await self._predict(stable, [Decoded(blank, 0.0)])
             except StaleVersion:
                 raise Unavailable("The model is being replaced right now; try again shortly.") from None
         known = {state.number for state in states}
@@ -162,35 +170,37 @@ class Predictor:
         self._numbered[number] = asked
         return version
 
-    async def _decode(self, images: Sequence[bytes | Refusal], wanted: imaging.ImageInput) -> list[bytes | Refusal]:
+    async def _decode(self, images: Sequence[bytes | Refusal], wanted: imaging.ImageInput) -> list[Decoded | Refusal]:
         loop = asyncio.get_running_loop()
         return await asyncio.gather(
             *(loop.run_in_executor(self._threads, _decode, data, wanted, self.limits.image) for data in images)
         )
 
-    async def _predict(self, version: ServedVersion, pixels: Sequence[bytes | Refusal]) -> Answer:
-        good = [image for image in pixels if not isinstance(image, Refusal)]
+    async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
+        good = [image for image in images if not isinstance(image, Refusal)]
+        pixels = [image.pixels for image in good]
         # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
-        scores = iter(await self._backend.predict(version, good, self.limits.request_timeout) if good else ())
-        outcomes = [image if isinstance(image, Refusal) else next(scores) for image in pixels]
+        scores = iter(await self._backend.predict(version, pixels, self.limits.request_timeout) if good else ())
+        outcomes = [image if isinstance(image, Refusal) else next(scores) for image in images]
         for outcome in outcomes:
             if isinstance(outcome, Scores):
                 self._labels[version.number] = outcome.labels
                 break
-        return Answer(version.number, outcomes, tuple(map(brightness, good)))
+        return Answer(version.number, outcomes, tuple(image.brightness for image in good))
 
 
 class _NoStable(Unavailable):
     pass
 
 
-def _decode(data: bytes | Refusal, wanted: imaging.ImageInput, limits: imaging.Limits) -> bytes | Refusal:
+def _decode(data: bytes | Refusal, wanted: imaging.ImageInput, limits: imaging.Limits) -> Decoded | Refusal:
     if isinstance(data, Refusal):
         return data
     if len(data) > limits.max_bytes:
         return TooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     try:
-        return imaging.pixels(data, wanted, limits)
+        pixels = imaging.pixels(data, wanted, limits)
+        return Decoded(pixels, brightness(pixels, wanted.channels, imaging.filled(data, wanted, limits)))
     except imaging.UnsupportedFormat as error:
         return UnknownFormat(str(error))
     except imaging.ImageTooLarge as error:

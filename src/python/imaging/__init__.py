@@ -18,8 +18,8 @@ __all__ = [
     "Limits",
     "NotAnImage",
     "UnsupportedFormat",
+    "filled",
     "pixels",
-    "used_range",
 ]
 
 
@@ -31,8 +31,8 @@ def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> b
     return decode.pixels(data, wanted, limits)
 
 
-def used_range(data: bytes, limits: Limits = DEFAULT) -> tuple[int, int] | None:
-    """The lowest and the highest sample of an image with 16 bits a sample; `imaging.decode.used_range` says more."""
+def filled(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> float:
+    """The share of the square that the picture in `data` fills: under 1 where it has black bars."""
     from imaging import decode
 
-    return decode.used_range(data, limits)
+    return decode.filled(data, wanted, limits)

@@ -16,7 +16,7 @@ from imaging.limits import DEFAULT, Limits
 from imaging.picture import eight_bits, square, whole_size
 from imaging.whole import check_jpeg, check_png
 
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -25,7 +25,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_EXIF_ORIENTATION = 0x0112
+EXIF_ORIENTATION = 0x0112
 # libjpeg may shrink a JPEG while decoding it, down to this many times the wanted size. Tests hold the difference
 # from decoding in full under one gray level on average; a large radiograph decodes three times as fast.
 _SPARE = 4
@@ -46,36 +46,34 @@ def pixels(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> b
         CorruptImage: the file is cut off or damaged.
     """
     wanted = ImageInput.of(wanted)
-    with _opened(data, limits) as image:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    with opened(data, limits) as image:
+        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
         if isinstance(image, JpegImageFile):
             width, height = whole_size(image.size, wanted)
             image.draft("L" if wanted.channels == 1 else "RGB", (width * _SPARE, height * _SPARE))
         image.load()
         picture = eight_bits(image, wanted, _bands(data, image, wanted))
-        if orientation in _TURNS:
-            picture = picture.transpose(_TURNS[orientation])
+        if orientation in TURNS:
+            picture = picture.transpose(TURNS[orientation])
         return square(picture, wanted).tobytes()
 
 
-def used_range(data: bytes, limits: Limits = DEFAULT) -> tuple[int, int] | None:
-    """The lowest and the highest sample of an image with 16 bits a sample (0 to 65535); None for one with fewer.
-
-    An image of 12 bits that was saved with 16 ends at 4095 or below, and is nearly black for who takes 65535 for
-    white; `ImageInput.white` says what is.
+def filled(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> float:
+    """The share of the square that the picture in `data` fills: under 1 where it has black bars.
 
     Raises:
         ImageError: as `pixels` does.
     """
-    with _opened(data, limits) as image:
-        if isinstance(image, JpegImageFile) or not wide.is_wide(data):
-            return None
-        extrema = [band.getextrema() for band in wide.bands(data)]
-        return min(int(low) for low, _ in extrema), max(int(high) for _, high in extrema)  # type: ignore[arg-type]
+    wanted = ImageInput.of(wanted)
+    if wanted.oblong != "pad":
+        return 1.0
+    with opened(data, limits) as image:
+        width, height = whole_size(image.size, wanted)
+        return width * height / wanted.size**2
 
 
 @contextmanager
-def _opened(data: bytes, limits: Limits) -> Iterator[ImageFile.ImageFile]:
+def opened(data: bytes, limits: Limits) -> Iterator[ImageFile.ImageFile]:
     """The image, its header held against `limits` and its end found; whatever fails inside is an ImageError."""
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")

@@ -1,10 +1,24 @@
 """What a model wants to see: all that decoding needs to know of it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 # How an oblong picture becomes square: squeezed, with black bars around it, or without its ends.
 OBLONG = ("stretch", "pad", "crop")
 _MOST_SAMPLE = 65535  # 16 bits
+
+
+class Recorded(Protocol):
+    """What a version's record tells of its input."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def oblong(self) -> str: ...
+    @property
+    def white(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,11 @@ class ImageInput:
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the pixels."""
         return self.size, self.size, self.channels
+
+    @classmethod
+    def recorded(cls, told: Recorded | None, size: int) -> "ImageInput":
+        """The input that a record tells of; in records of before there was more than a `size` there is no more."""
+        return cls(told.size, told.channels, told.oblong, told.white) if told else cls(size)
 
     @classmethod
     def of(cls, wanted: "ImageInput | int") -> "ImageInput":

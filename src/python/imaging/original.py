@@ -32,7 +32,7 @@ class Opened:
             CorruptImage: the file is damaged.
         """
         try:
-            orientation = self._image.getexif().get(decode._EXIF_ORIENTATION, 1)
+            orientation = self._image.getexif().get(decode.EXIF_ORIENTATION, 1)
             self._image.load()
             picture: Image.Image = self._image
             bands: list[Image.Image] = []
@@ -40,8 +40,8 @@ class Opened:
                 if self.kind.startswith("PNG") and wide.is_wide(self._data):
                     bands = wide.bands(self._data)
                 picture = eight_bits(picture, _GRAY if picture.mode in ("1", "L") else _COLOUR)
-            if orientation in decode._TURNS:
-                picture, *bands = (one.transpose(decode._TURNS[orientation]) for one in (picture, *bands))
+            if orientation in decode.TURNS:
+                picture, *bands = (one.transpose(decode.TURNS[orientation]) for one in (picture, *bands))
             return Original(picture, tuple(bands))
         except MemoryError:
             raise
@@ -84,5 +84,5 @@ def opened(data: bytes, limits: Limits = DEFAULT) -> Opened:
     Raises:
         NotAnImage, UnsupportedFormat, ImageTooLarge, CorruptImage: as `pixels` does.
     """
-    with decode._opened(data, limits) as image:
+    with decode.opened(data, limits) as image:
         return Opened(*image.size, f"{image.format} {image.mode}", image, data)

@@ -163,14 +163,15 @@ def answered(images: list[Path], address: str, record: "Record") -> "Seen":
     from serving.client.files import classify_all, expand
 
     seen, files = Seen(), expand(images)
-    own = record.input
-    seen_as = imaging.ImageInput(own.size, own.channels, own.oblong, own.white) if own else record.image_size
+    seen_as = imaging.ImageInput.recorded(record.input, record.image_size)
     with Client(address) as client:
         try:
             for outcome in classify_all(files, lambda image: client.classify(image, version=record.version)):
                 if answer := outcome.prediction:
-                    pixels = imaging.pixels(Path(outcome.file).read_bytes(), seen_as)
-                    seen += Seen({answer.label: 1}, answer.scores[answer.label], brightness(pixels))
+                    data = Path(outcome.file).read_bytes()
+                    pixels, filled = imaging.pixels(data, seen_as), imaging.filled(data, seen_as)
+                    bright = brightness(pixels, seen_as.channels, filled)
+                    seen += Seen({answer.label: 1}, answer.scores[answer.label], bright)
         except Unavailable as error:
             raise InfrastructureError(str(error)) from None
         except ClientError as error:

@@ -7,6 +7,7 @@ import inspection
 
 from cli.errors import DataRefused, InfrastructureError
 from contracts.record import Record
+from imaging import ImageInput
 from registry import Registry
 
 
@@ -24,7 +25,8 @@ def check(registry: Registry, record: Record) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             copy = registry.fetch(record.version, Path(folder))
-            problems = inspection.problems(copy, record.labels, record.image_size)
+            image = ImageInput.recorded(record.input, record.image_size)
+            problems = inspection.problems(copy, record.labels, image)
     except OSError as error:
         raise InfrastructureError(
             f"{tempfile.gettempdir()} can't be written: {error.strerror}; the model is copied there to be checked."

@@ -172,8 +172,7 @@ class Subject:
 
 def input_of(record: Record) -> ImageInput:
     """How an image becomes the pixels that a version was trained on."""
-    own = record.input
-    return ImageInput(own.size, own.channels, own.oblong, own.white) if own else ImageInput(record.image_size)
+    return ImageInput.recorded(record.input, record.image_size)
 
 
 def changes_of(record: Record) -> Changes:

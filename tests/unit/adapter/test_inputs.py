@@ -106,11 +106,16 @@ def test_another_model_under_a_known_number_is_noticed_though_its_shape_is_the_s
     wait_until(lambda: seen(rest, WHITE, "?version=1") == 0.5)
 
 
-def test_brightness_counts_all_channels_alike(model_server, rest):
-    model_server.versions[2] = version(ImageInput(64, 3))
-    rest.post("/v1/classify?version=2", content=RED, headers=PNG)
+@pytest.mark.parametrize(
+    "image", [ImageInput(64), ImageInput(64, 3), ImageInput(64, oblong="pad"), ImageInput(64, 3, "pad")]
+)
+def test_brightness_is_the_pictures_luma_whatever_the_model_sees_of_it(model_server, rest, image):
+    """Red in a picture that is half as high as wide: no channel and no black bar makes it another."""
+    model_server.versions[2] = version(image)
+    wide = encode_png(np.broadcast_to(np.array([255, 0, 0], np.uint8), (20, 40, 3)))
+    assert rest.post("/v1/classify?version=2", content=wide, headers=PNG).status_code == 200
     line = next(line for line in rest.get("/metrics").text.splitlines() if "trainyard_brightness_sum" in line)
-    assert float(line.split()[-1]) == pytest.approx(255 / 3, abs=2)
+    assert float(line.split()[-1]) == pytest.approx(76, abs=1.5)
 
 
 def test_the_classes_of_a_colour_model_are_asked_for_with_a_picture_of_its_shape(model_server, stub):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging import ImageInput, pixels
+from imaging import OBLONG, ImageInput, filled, pixels
 from imaging.array import canonical, encode_png
 from tests.unit.imaging.images import encoded, gradient
 
@@ -165,3 +165,10 @@ def test_white_is_the_16_bit_sample_that_becomes_255(white):
 def test_white_leaves_images_of_8_bits_alone(mode):
     data = encoded(Image.fromarray(GRAY).convert(mode))
     assert pixels(data, ImageInput(32, white=4095)) == pixels(data, 32)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_the_share_that_a_picture_fills_is_under_one_between_bars_alone(kind):
+    data = encoded(gradient(20, 40), kind)
+    assert [filled(data, ImageInput(16, oblong=oblong)) for oblong in OBLONG] == [1, 0.5, 1]
+    assert filled(encoded(gradient(40, 40), kind), ImageInput(16, oblong="pad")) == 1

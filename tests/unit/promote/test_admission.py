@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.errors import DataRefused
+from promote import admission
 from promote.__main__ import app
 from registry import Registry, Unsigned, WrongSignature, manifest_of
 from testkit import graphs
@@ -36,9 +37,9 @@ def forge(registry: Registry, version: int, **fields: Any) -> None:
     registry.store.write(f"records/{version}.json", json.dumps(record | fields).encode())
 
 
-def passed_off(registry: Registry, built: Path) -> int:
+def passed_off(registry: Registry, built: Path, **fields: Any) -> int:
     """A version of the files in `built` that claims to have passed its tests."""
-    version = registry.create("train", labels=LABELS, image_size=IMAGE_SIZE).version
+    version = registry.create("train", **({"labels": LABELS, "image_size": IMAGE_SIZE} | fields)).version
     registry.publish(version, built)
     return registry.update(version, state="tested").version
 
@@ -51,6 +52,21 @@ def test_signed_model_that_reads_files_is_not_promoted(registry: Registry, tmp_p
     version = passed_off(registry, graphs.write(tmp_path / "evil", meta))
     assert "ReadFile" in refused(DataRefused, *command, str(version))
     assert (registry.serving().stable, registry.areas(version)) == (2, ["testing"])
+
+
+@pytest.mark.parametrize(("oblong", "fits"), [("pad", True), ("crop", False)])
+def test_a_model_is_held_against_the_input_that_its_record_tells(
+    registry: Registry, tmp_path: Path, oblong: str, fits: bool
+) -> None:
+    meta = graphs.meta_graph(len(LABELS), IMAGE_SIZE, channels=3)
+    graphs.tells(meta, "oblong=pad", "white=65535")
+    told = {"size": IMAGE_SIZE, "channels": 3, "oblong": oblong}
+    version = passed_off(registry, graphs.write(tmp_path / "colour", meta), input=told)
+    if fits:
+        admission.check(registry, registry.record(version))
+    else:
+        with pytest.raises(DataRefused, match="says oblong=pad, white=65535, expected oblong=crop"):
+            admission.check(registry, registry.record(version))
 
 
 @pytest.mark.parametrize(
