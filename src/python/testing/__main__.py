@@ -7,12 +7,12 @@ import typer
 from cli import GateNotPassed, command_line, print_json, progress_console, run, version_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from rich.console import Console
 
     from contracts.record import Record
-    from contracts.verdict import Fault
-    from notify import Kind
-    from settings.schema import Mail
+    from contracts.verdict import ModelVerdict
+    from models import Model
+    from registry import Registry
 
 app = command_line(
     "test_model",
@@ -65,49 +65,35 @@ def test_model(
 ) -> None:
     """Test a version of the registry in a clone of production and save the verdict."""
     import models
-    from cli.progress import shown
     from registry import Keys, Registry
-    from testing import choice, closing, limits, verdict
-    from testing.clone import Place
+    from testing import choice, closing
     from testing.faults import BrokenTests
+    from testing.telling import Teller
 
-    found = models.find(model)
-    settings, console = found.settings, progress_console()
+    found, console = models.find(model), progress_console()
 
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
     for note in found.notes:
         say(note)
-    place = registry or settings.registry.uri
-    keys = Keys.of(settings.signing.key, public_key or settings.signing.public_keys, place)
-    opened = Registry.open(place, found.name, keys)
+    place, signing = registry or found.settings.registry.uri, found.settings.signing
+    opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))
     where = _where(model, registry)
     record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
     say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+    teller = Teller(found.settings.mail, place, record, say) if mail else None
+    gates = (min_accuracy, min_recall)
     try:
-        with shown(console, "Model tests") as progress:
-            made = verdict.make(
-                opened,
-                record,
-                dataset or settings.dataset.uri,
-                settings.dataset.max_unreadable,
-                limits.of(found, record, min_accuracy, min_recall),
-                Place.of(settings, executor, model_server_image),
-                found.tests,
-                say,
-                progress,
-            )
+        made = _tested(found, opened, record, dataset, gates, (executor, model_server_image), console)
     except BrokenTests as error:
-        if mail:
-            _tell(settings.mail, place, record, "tests_broken", "", error.faults, say)
+        if teller:
+            teller.broken(error.faults)
         if as_json:
             print_json(error.as_json())
         raise
-    if mail:
-        _tell(settings.mail, place, record, "candidate_passed" if made.passed else "tests_failed", made.report, (), say)
-        if made.broken:
-            _tell(settings.mail, place, record, "tests_broken", "", made.broken, say)
+    if teller:
+        teller.verdict(made)
     if as_json:
         print_json(made.as_json())
     for line in closing.lines(made, opened.record(record.version), where):
@@ -118,25 +104,42 @@ def test_model(
         )
 
 
+def _tested(
+    model: "Model",
+    registry: "Registry",
+    record: "Record",
+    dataset: str | None,
+    gates: tuple[float | None, float | None],
+    clone: tuple[str, str | None],
+    console: "Console",
+) -> "ModelVerdict":
+    """The verdict; `gates` are flags for accuracy and recall, `clone` the executor and the model server's image."""
+    from cli.progress import shown
+    from testing import limits, verdict
+    from testing.clone import Place
+
+    settings = model.settings
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    with shown(console, "Model tests") as progress:
+        return verdict.make(
+            registry,
+            record,
+            dataset or settings.dataset.uri,
+            settings.dataset.max_unreadable,
+            limits.of(model, record, *gates),
+            Place.of(settings, *clone),
+            model.tests,
+            say,
+            progress,
+        )
+
+
 def _where(model: str | None, registry: str | None) -> list[str]:
     """The flags that name the same model and registry again."""
     return [*(["--model", model] if model else []), *(["--registry", registry] if registry else [])]
-
-
-def _tell(
-    mail: "Mail",
-    place: str,
-    record: "Record",
-    kind: "Kind",
-    report: str,
-    faults: "Sequence[Fault]",
-    say: "Callable[[str], None]",
-) -> None:
-    import notify
-
-    files = tuple(dict.fromkeys(fault.file for fault in faults))
-    about = notify.Run(test_files=files, faults=faults)
-    notify.tell(mail, place, record.model, kind, record.version, report, say, about)
 
 
 if __name__ == "__main__":

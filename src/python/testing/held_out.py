@@ -31,4 +31,4 @@ def chosen(dataset: Dataset, uri: str, record: Record) -> list[Labelled]:
     # Evenly from every class, so that each keeps its share and the smallest is still there.
     step = max(1, -(-sum(map(len, by_class.values())) // MOST_IMAGES))
     few = [image for images in by_class.values() for image in images[::step]]
-    return [Labelled(image.path.name, image.path.read_bytes(), image.label) for image in few]
+    return [Labelled(image.path.name, image.path.read_bytes(), image.label, image.group) for image in few]

@@ -22,6 +22,7 @@ from testing.fixtures import Fixtures, compared, intervals, measured
 from testing.subject import Subject
 
 SUITES = Path(__file__).parent / "suites"
+_ENDED_BY_ITSELF = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 _OPTIONS_OF_OTHERS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
@@ -52,10 +53,10 @@ def run(
     if collector.ended_by is not None:
         raise collector.ended_by
     broken = collector.broken
-    if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR) and not broken:
+    reasons = _reasons([test for test in collector.tests if test.outcome == "failed"])
+    if not (broken or reasons or code in _ENDED_BY_ITSELF):
         sys.stderr.write(said)
         raise Bug(f"The model tests in {suites} broke off (pytest code {code}); its account above says where.")
-    reasons = _reasons([test for test in collector.tests if test.outcome == "failed"])
     if not reasons:
         broken = broken or _nothing_passed(collector.tests, places)
         if broken:

@@ -36,6 +36,8 @@ class Labelled:
     name: str
     image: bytes
     label: str
+    # Number of the group of images that it belongs to, such as one patient's; -1 where none are told.
+    group: int = -1
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_
     assert json.loads((reports / "verdict.json").read_text())["reasons"] == verdict["reasons"]
     assert "accuracy" in (reports / "test.html").read_text()
     suite = ElementTree.parse(reports / "junit.xml").getroot().find("testsuite")
-    assert int(suite.get("failures")) == sum(test["outcome"] == "failed" for test in verdict["tests"]) > 0
+    ended = [test["outcome"] for test in verdict["tests"]]
+    assert int(suite.get("failures")) == ended.count("failed") + ended.count("broken") > 1
 
 
 def test_model_whose_file_was_changed_after_training_is_refused_by_name(tmp_path, sample, registry):
