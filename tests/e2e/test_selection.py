@@ -74,6 +74,7 @@ def lock(resolve: str) -> str:
 
 ADAPTER = "serving/adapter:adapter"
 CLIENT = "serving/client:client"
+MODEL_SERVER = "serving/model_server:model_server"
 TRAIN = "src/python/training:train"
 PROMOTE = "src/python/promote:promote"
 TEST_MODEL = "src/python/testing:test_model"
@@ -88,13 +89,13 @@ REGISTRY = "src/python/registry/registry.py"
 KINDS = {
     "model code": Kind("src/python/training/{}.py", each("train"), (TRAIN,), (ADAPTER, PLAN_TESTS), LOOP),
     "shared code": Kind(
-        "src/python/imaging/{}.py", each("train"), (TRAIN, ADAPTER, DECODING_TESTS), (PROMOTE, PLAN_TESTS), DECODE
+        "src/python/imaging/{}.py", each("train"), (TRAIN, ADAPTER, DECODING_TESTS), (MODEL_SERVER,), DECODE
     ),
     # A family beside it is no model's until one names it.
     "family": Kind(
         "src/python/training/networks/{}.py", each("train", THIRD), (), (ADAPTER, PROMOTE, PLAN_TESTS), adding={}
     ),
-    "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (TRAIN,), (ADAPTER, PLAN_TESTS)),
+    "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (), (ADAPTER, PROMOTE, PLAN_TESTS)),
     "a model's tests": Kind(
         "models/digits/tests/test_{}.py", each("test", DIGITS), (TEST_MODEL,), (ADAPTER, PLAN_TESTS)
     ),
@@ -277,11 +278,12 @@ Answer = tuple[Asks, set[str]]
 def decided(graphs) -> Callable[[str, Changes], Answer]:
     """decided(tree, changes): what is asked of which model, and the affected targets; each answered once."""
     trees, subjects = graphs
+    macros = selection.preludes_of(HERE)
 
     @cache
     def decide(tree: str, changed: Changes) -> Answer:
-        asked = selection.of_models(trees[tree], changed, subjects)
-        affected = planned(selection.affected(trees[tree], changed))
+        asked = selection.of_models(trees[tree], changed, subjects, preludes=macros)
+        affected = planned(selection.affected(trees[tree], changed, macros))
         return {name: one.pipeline for name, one in asked.items() if one.pipeline}, affected
 
     # Which commit it was compared with tells nothing more.

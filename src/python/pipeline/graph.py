@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+# A file of source code, by itself.
+_SOURCE = "python_source"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -62,13 +65,12 @@ class Graph:
                 self._tagged.setdefault(tag, set()).add(target.address)
 
     def watch(self, address: str, path: str) -> None:
-        """Lets the target `address` need the file or folder `path`, and whatever the targets need that own it."""
+        """Lets the target `address` need the file or folder `path` and, of source code, what that imports."""
         self.watched.setdefault(address, set()).add(path)
         owners = [t for t in self.targets.values() if any(s == path or s.startswith(f"{path}/") for s in t.sources)]
-        # A target that lists several files needs them all; what stands for the one file does not.
-        single = [target for target in owners if target.generated]
-        for target in single or owners:
-            if target.address != address:
+        for target in owners:
+            # A target that lists several files needs them all; what stands for the one file does not.
+            if target.kind == _SOURCE and target.address != address:
                 self.dependents.setdefault(target.address, set()).add(address)
 
     def tagged(self, *tags: str) -> list[str]:
