@@ -1,0 +1,1 @@
+"""Makes datasets, checks them and points to them: the command `dataset`."""

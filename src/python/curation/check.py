@@ -1,0 +1,84 @@
+"""`dataset check`: the quality of a dataset, before anything is learnt from it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import DataRefused, InfrastructureError, print_json, progress_console
+from curation.options import AsJson, Dataset, ModelName, settings_of, used_by
+
+if TYPE_CHECKING:
+    from dataset.sides import Sides
+    from dataset.skew import Previous
+    from dataset.split import Split
+
+
+def check(
+    dataset: Dataset = None,
+    registry: Annotated[str | None, typer.Option(help="Where the earlier version's record is.")] = None,
+    model: ModelName = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold it against the dataset of a version, of an earlier check's JSON file, or of `none`. Default: "
+            "production's version, or else the newest one in testing."
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with pictures of the offenders here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at every image: what breaks the dataset's shape ends with exit code 4, what moved in it is reported."""
+    from cli.progress import shown
+    from dataset import report as reports
+    from dataset.check import Limits
+    from dataset.groups import described
+    from dataset.pointer import examine
+    from dataset.split import Split, lineage
+
+    settings, wanted = settings_of(model)
+    uri = dataset or settings.dataset.uri
+    before, rules, known = _previous(previous, registry or settings.registry.uri, settings.model.name)
+    own = Split.of(settings.dataset)
+    console = progress_console()
+    with shown(console, "Images") as tell:
+        checked = examine(
+            uri, Limits.of(settings.dataset), before, tell, lineage(own, rules), known=known, wanted=wanted
+        )
+    for finding in checked.findings:
+        console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
+    if report:
+        try:
+            report.write_bytes(reports.render(checked))
+        except OSError as error:
+            raise InfrastructureError(f"{report} can't be written ({error.strerror}); name another file.") from None
+        console.print(f"Report: {report}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json(reports.as_json(checked))
+    try:
+        data = checked.require()
+    except DataRefused as error:
+        shared = used_by(uri)
+        raise DataRefused(f"{error} It is the dataset of {' and '.join(shared)}." if shared else str(error)) from None
+    counts = ", ".join(f"{count} {label}" for label, count in data.counts().items())
+    console.print(f"{len(data.images)} images: {counts}", markup=False, soft_wrap=True)
+    if data.grouping:
+        groups = len({image.group for image in data.images})
+        console.print(f"{groups} groups, told {described(data.grouping)}", markup=False, soft_wrap=True)
+
+
+def _previous(wanted: str | None, registry: str, model: str) -> "tuple[Previous | None, tuple[Split, ...], Sides]":
+    """What a dataset is held against: figures, and the sides that images have."""
+    from dataset import previous
+    from dataset.sides import Sides
+    from registry import Registry
+
+    if wanted == "none":
+        return None, (), Sides()
+    if wanted is not None and not (wanted.isascii() and wanted.isdigit()):
+        return previous.of_file(Path(wanted)), (), Sides()
+    there = Registry.open(registry, model)
+    record = there.record(int(wanted)) if wanted else previous.replaced_by_a_new_one(there)
+    if record is None:
+        return None, (), Sides()
+    return previous.of_record(record), previous.rules_of(record), previous.sides_of(there, record)

@@ -1,0 +1,40 @@
+"""What the verbs share: their flags, and the model that is meant."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import progress_console
+from cli.home import home_expanded
+
+if TYPE_CHECKING:
+    from imaging import ImageInput
+    from settings import Settings
+
+Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or a pointer to one.")]
+ModelName = Annotated[
+    str | None, typer.Option("--model", "--model-name", help="The model: its settings, and what it sees of an image.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+
+
+def settings_of(model: str | None) -> "tuple[Settings, ImageInput | None]":
+    """The settings of a model, and what it sees of an image; without any model those of trainyard.toml."""
+    import models
+    import settings
+
+    if model is None and not models.known():
+        return settings.load(), None
+    found = models.find(model)
+    for note in found.notes:
+        progress_console().print(note, markup=False, soft_wrap=True)
+    return found.settings, found.input
+
+
+def used_by(uri: str) -> list[str]:
+    """The models that are made from a dataset."""
+    import models
+
+    here = str(home_expanded(uri).absolute())
+    return [one.name for one in models.known() if str(Path(one.settings.dataset.uri).absolute()) == here]
