@@ -97,6 +97,7 @@ def test_model(
                 found.tests,
                 say,
                 progress,
+                settings.dataset.index,
             )
     except BrokenTests as error:
         if mail:

@@ -146,7 +146,9 @@ def intervals(subject: Subject, answers: list[Prediction]) -> Intervals:
     """What holds the true figures of `answers` to the held-out images in 95 of 100 cases."""
     labels = subject.candidate.labels
     probabilities = np.array([[answer.scores.get(label, 0.0) for label in labels] for answer in answers])
-    found = judge(probabilities, np.array([labels.index(item.label) for item in subject.holdout]), labels)
+    truth = np.array([labels.index(item.label) for item in subject.holdout])
+    groups = [item.group for item in subject.holdout if item.group is not None]
+    found = judge(probabilities, truth, labels, groups=groups or None)
     return Intervals(
         accuracy=found.accuracy_interval,
         recall=found.recall_intervals,
