@@ -105,6 +105,7 @@ def scan(
     rules: Sequence[Split] = DEFAULT,
     *,
     known: Sides | None = None,
+    classes: Sequence[str] = (),
     index: str | None = None,
     wanted: ImageInput | None = None,
     promise: Promise | None = None,
@@ -115,7 +116,7 @@ def scan(
         DataRefused: it can't be learnt from as it is.
     """
     limits, white = Limits(max_unreadable=max_unreadable), (wanted or ImageInput(1)).white
-    found = scan_folder(root, progress, Terms(rules, known or Sides(), (), index, white))
+    found = scan_folder(root, progress, Terms(rules, known or Sides(), classes, index, white))
     for finding in [*faults.unreadable(found, limits), *faults.conflicts(found, limits)]:
         if finding.refused:
             raise DataRefused(finding.message)

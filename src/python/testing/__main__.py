@@ -134,6 +134,7 @@ def _tested(
             model.tests,
             say,
             progress,
+            settings.dataset.index,
         )
 
 

@@ -146,11 +146,9 @@ def intervals(subject: Subject, answers: list[Prediction]) -> Intervals:
     """What holds the true figures of `answers` to the held-out images in 95 of 100 cases."""
     labels, holdout = subject.candidate.labels, subject.holdout
     probabilities = np.array([[answer.scores.get(label, 0.0) for label in labels] for answer in answers])
-    truth = np.array([labels.index(item.label) for item in holdout])
-    # An image without a group is one by itself.
-    groups = [item.group if item.group >= 0 else -1 - number for number, item in enumerate(holdout)]
-    told = any(item.group >= 0 for item in holdout)
-    found = judge(probabilities, truth, labels, groups=groups if told else None)
+    truth = np.array([labels.index(item.label) for item in subject.holdout])
+    groups = [item.group for item in subject.holdout if item.group is not None]
+    found = judge(probabilities, truth, labels, groups=groups or None)
     return Intervals(
         accuracy=found.accuracy_interval,
         recall=found.recall_intervals,

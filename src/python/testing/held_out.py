@@ -3,17 +3,35 @@
 from cli import DataRefused
 from contracts.record import Record
 from dataset import Dataset, open_dataset, previous
-from testing.subject import MOST_IMAGES, Labelled
+from dataset.folder import in_one_form
+from registry import Registry
+from testing.subject import MOST_IMAGES, Labelled, input_of
 
 
-def opened(uri: str, max_unreadable: float, record: Record, baseline: Record | None) -> Dataset:
-    """The dataset at `uri`, split by the rules of both versions.
+def opened(
+    registry: Registry,
+    uri: str,
+    max_unreadable: float,
+    record: Record,
+    baseline: Record | None,
+    index: str | None = None,
+) -> Dataset:
+    """The dataset at `uri`, split by the rules of both versions, and as their lists of sides say.
 
     Raises:
         DataRefused: it can't be used.
     """
-    rules = (*previous.rules_of(record), *(previous.rules_of(baseline) if baseline else ()))
-    return open_dataset(uri, max_unreadable, tuple(dict.fromkeys(rules)))
+    versions = [record, *([baseline] if baseline else [])]
+    rules = dict.fromkeys(rule for version in versions for rule in previous.rules_of(version))
+    return open_dataset(
+        uri,
+        max_unreadable,
+        tuple(rules),
+        known=previous.sides_of(registry, *versions),
+        classes=record.labels,
+        index=index,
+        wanted=input_of(record),
+    )
 
 
 def chosen(dataset: Dataset, uri: str, record: Record) -> list[Labelled]:
@@ -22,7 +40,9 @@ def chosen(dataset: Dataset, uri: str, record: Record) -> list[Labelled]:
     Raises:
         DataRefused: a class has none.
     """
-    by_class = {label: [image for image in dataset.part("test") if image.label == label] for label in record.labels}
+    by_class = {
+        label: [image for image in dataset.part("test") if image.label == in_one_form(label)] for label in record.labels
+    }
     if missing := [label for label, images in by_class.items() if not images]:
         raise DataRefused(
             f"{uri} has no held-out image of {', '.join(missing)}, so version {record.version} can't be judged on it; "
@@ -30,5 +50,9 @@ def chosen(dataset: Dataset, uri: str, record: Record) -> list[Labelled]:
         )
     # Evenly from every class, so that each keeps its share and the smallest is still there.
     step = max(1, -(-sum(map(len, by_class.values())) // MOST_IMAGES))
-    few = [image for images in by_class.values() for image in images[::step]]
-    return [Labelled(image.path.name, image.path.read_bytes(), image.label, image.group) for image in few]
+    few = [(label, image) for label, images in by_class.items() for image in images[::step]]
+    grouped = bool(dataset.grouping)
+    return [
+        Labelled(image.path.name, image.path.read_bytes(), label, image.group if grouped else None)
+        for label, image in few
+    ]

@@ -36,8 +36,8 @@ class Labelled:
     name: str
     image: bytes
     label: str
-    # Number of the group of images that it belongs to, such as one patient's; -1 where none are told.
-    group: int = -1
+    # Number of the group it belongs to, such as one patient's images; None where none are told.
+    group: int | None = None
 
 
 @dataclass(frozen=True)

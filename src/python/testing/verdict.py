@@ -36,13 +36,14 @@ def make(
     own: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda *_: None,
+    index: str | None = None,
 ) -> ModelVerdict:
     """Tests `record` and keeps the verdict: in the record, and as page, JSON and JUnit XML among its reports.
 
-    `own` is a folder of model tests beside the common ones. A candidate becomes tested or rejected; a version that is
-    or was in production keeps its state. What the inspection finds is rejected before anything loads it. A clone that
-    fails is brought up once more; what then still fails is the model's fault if the model can be named as the cause,
-    and no verdict otherwise.
+    `own` is a folder of model tests beside the common ones, `index` is [dataset] index of the settings. A candidate
+    becomes tested or rejected; a version that is or was in production keeps its state. What the inspection finds is
+    rejected before anything loads it. A clone that fails is brought up once more; what then still fails is the model's
+    fault if the model can be named as the cause, and no verdict otherwise.
 
     Raises:
         BrokenTests: tests went wrong by themselves and found nothing against the model; there is no verdict then.
@@ -54,7 +55,7 @@ def make(
     baseline = registry.record(stable) if stable is not None and stable != record.version else None
     if baseline and baseline.labels != record.labels:
         baseline = None  # another set of classes: nothing to compare
-    images = held_out.opened(dataset, max_unreadable, record, baseline)
+    images = held_out.opened(registry, dataset, max_unreadable, record, baseline, index)
     asked = held_out.chosen(images, dataset, record)
     folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
     # The copies of the models are large: a kill must not leave them behind.

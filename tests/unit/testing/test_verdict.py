@@ -76,7 +76,7 @@ def make(registry, tmp_path, monkeypatch):
         monkeypatch.setattr(verdicts.clone, "make", lambda *_: _Pod())
         monkeypatch.setattr(verdicts, "run", run)
         images = images or dataset(tmp_path, COVID=1, Normal=1)
-        monkeypatch.setattr(held_out, "open_dataset", lambda *_: images)
+        monkeypatch.setattr(held_out, "open_dataset", lambda *_, **__: images)
         limits, place = budget(min_accuracy=0.8, min_recall=0.7, tolerance=0.02), Place.of(Settings())
         return verdicts.make(registry, registry.record(version), "xrays", 0.0, limits, place)
 
