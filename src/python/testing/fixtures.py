@@ -144,7 +144,7 @@ def compared(subject: Subject) -> list[Comparison] | None:
 
 def intervals(subject: Subject, answers: list[Prediction]) -> Intervals:
     """What holds the true figures of `answers` to the held-out images in 95 of 100 cases."""
-    labels, holdout = subject.candidate.labels, subject.holdout
+    labels = subject.candidate.labels
     probabilities = np.array([[answer.scores.get(label, 0.0) for label in labels] for answer in answers])
     truth = np.array([labels.index(item.label) for item in subject.holdout])
     groups = [item.group for item in subject.holdout if item.group is not None]
