@@ -168,7 +168,10 @@ def test_what_is_asked_for_waits_for_what_is_under_way(pushed):
     assert (first.result, second.result) == ("SUCCESS", "SUCCESS")
     assert "superseded" not in first.description
     begun = pushed["fakes"]["demand 2"] / "run digits"
-    assert ended(pushed, "demand 1", "digits").stat().st_mtime_ns < begun.stat().st_mtime_ns
+    end = ended(pushed, "demand 1", "digits").stat()
+    assert end.st_mtime_ns < begun.stat().st_mtime_ns
+    # It holds no agent meanwhile.
+    assert end.st_mtime_ns // 1_000_000 <= second.stage("digits")["taken"]
 
 
 def test_model_that_failed_is_not_hidden_by_one_that_was_taken_over(pushed):
