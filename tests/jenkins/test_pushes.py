@@ -87,8 +87,13 @@ def pushed(tmp_path_factory):
         (plan("digits"), {"begins": begun("failed and taken 1", "hanging")}),
     )
     results = scenarios.run()
-    results["calls"] = {name: (folder / name / "fake" / "calls.jsonl") for name in results}
+    results["fakes"] = {name: folder / name / "fake" for name in results}
     return results
+
+
+def ended(pushed, build, model):
+    """A file that is there once a model's run has come to its end."""
+    return pushed["fakes"][build] / f"ended run {model}"
 
 
 def test_push_takes_over_the_model_that_it_changes_and_leaves_the_other_alone(pushed):
@@ -96,6 +101,8 @@ def test_push_takes_over_the_model_that_it_changes_and_leaves_the_other_alone(pu
     assert "terminated: run digits" in first.steps
     assert "terminated: run chest-xray" not in first.steps
     assert first.stage("chest-xray")["result"] == "SUCCESS"
+    assert ended(pushed, "other model 1", "chest-xray").exists()
+    assert not ended(pushed, "other model 1", "digits").exists()
     assert "run digits" in second.steps
     assert not any("chest-xray" in step for step in second.steps)
 
@@ -115,7 +122,8 @@ def test_who_supersedes_whom_is_told_by_model(pushed):
 def test_push_that_changes_no_model_stops_none(pushed):
     first, second = pushed["readme 1"], pushed["readme 2"]
     assert (first.result, second.result) == ("SUCCESS", "SUCCESS")
-    assert not any(step.startswith("terminated") for step in first.steps)
+    for model in ("chest-xray", "digits"):
+        assert ended(pushed, "readme 1", model).exists()
     assert second.steps == ["plan", "lint"]
     assert second.description.split("\n")[0] == "because of docs"
     assert "digits: goes on in build 1" in second.description
@@ -159,9 +167,11 @@ def test_what_is_asked_for_waits_for_what_is_under_way(pushed):
     first, second = pushed["demand 1"], pushed["demand 2"]
     assert (first.result, second.result) == ("SUCCESS", "SUCCESS")
     assert "superseded" not in first.description
-    ended = pushed["calls"]["demand 1"].parent / "ended run digits"
-    begun = pushed["calls"]["demand 2"].parent / "run digits"
-    assert ended.stat().st_mtime_ns < begun.stat().st_mtime_ns
+    begun = pushed["fakes"]["demand 2"] / "run digits"
+    end = ended(pushed, "demand 1", "digits").stat()
+    assert end.st_mtime_ns < begun.stat().st_mtime_ns
+    # It holds no agent meanwhile.
+    assert end.st_mtime_ns // 1_000_000 <= second.stage("digits")["taken"]
 
 
 def test_model_that_failed_is_not_hidden_by_one_that_was_taken_over(pushed):

@@ -110,6 +110,7 @@ class Build {
     Map given = new LinkedHashMap(variables)
     if (label) {
       entry.label = label
+      entry.taken = System.currentTimeMillis()
       own.workspace = newWorkspace()
       given.WORKSPACE = own.workspace
       if (scm) {
