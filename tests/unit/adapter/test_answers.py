@@ -50,7 +50,8 @@ def test_answer_that_is_no_number_is_a_problem(rest, answering, value, form):
 
     answering(spoil)
 
-    assert rest.post("/v1/classify", content=gray(1), headers=PNG).status_code == 500
+    answer = rest.post("/v1/classify", content=gray(1), headers=PNG)
+    assert (answer.status_code, answer.json()["detail"]) == (500, "The answer contains NaN or infinity.")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
 import re
+from types import SimpleNamespace
 
 import pytest
+
+from serving.adapter import lifecycle
+from serving.adapter.limits import Limits
+from serving.adapter.service import Service
 
 ASSET = re.compile(r"""(?:src|href|action)="([^"]*)\"""")
 
@@ -40,3 +45,10 @@ def test_page_answers_head(rest):
     response = rest.head("/")
 
     assert (response.status_code, response.content) == (200, b"")
+
+
+def test_connections_outlive_those_of_load_balancers():
+    """Google's keep theirs for 600 s and use them again."""
+    service = Service(SimpleNamespace(model="m"), Limits())
+
+    assert lifecycle._uvicorn_config(service).timeout_keep_alive > 600
