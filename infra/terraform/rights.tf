@@ -2,7 +2,7 @@
 locals {
   models = setunion(var.models, compact([var.model]))
   # The folders are those of src/python/registry.
-  folders = ["testing", "production", "records", "reports", "journal", ".staging"]
+  folders = ["testing", "production", "records", "reports", "journal", ".staging", "pipeline"]
   reads   = "roles/storage.objectViewer"
   writes  = "roles/storage.objectUser"
   # Whoever trains and tests, and whoever promotes: by Jobs of their own, or by Jenkins.
@@ -12,6 +12,16 @@ locals {
     reports    = local.writes
     journal    = local.writes
     ".staging" = local.writes
+    production = local.reads
+  }
+  # The same, and it keeps what became of a push (src/python/pipeline/ledger.py), which whoever plans reads.
+  agent = {
+    testing    = local.writes
+    records    = local.writes
+    reports    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+    pipeline   = local.writes
     production = local.reads
   }
   promoter = {
@@ -26,7 +36,8 @@ locals {
   grants = {
     "trainyard-staging/serving"      = { testing = local.reads }
     "trainyard-jobs/pipeline"        = local.pipeline
-    "trainyard-ci/trainyard-train"   = local.pipeline
+    "trainyard-ci/trainyard-train"   = local.agent
+    "trainyard-ci/trainyard-check"   = { pipeline = local.reads }
     "trainyard-jobs/promote"         = local.promoter
     "trainyard-ci/trainyard-promote" = local.promoter
   }

@@ -1,6 +1,6 @@
 """What became of each model's pipelines: kept beside its versions in the registry, where every build server looks.
 
-`<registry>/<model>/pipeline.json` says at which commit the model's pipeline last ended well, which is what the next
+`<registry>/<model>/pipeline/state.json` says at which commit the model's pipeline last ended well, which is what the next
 plan compares with; how the latest one ended since, if it did not; and whether one is under way.
 """
 
@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli import Conflict, Exit, InfrastructureError, TrainyardError
 
-KEY = "pipeline.json"
+# In a folder of its own: in Cloud Storage rights are given by folder, and who plans may read this and nothing else.
+KEY = "pipeline/state.json"
 _TRIES = 20
 # Who carries a pipeline out says so this often; after so long a silence it is taken for dead.
 BEAT_SECONDS = 60.0
@@ -66,7 +67,7 @@ class UnderWay(_Part):
 
 
 class Entry(_Part):
-    """pipeline.json."""
+    """What the object holds."""
 
     # The latest that ended well, and the latest since then that did not.
     done: Ended | None = None

@@ -40,7 +40,7 @@ def of(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def entry(yard: Yard, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((yard.root / f".trainyard/registry/{name}/pipeline.json").read_text())
+    found: dict[str, Any] = json.loads((yard.root / f".trainyard/registry/{name}/pipeline/state.json").read_text())
     return found
 
 

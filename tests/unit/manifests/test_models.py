@@ -280,7 +280,7 @@ def test_pipelines_and_promotions_have_the_same_rights_in_every_models_folders(e
 
 def test_upgrade_of_a_yard_with_a_name_of_its_own_makes_nothing_anew(evaluated):
     before = evaluated("keys(local.each_folder)", "-var=models=[]")
-    assert before == sorted(["testing", "production", "records", "reports", "journal", ".staging"])
+    assert before == sorted(["testing", "production", "records", "reports", "journal", ".staging", "pipeline"])
     own = evaluated("local.each_folder", "-var=model=lung", '-var=models=["lung","digits"]')
     assert {key: own[key]["model"] for key in before} == dict.fromkeys(before, "lung")
     assert {value["model"] for value in own.values()} == {"lung", "digits"}

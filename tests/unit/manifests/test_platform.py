@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from pipeline import ledger
 from registry.staging import STAGING
 from settings import Settings
 from tests.manifests import ALL, ROOT, of_kind, render
@@ -42,7 +43,7 @@ def service_accounts():
 
 
 def test_rights_are_given_to_accounts_that_there_are():
-    assert len(grants()) == 5
+    assert len(grants()) == 6
     assert grants().keys() <= service_accounts()
 
 
@@ -68,8 +69,16 @@ def test_promotions_do_not_write_models_that_are_tested_and_pipelines_do():
     for account, folders in grants().items():
         if "promote" in account:
             assert folders["testing"] == "reads"
-        elif "serving" not in account:
+        elif account != "trainyard-ci/trainyard-check" and "serving" not in account:
             assert folders["testing"] == "writes"
+
+
+def test_what_became_of_a_push_is_kept_by_who_trains_and_read_by_who_plans():
+    folder = ledger.KEY.partition("/")[0]
+    rights = {account: folders[folder] for account, folders in grants().items() if folder in folders}
+    assert rights == {"trainyard-ci/trainyard-train": "writes", "trainyard-ci/trainyard-check": "reads"}
+    # A branch's checks run as the latter: nothing else of a model is theirs.
+    assert set(grants()["trainyard-ci/trainyard-check"]) == {folder}
 
 
 @pytest.mark.parametrize("name", ["trainyard"])

@@ -79,7 +79,7 @@ def test_base_that_is_unknown_here_is_everything_for_that_model_alone(yard):
 
 
 def test_registry_that_cannot_be_read_leaves_the_revision_and_says_so(yard):
-    (yard.root / "registry/a/pipeline.json").mkdir(parents=True)
+    (yard.root / "registry/a/pipeline/state.json").mkdir(parents=True)
     heard = []
     assert asked(make(yard, heard=heard)) == {}
     assert len(heard) == 1
