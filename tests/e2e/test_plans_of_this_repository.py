@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ CASES = {
     "what a model is made from: a comment": (["models/digits/model.toml"], {}),
     "the settings: a comment": (["trainyard.toml"], {}),
     "registry": (["src/python/registry/registry.py"], {}),
+    "the layers": (["src/python/BUILD"], {}),
     "adapter": (["serving/adapter/service.py"], {}),
     "the lock of ml": (["3rdparty/python/ml.lock"], each("train")),
     "the adapter's lock": (["3rdparty/python/adapter.lock"], {}),
@@ -113,6 +115,24 @@ def test_commit_plans_its_pipelines(repository, case):
     # Where nothing is deleted, our reading of the graph is Pants' own; and where not everything is planned.
     if "macro" not in case:
         assert plan["affected"]["test"] == affected_by_pants(repository, base)
+
+
+def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
+    base = repository.git("rev-parse", "HEAD")
+    repository.append("src/python/registry/clock.py", "\n\ndef later() -> None:\n    import notify.links\n")
+    repository.commit("an import that goes up")
+    plan = ask(repository, base)
+    layers = subprocess.run(
+        [str(repository.root / "scripts" / "layers")],
+        env=pants.fresh_environment(),
+        capture_output=True,
+        text=True,
+    )
+    repository.git("reset", "-q", "--hard", base)
+    sentence = "src/python/registry/clock.py imports src/python/notify/links.py, against the layers in src/python/BUILD"
+    for result in (plan, layers):
+        assert result.returncode == Exit.USAGE, result.stderr
+        assert sentence in result.stderr
 
 
 VALUES = {

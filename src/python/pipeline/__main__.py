@@ -262,12 +262,14 @@ def resume(key: Key, runs: RunsFolder = None, as_json: Json = False) -> None:
     _tell(carry_out(root, folder, request, kept.state.planned, _say(), resumed=kept.key), folder, as_json)
 
 
-def _absolute(location: str | None) -> str | None:
+def _absolute(text: str | None) -> str | None:
+    from contracts import location
     from settings import BUILT_IN_DATASETS
 
-    if location is None or location in BUILT_IN_DATASETS or "://" in location:
-        return location
-    return str(Path(location).resolve())
+    if text is None or text in BUILT_IN_DATASETS:
+        return text
+    place = location.parse(text)
+    return str(place.path.resolve()) if isinstance(place, location.Local) else text
 
 
 def _runs_folder(root: Path, runs: str | None) -> Path:

@@ -6,16 +6,14 @@ import subprocess
 from pathlib import Path
 
 from cli import InfrastructureError, TrainyardError, UsageError
+from pipeline import layers
 
 # The line that names what went wrong, among those that tell where in Pants.
 _TELLING = re.compile(r"(?:native_engine\.)?(?P<error>[A-Za-z]*(?:Error|Exception|Failure)\b.*)")
-_DENIED = "DependencyRuleActionDeniedError"
 # What is no fault of the tree's: the machine, the network, a Pants that was killed.
 _PASSING = re.compile(
     r"OSError|No space left|Connection|Timeout|timed out|MemoryError|PermissionError|Interrupted|pantsd|Too many open"
 )
-# A rule of a BUILD file, what it says, and whom it keeps from whom.
-_VIOLATION = re.compile(r"^\s*\*\s+(?P<rule>\S+)\s*->\s*DENY\s*:\s*(?P<edge>.+)$", re.MULTILINE)
 
 
 def run_pants(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -37,6 +35,8 @@ def nested_environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PEX_", "PYTHONPATH"))}
     environment["PANTS_SUBPROCESSDIR"] = ".pants.d/nested/pids"
     environment["PANTS_WORKDIR"] = ".pants.d/nested/workdir"
+    # What is planned, built and promoted keeps to the layers; a developer's own call only warns (src/python/BUILD).
+    environment["TRAINYARD_LAYERS"] = "deny"
     return environment
 
 
@@ -52,10 +52,9 @@ def failure(root: Path, said: str) -> TrainyardError:
     A tree that it does not take is whoever's who made it (UsageError); anything else, a retry may mend.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
-    if _DENIED in said:
-        edges = "; ".join(f"{found['edge'].strip()} (by {found['rule']})" for found in _VIOLATION.finditer(said))
-        told = edges or next(line for line in lines if _DENIED in line)
-        return UsageError(f"A dependency is not allowed here: {told}.")
+    if refused := layers.sentences(said):
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        return UsageError(f"{refused[0]}{more}")
     telling = [found["error"] for line in lines if (found := _TELLING.match(line))]
     sentence = f"Pants can't read the build graph of {root}: {(telling or lines)[-1].rstrip('.')}."
     if telling and not _PASSING.search(said):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import models
 from cli import Exit, TrainyardError, UsageError
+from contracts import location
+from contracts.location import Local
 from contracts.plan import PIPELINES, ModelPlan, Plan, strength
 from models import Model
 from pipeline import changes, ledger, peek, selection, values
@@ -120,7 +122,8 @@ class _Tree:
 def _entries(listed: Sequence[Model], registry: str | None, say: Say) -> dict[str, Entry]:
     def read(model: Model) -> Entry:
         place = registry or model.settings.registry.uri
-        if "://" not in place and not (Path(place).expanduser() / model.name / ledger.KEY).exists():
+        parsed = location.parse(place, "registry")
+        if isinstance(parsed, Local) and not (parsed.path / model.name / ledger.KEY).exists():
             return Entry()  # which saves the second that it takes to import what reads it
         try:
             return ledger.Ledger(place, model.name).read()

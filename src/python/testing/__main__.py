@@ -79,6 +79,7 @@ def test_model(
         say(note)
     place, signing = registry or found.settings.registry.uri, found.settings.signing
     opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))
+    opened.require_writable()
     where = _where(model, registry)
     record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
     say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")

@@ -110,8 +110,9 @@ Engine traceback:
 
 DependencyRuleActionDeniedError: src/python/registry/clock.py:lib has 1 dependency violation:
 
-  * src/python/registry/BUILD[!src/python/training] -> DENY : python_sources src/python/registry/clock.py:lib -> python_sources src/python/training/loop.py:lib
-"""  # noqa: E501
+  * src/python/BUILD[!//src/python/training/**] -> src/python/BUILD[*] : DENY
+    python_sources src/python/registry/clock.py:lib -> python_sources src/python/training/loop.py:lib
+"""
 
 
 @pytest.mark.parametrize(
@@ -120,8 +121,8 @@ DependencyRuleActionDeniedError: src/python/registry/clock.py:lib has 1 dependen
         (
             DENIED,
             UsageError,
-            "A dependency is not allowed here: python_sources src/python/registry/clock.py:lib -> python_sources "
-            "src/python/training/loop.py:lib (by src/python/registry/BUILD[!src/python/training]).",
+            "src/python/registry/clock.py imports src/python/training/loop.py, against the layers in src/python/BUILD; "
+            "remove the import, or move what it needs to a lower layer.",
         ),
         ("[ERROR] x\n\nMappingError: BUILD:1: SyntaxError\n", UsageError, "MappingError: BUILD:1: SyntaxError."),
         ("UnownedDependencyError: src/a.py imports b\n", UsageError, "UnownedDependencyError: src/a.py imports b."),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import Exit, InfrastructureError, UsageError
+from contracts import location
 from contracts.executor import Executor
+from contracts.location import Local
 from engine import docker, require_image
 from pipeline.executors.protocol import Job
 from pipeline.pants import nested_environment
@@ -41,7 +43,7 @@ class Docker:
     shares_machine = True
 
     def __init__(self, job: Job) -> None:
-        if "://" in job.settings.registry.uri:
+        if not isinstance(location.parse(job.settings.registry.uri, "registry"), Local):
             raise UsageError(
                 f"Steps in containers have no network, so they can't reach the registry {job.settings.registry.uri}; "
                 "use a folder, or --executor local."

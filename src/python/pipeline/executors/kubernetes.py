@@ -12,6 +12,8 @@ from typing import Any
 from cluster import Kubectl
 
 from cli import Exit, UsageError
+from contracts import location
+from contracts.location import Local
 from pipeline.executors.docker import IMAGES, own_variables
 from pipeline.executors.follow import Follower
 from pipeline.executors.protocol import Job
@@ -45,11 +47,11 @@ class Kubernetes:
     def __init__(self, job: Job) -> None:
         self._job, self._settings = job, job.settings
         self._dataset = Path(job.settings.dataset.uri)
-        if "://" not in job.settings.registry.uri:
+        if isinstance(location.parse(job.settings.registry.uri, "registry"), Local):
             raise UsageError(
                 f"A Job can't reach the folder {job.settings.registry.uri}; name a registry as gs://BUCKET/…."
             )
-        if "://" not in job.settings.dataset.uri and self._dataset.is_dir():
+        if not location.is_address(job.settings.dataset.uri) and self._dataset.is_dir():
             raise UsageError(
                 f"A Job can't reach the folder {self._dataset}; mount a bucket (infra/k8s/components/datasets) and "
                 "name the folder there, or take `sample`."

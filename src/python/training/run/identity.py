@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.home import home_expanded
+from contracts import location
+from contracts.location import InBucket
 from contracts.record import Record
 from dataset import Dataset
 from training.commands.options import Options
@@ -25,9 +27,10 @@ def run_folder(options: Options) -> Path:
     """The folder that holds a folder for every run: beside the models if they are on this machine's disks."""
     if options.work is not None:
         return home_expanded(options.work)
-    if "://" in options.registry:
+    place = location.parse(options.registry, "registry")
+    if isinstance(place, InBucket):
         return Path(".trainyard") / _FOLDER / options.model.name
-    return home_expanded(options.registry) / options.model.name / _FOLDER
+    return place.path / options.model.name / _FOLDER
 
 
 def identity(

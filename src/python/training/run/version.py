@@ -47,8 +47,9 @@ class Run:
         self.options = options
         self.console = console
         keys = Keys.of(options.signing_key, options.public_keys, options.registry)
-        keys.require()
         self.registry = Registry.open(options.registry, options.model.name, keys)
+        self.registry.require_writable()
+        keys.require()
         self.team = team or Team()
         self.thresholds = Thresholds(options.min_accuracy, options.min_recall, options.tolerance)
         self.steps: list[Step] = []
