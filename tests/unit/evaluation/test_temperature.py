@@ -36,7 +36,7 @@ def test_it_helps_on_images_it_was_not_fitted_on(sharpness):
 
 @pytest.mark.parametrize("sharpness", [0.3, 0.5, 0.9])
 def test_modest_network_stays_modest(sharpness):
-    """Or pictures that are no X-rays would get certain answers too."""
+    """Or pictures of something else would get certain answers too."""
     assert fitted(*answers(4000, sharpness)) == 1.0
 
 

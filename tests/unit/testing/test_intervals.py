@@ -8,7 +8,7 @@ from tests.unit.testing.records import budget, record
 LABELS = ["a", "b"]
 
 
-def width(groups):
+def width(groups: list[int | None]) -> float:
     """Of the accuracy's interval: forty images, of which each group of four is right or wrong as a whole."""
     holdout = [Labelled(f"{n}.png", b"", LABELS[n % 2], groups[n]) for n in range(40)]
     answers = []
@@ -20,4 +20,4 @@ def width(groups):
 
 
 def test_images_of_a_few_groups_say_less_than_as_many_of_their_own():
-    assert width([n // 4 for n in range(40)]) > 1.3 * width([-1] * 40)
+    assert width([n // 4 for n in range(40)]) > 1.3 * width([None] * 40)
