@@ -88,7 +88,7 @@ def scan_folder(root: Path, progress: Progress | None = None, terms: Terms = Ter
     out = set(assigned.out)
     rows = [place for place in range(len(pictures)) if place not in out]
     kept = [pictures[place] for place in rows]
-    images = [_image(pictures[place], assigned, place) for place in rows]
+    images = [_image(pictures[place], assigned, place, bool(told.rule)) for place in rows]
     labels = found.labels
     figures = statistics(labels, kept) | {
         "splits": _splits(labels, images),
@@ -179,11 +179,9 @@ def _assigned(
     return assign(pictures, groups, terms.rules, terms.known, copies), ungrouped
 
 
-def _image(one: Read, assigned: Assigned, place: int) -> LabelledImage:
-    facts = one.facts
-    return LabelledImage(
-        one.path, one.label, one.sha256, assigned.sides[place], facts.side, facts.brightness, assigned.groups[place]
-    )
+def _image(one: Read, assigned: Assigned, place: int, grouped: bool) -> LabelledImage:
+    facts, group = one.facts, assigned.groups[place] if grouped else -1
+    return LabelledImage(one.path, one.label, one.sha256, assigned.sides[place], facts.side, facts.brightness, group)
 
 
 def _splits(labels: list[str], images: list[LabelledImage]) -> dict[str, dict[str, int]]:
