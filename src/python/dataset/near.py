@@ -10,7 +10,7 @@ from dataset.facts import ANGLES, PRINT_BYTES
 from dataset.pool import in_order
 
 # Of 256 bits. Copies of real X-rays by JPEG at quality 30, in a third of the size or turned by 2° differ in at most 12,
-# and of 884 X-rays no two differ in fewer than 26 (./pants run benchmarks:near).
+# and of 884 X-rays no two differ in fewer than 26.
 MOST_BITS = 14
 _WORDS = PRINT_BYTES // 8  # of 64 bits
 _BLOCK = 64  # rows compared at once with all
