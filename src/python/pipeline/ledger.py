@@ -1,7 +1,7 @@
 """What became of each model's pipelines: kept beside its versions in the registry, where every build server looks.
 
-`<registry>/<model>/pipeline/state.json` says at which commit the model's pipeline last ended well, which is what the next
-plan compares with; how the latest one ended since, if it did not; and whether one is under way.
+`<registry>/<model>/pipeline/state.json` says at which commit the model's pipeline last ended well, which is what the
+next plan compares with; how the latest one ended since, if it did not; and whether one is under way.
 """
 
 import os
