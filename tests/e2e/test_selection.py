@@ -95,7 +95,7 @@ KINDS = {
     "family": Kind(
         "src/python/training/networks/{}.py", each("train", THIRD), (), (ADAPTER, PROMOTE, PLAN_TESTS), adding={}
     ),
-    "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (), (ADAPTER, PROMOTE, PLAN_TESTS)),
+    "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (), (ADAPTER, PLAN_TESTS)),
     "a model's tests": Kind(
         "models/digits/tests/test_{}.py", each("test", DIGITS), (TEST_MODEL,), (ADAPTER, PLAN_TESTS)
     ),
