@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from cli import Exit, InfrastructureError, TrainyardError
 from contracts.run import ModelOutcome
-from pipeline import steps
+from contracts.verdict import Fault
+from pipeline import mailing, steps
 from pipeline.executors import Steps
 from pipeline.runner import Run
 from settings import Settings
@@ -38,6 +39,7 @@ def carry_out(
     extra = extra or {}
     place = ["--registry", settings.registry.uri, "--dataset", settings.dataset.uri]
     version, report, kind, code = None, "", _PASSED, int(Exit.OK)
+    faults: list[Fault] = []
     for row in steps.rows(name):
         if only not in (None, row.name):
             entry = run.entry(row.name)
@@ -47,8 +49,12 @@ def carry_out(
             entry = run.step(executor.step(row, argv), shared=executor.shares_machine)
         code = entry.exit_code
         version, report = entry.facts.get("version", version), entry.facts.get("report", "")
+        faults = [Fault.model_validate(fault) for fault in entry.facts.get("broken") or ()]
         if code == Exit.GATE:
             kind = row.falls_short
+            break
+        if code == Exit.USAGE and faults:
+            kind = "tests_broken"  # and nothing is known about the model
             break
         if code != Exit.OK:
             return ModelOutcome(exit_code=code, version=version, run=run.key)
@@ -57,7 +63,8 @@ def carry_out(
         if row.name == only:
             break
     _keep_reports(settings, version, run)
-    mail = _mail(settings, kind, version, report, run) if only in (None, steps.NOTIFY) else None
+    last = only in (None, steps.NOTIFY)
+    mail = mailing.tell(settings, kind, version, report, run, reason, faults) if last else None
     return ModelOutcome(exit_code=code, version=version, mail=mail, run=run.key)
 
 
@@ -75,11 +82,3 @@ def _keep_reports(settings: Settings, version: int | None, run: Run) -> None:
     except (TrainyardError, OSError) as error:
         run.say(f"The reports could not be copied: {error}")
 
-
-def _mail(settings: Settings, kind: "Kind", version: int | None, report: str, run: Run) -> str | None:
-    """Where the mail went."""
-    if version is None:
-        return None
-    import notify
-
-    return notify.tell(settings.mail, settings.registry.uri, settings.model.name, kind, version, report, run.say)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from email import message_from_bytes, policy
 
@@ -40,7 +41,7 @@ def registry(settings, tmp_path):
     return opened
 
 
-def carry_out(name, settings, tmp_path, only=None, **endings):
+def carry_out(name, settings, tmp_path, only=None, plan=None, **endings):
     """Runs a pipeline whose steps end as told: (exit code, result)."""
     started = []
 
@@ -56,7 +57,7 @@ def carry_out(name, settings, tmp_path, only=None, **endings):
             program = f"print({json.dumps(json.dumps(result))}); raise SystemExit({code})"
             return Step(row.name, [sys.executable, "-c", program], os.environ)
 
-    run = Run(tmp_path / "runs", "key", {}, lambda text: None)
+    run = Run(tmp_path / "runs", "key", {"plan": plan} if plan else {}, lambda text: None)
     outcome = pipelines.carry_out(name, run, Executor(), settings, "a reason", only=only)
     run.leave()
     return outcome, started
@@ -115,6 +116,62 @@ def test_failed_tests_are_mailed(settings, registry, tmp_path):
     outcome, _ = carry_out("test", settings, tmp_path, test=(3, {"version": 1}))
     assert outcome.exit_code == 3
     assert "failed its tests" in subjects(tmp_path)[0]
+
+
+FAULT = {"file": "src/python/testing/suites/test_it.py", "name": "test_it", "error": "KeyError: 'x'"}
+
+
+@pytest.mark.parametrize("only", [None, "notify"])
+def test_tests_that_went_wrong_are_mailed_and_blame_no_model(only, settings, registry, tmp_path):
+    broken = (2, {"version": 1, "passed": None, "broken": [FAULT]})
+    if only:  # as a build server calls the steps, one after the other
+        outcome, _ = carry_out("test", settings, tmp_path, "test", test=broken)
+        assert outcome.exit_code == 2 and subjects(tmp_path) == []
+    outcome, _ = carry_out("test", settings, tmp_path, only, test=broken)
+    assert (outcome.exit_code, outcome.version) == (2, 1)
+    assert subjects(tmp_path) == ["chest-xray 1: model tests went wrong"]
+    text = mail(tmp_path).get_body(("plain",)).get_content()
+    assert "test_it.py::test_it: KeyError: 'x'" in text
+    assert "Why      a reason" in text
+    assert outcome.mail and outcome.mail.endswith(".eml")
+
+
+def test_tests_that_went_wrong_beside_others_that_failed_are_a_mail_of_their_own(settings, registry, tmp_path):
+    outcome, _ = carry_out("test", settings, tmp_path, test=(3, {"version": 1, "passed": False, "broken": [FAULT]}))
+    assert outcome.exit_code == 3
+    assert sorted(subjects(tmp_path)) == ["chest-xray 1 failed its tests", "chest-xray 1: model tests went wrong"]
+
+
+def test_usage_error_of_a_test_blames_no_test(settings, registry, tmp_path):
+    outcome, _ = carry_out("test", settings, tmp_path, test=(2, None))
+    assert outcome.exit_code == 2 and subjects(tmp_path) == []
+
+
+def test_mail_about_pushed_tests_tells_the_runs_reason_and_the_commits_of_the_tests(
+    settings, registry, tmp_path, monkeypatch
+):
+    checkout = tmp_path / "checkout"
+    tests = checkout / "src/python/testing/suites/test_new.py"
+    tests.parent.mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "Before")
+    base = git("rev-parse", "HEAD")
+    tests.write_text("def test_it():\n    pass\n")
+    git("add", ".")
+    git("commit", "-q", "-m", "Ask for more")
+    changed = ["README.md", "src/python/testing/suites/test_new.py"]
+    plan = {"pipeline": "test", "reason": "", "base": base, "changed": changed}
+    carry_out("test", settings, tmp_path, plan=plan, test=GOOD)
+    text = mail(tmp_path).get_body(("plain",)).get_content()
+    assert "Why      a reason" in text
+    assert "Commits of the model tests:" in text and "Ask for more (Ada)" in text and "Before" not in text
+
+
+def git(*arguments):
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("code", [4, 5, 6, 1])

@@ -266,7 +266,9 @@ class Run:
         )
         save = partial(self.registry.save_report, version)
         self.say(f"Report: {evaluation.save(save, record, assessed, decision.reasons)}")
-        details: dict[str, Any] = {"baseline": record.parent}
+        # What the tests of this version may be held to differs: they name both.
+        gates = {"min_accuracy": self.thresholds.min_accuracy, "min_recall": self.thresholds.min_recall}
+        details: dict[str, Any] = {"baseline": record.parent, "gates": gates}
         if decision.allowed_for_chance:
             details["allowed_for_chance"] = decision.allowed_for_chance
         if decision.reasons:
