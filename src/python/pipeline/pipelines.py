@@ -81,4 +81,3 @@ def _keep_reports(settings: Settings, version: int | None, run: Run) -> None:
                 (run.folder / report).write_bytes(content)
     except (TrainyardError, OSError) as error:
         run.say(f"The reports could not be copied: {error}")
-

@@ -108,9 +108,7 @@ def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
 @pytest.mark.parametrize("name", ["new", "find", "training", "models"])
 def test_model_may_be_called_like_a_module(yard, tmp_path, name):
     start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=True)
-    code = (
-        f"import models, models.find, models.new; print(models.find({name!r}).name, models.find.__module__)"
-    )
+    code = f"import models, models.find, models.new; print(models.find({name!r}).name, models.find.__module__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=yard, capture_output=True, text=True)
     assert done.stdout.split() == [name, "models.find"], done.stderr
 
