@@ -11,6 +11,10 @@ from typing import Any
 _SOURCE = "python_source"
 
 
+# A tag of targets whose files are each found by their own name, as families of networks are.
+_FOUND_BY_NAME = "found-by-name"
+
+
 @dataclass(frozen=True)
 class Target:
     address: str
@@ -82,7 +86,8 @@ class Graph:
 
         A changed BUILD file touches every target it declares; a deleted one all that is declared in its folder, or else
         in the nearest above. Any other deleted file touches the targets that look for it and the other files they list:
-        had another target owned it, then that one's BUILD file has changed too, or Pants would refuse the tree.
+        had another target owned it, then that one's BUILD file has changed too, or Pants would refuse the tree. Files
+        that are each found by their own name (a tag says so) do not miss one that stood beside them.
         """
         owned: dict[str, str] = {}
         present = set(present)
@@ -105,7 +110,8 @@ class Graph:
         if _is_build_file(path):
             return [target.address for target in self._nearest(path)]
         lists = [target for target in self.targets.values() if target.looks_for(path)]
-        files = [self.targets[name] for t in lists for name in t.dependencies if name in self.targets]
+        beside = [target for target in lists if _FOUND_BY_NAME not in target.tags]
+        files = [self.targets[name] for t in beside for name in t.dependencies if name in self.targets]
         former = lists + [file for file in files if file.generated and any(file.folder == t.folder for t in lists)]
         return [target.address for target in former]
 

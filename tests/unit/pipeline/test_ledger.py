@@ -113,7 +113,7 @@ def test_several_at_once_lose_nothing(tmp_path):
 def test_registry_that_takes_no_word_keeps_nobody_from_working(tmp_path):
     (tmp_path / "registry").mkdir()
     (tmp_path / "registry" / "a").mkdir()
-    (tmp_path / "registry" / "a" / KEY).mkdir()
+    (tmp_path / "registry" / "a" / KEY).mkdir(parents=True)
     heard = []
     with Ledger(str(tmp_path / "registry"), "a").beating("train", "c", "k", heard.append):
         pass
