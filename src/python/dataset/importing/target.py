@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Target:
 
     def __init__(self, root: Path, names: GroupNames, link: bool, account: Account) -> None:
         self._root, self._names, self._link, self._account = root, names, link, account
+        # Of two files with one name, each must see whether the other is there: decoding is what threads are for.
+        self._writing = threading.Lock()
 
     def take(self, one: Candidate) -> None:
         """Makes `one` an image of the dataset, or says why not."""
@@ -48,9 +51,10 @@ class Target:
         name, digest = self._names.of(group), hashlib.sha256(data).hexdigest()
         # What an image was called may tell the patient, where there are patients.
         stem = digest[:_DIGITS] if name or converted else one.path.stem
-        new = self._put(
-            folder / name, stem, _SUFFIXES[known(data) or ""], digest, None if converted else one.path, data
-        )
+        with self._writing:
+            new = self._put(
+                folder / name, stem, _SUFFIXES[known(data) or ""], digest, None if converted else one.path, data
+            )
         self._account.take(one.label, name, new)
 
     def _put(self, folder: Path, stem: str, suffix: str, digest: str, source: Path | None, data: bytes) -> bool:

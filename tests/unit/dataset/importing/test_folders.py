@@ -29,6 +29,15 @@ def test_split_folders_are_joined_and_names_that_meet_are_told_apart(tmp_path, i
     assert {file.read_bytes() for file in found["A"]} == {png(0), png(1), png(2)}
 
 
+def test_files_of_one_name_that_are_read_at_once_are_all_taken(tmp_path, imported):
+    source = tmp_path / "src"
+    folders = [f"{split}/{label}" for split in ("train", "test", "val") for label in "AB"]
+    write(source, *(f"{folder}/{number}.png" for number in range(40) for folder in folders))
+    account = imported(source)
+    assert dict(account.taken) == {"A": 120, "B": 120}
+    assert [len(files) for files in find(tmp_path / "target").values()] == [120, 120]
+
+
 def test_kaggles_archive_becomes_a_dataset_without_masks_and_spreadsheets(tmp_path, imported):
     top = "COVID-19_Radiography_Dataset"
     source = write(
