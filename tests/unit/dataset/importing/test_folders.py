@@ -2,6 +2,7 @@ import io
 import os
 import shutil
 import tarfile
+import time
 import zipfile
 
 import pytest
@@ -29,13 +30,18 @@ def test_split_folders_are_joined_and_names_that_meet_are_told_apart(tmp_path, i
     assert {file.read_bytes() for file in found["A"]} == {png(0), png(1), png(2)}
 
 
-def test_files_of_one_name_that_are_read_at_once_are_all_taken(tmp_path, imported):
-    source = tmp_path / "src"
-    folders = [f"{split}/{label}" for split in ("train", "test", "val") for label in "AB"]
-    write(source, *(f"{folder}/{number}.png" for number in range(40) for folder in folders))
+def test_files_of_one_name_that_are_taken_at_once_do_not_replace_each_other(tmp_path, imported, monkeypatch):
+    source = write(tmp_path / "src", "train/A/1.png", "test/A/1.png", "train/B/1.png", "test/B/1.png")
+    copy = shutil.copyfile
+
+    def slow_copy(source, target):
+        time.sleep(0.2)  # long enough for the other thread to look whether the name is free
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slow_copy)
     account = imported(source)
-    assert dict(account.taken) == {"A": 120, "B": 120}
-    assert [len(files) for files in find(tmp_path / "target").values()] == [120, 120]
+    assert dict(account.taken) == {"A": 2, "B": 2}
+    assert [len(files) for files in find(tmp_path / "target").values()] == [2, 2]
 
 
 def test_kaggles_archive_becomes_a_dataset_without_masks_and_spreadsheets(tmp_path, imported):
