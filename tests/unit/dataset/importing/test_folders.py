@@ -31,7 +31,7 @@ def test_split_folders_are_joined_and_names_that_meet_are_told_apart(tmp_path, i
 
 
 def test_files_of_one_name_that_are_taken_at_once_do_not_replace_each_other(tmp_path, imported, monkeypatch):
-    source = write(tmp_path / "src", "train/A/1.png", "test/A/1.png", "train/B/1.png", "test/B/1.png")
+    source = write(tmp_path / "src", "test/A/1.png", "train/A/1.png", "val/A/1.png", "val/B/9.png")
     copy = shutil.copyfile
 
     def slow_copy(source, target):
@@ -40,8 +40,8 @@ def test_files_of_one_name_that_are_taken_at_once_do_not_replace_each_other(tmp_
 
     monkeypatch.setattr(shutil, "copyfile", slow_copy)
     account = imported(source)
-    assert dict(account.taken) == {"A": 2, "B": 2}
-    assert [len(files) for files in find(tmp_path / "target").values()] == [2, 2]
+    assert dict(account.taken) == {"A": 3, "B": 1}
+    assert [len(files) for files in find(tmp_path / "target").values()] == [3, 1]
 
 
 def test_kaggles_archive_becomes_a_dataset_without_masks_and_spreadsheets(tmp_path, imported):
