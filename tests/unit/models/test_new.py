@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,8 @@ def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
 def test_model_may_be_called_like_a_module(yard, tmp_path, name):
     start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=True)
     code = f"import models, models.find, models.new; print(models.find({name!r}).name, models.find.__module__)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=yard, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=yard, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [name, "models.find"], done.stderr
 
 
