@@ -205,7 +205,7 @@ def test_new_model_is_trained_and_its_name_can_be_asked_for(repository):
         ("models/digits/model.toml", "task = ", "models/digits/model.toml is not valid TOML"),
         ("models/a-b/model.toml", 'task = "one label"\nfamily = "residual"\n', "are both called 'a-b'"),
         ("src/python/registry/BUILD", "python_sources(", "SyntaxError"),
-        ("src/python/registry/clock.py", "import training.loop_of_nobody\n", "training.loop_of_nobody"),
+        ("src/python/registry/clock.py", "import nobody_owns_this\n", "nobody_owns_this"),
     ],
 )
 def test_tree_that_cannot_be_planned_is_a_mistake_told_in_one_sentence(repository, path, text, told):
