@@ -447,7 +447,9 @@ HOSTILE: dict[str, Hostile] = {
         _damaged("variables.index", lambda data: b"\xa5" * len(data)), "load", "variables can't be restored"
     ),
     "warm-up of garbage": Hostile(_warmup, "load", "warmup data"),
-    "weights that are no numbers": Hostile(_weighing(float("nan"), [0.0, 0.0, 0.0]), "tests", "contains NaN or infinity"),
+    "weights that are no numbers": Hostile(
+        _weighing(float("nan"), [0.0, 0.0, 0.0]), "tests", "contains NaN or infinity"
+    ),
     "labels in another order": Hostile(_named(LABELS[::-1]), "tests", "serves its classes as ['Viral"),
     "labels of other names": Hostile(_named(["covid", "normal", "viral"]), "tests", "serves its classes as ['covid"),
     "logits for probabilities": Hostile(lambda folder: save(folder, _logits), "tests", "lie between 0 and 1"),

@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from tests.integration.training.yards import SMALL, write_model
 from training.retrain import retrain
 from training.run.choice import choose_parent
 from training.run.parent import choices_of, rebuild
+
+
+def environment() -> dict[str, str]:
+    """In which an interpreter imports what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -80,7 +86,9 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
         *("--model", "weak"),
         "--json",
     ]
-    done = subprocess.run(command("training.train", *arguments), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        command("training.train", *arguments), capture_output=True, text=True, timeout=240, env=environment()
+    )
     assert done.returncode == 3, done.stderr
     assert "is below 1" in done.stderr
     assert "Traceback" not in done.stderr
@@ -217,7 +225,9 @@ def test_retraining_without_a_parent_is_refused(tmp_path):
 def test_model_code_imports_nothing_around_it():
     # Or the build graph would train for every change of the registry or a command.
     source = "import sys, training.parameters; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=True, env=environment()
+    )
     loaded = set(done.stdout.split())
     assert "tensorflow" in loaded
     around = {"registry", "notify", "settings", "cli", "models", "dataset", "evaluation", "typer", "pydantic"}
@@ -228,5 +238,7 @@ def test_help_needs_no_tensorflow():
     source = (
         "import sys, training.train, training.retrain; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True, env=environment()
+    )
     assert done.stdout.strip() == "False"

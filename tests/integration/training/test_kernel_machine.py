@@ -185,7 +185,8 @@ def test_mirror_images_are_landmarks_where_they_keep_the_class(changes):
     asked, truth = bars(60, seed=2)
     right = scores(model, np.swapaxes(asked, 1, 2)).argmax(axis=1) == truth
     sides = truth != 1
-    assert right[sides].mean() > 0.9 if changes == NO_MIRROR else right[sides].mean() < 0.7
+    # The bars' places are not quite each other's mirror images, so that chance alone does not decide.
+    assert right[sides].mean() > 0.95 if changes == NO_MIRROR else right[sides].mean() < 0.9
 
 
 def test_colours_are_looked_at_by_their_luma():

@@ -196,7 +196,7 @@ UNLOADABLE = {
 }
 UNBUILDABLE = {
     "raises": ("def build(p, i, c):\n    return 1 / 0", r"build of .*network\.py raised ZeroDivisionError in line 5"),
-    "no network": ("def build(p, i, c):\n    return 5", r"returned an int, expected a keras\.Model"),
+    "no network": ("def build(p, i, c):\n    return 5", r"returned int, expected a keras\.Model"),
     "another input": (
         "def build(p, i, c):\n    return keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(c)])",
         r"can't take pixels float32 \[N, 16, 16, 1\], which is what \[input\]",

@@ -55,6 +55,7 @@ def curve(record: Record) -> list[float]:
     return [value for epoch in record.trials[0].history for value in (epoch.loss, epoch.validation_loss)]
 
 
+@pytest.mark.timeout(600)
 def test_two_processes_come_to_the_metrics_of_one_and_outlive_a_kill(sample, tmp_path):
     alone = ended(start(tmp_path / "alone", sample, 1))
     assert alone[0][0] == 0, alone[0][1]
