@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # Seconds between two looks at the model server. Shorter than the age up to which the stable version is believed, so
 # requests find it known.
 _WATCH_INTERVAL = 0.5
+# Seconds within which two signals count as one.
+_ONE_REQUEST = 1.0
 _BACKLOG = 2048
 # Seconds that a connection without a request stays open. Google's load balancer keeps its connections for 600 s and
 # uses them again; one that ends here first costs a request now and then.
@@ -139,8 +141,13 @@ def _stop_event() -> asyncio.Event:
     loop = asyncio.get_running_loop()
 
     def ask_to_stop() -> None:
-        stop.set()
-        # Asked twice: whoever asks does not want to wait for the requests in flight.
+        if not stop.is_set():
+            stop.set()
+            # Who ends all processes of a job, and ./pants too, ask twice at once.
+            loop.call_later(_ONE_REQUEST, end_at_the_next)
+
+    def end_at_the_next() -> None:
+        """Asked twice: whoever asks does not want to wait for the requests in flight."""
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import platform
 import signal
 import socket
 import sys
@@ -61,6 +62,8 @@ def _serve(flags: argparse.Namespace) -> None:
     listener = _listen(flags.host, flags.rest_api_port) if flags.rest_api_port else None
     if flags.port:
         _listen(flags.host, flags.port).close()
+    if _lacks_avx():
+        raise StartError("This processor has no AVX, which TensorFlow's builds need; use a machine that has it.", 6)
     from serving.model_server.server import Server
 
     server = Server(flags, listener)
@@ -70,6 +73,13 @@ def _serve(flags: argparse.Namespace) -> None:
     server.stop(DRAIN_SECONDS)
     if server.start_error is not None:
         raise server.start_error
+
+
+def _lacks_avx() -> bool:
+    """Whether TensorFlow's import would end this process by a signal; the server stands alone, so it asks by itself."""
+    from numpy._core._multiarray_umath import __cpu_features__
+
+    return platform.machine() in ("x86_64", "AMD64") and not __cpu_features__["AVX"]
 
 
 def _start(server: Server, stopping: threading.Event) -> None:

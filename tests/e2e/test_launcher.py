@@ -23,6 +23,7 @@ SYSTEM = ("bash", "cat", "cksum", "dirname", "env", "ln", "mkdir", "mktemp", "rm
 PYTHON = """#!/usr/bin/env bash
 set -eu
 if [[ $1 == -c && $2 == *version_info* ]]; then
+  [[ $2 == *"== '{version}'"* ]] || exit 1
   [[ $2 != *ensurepip* || -z ${{WITHOUT_ENSUREPIP:-}} ]] || exit 1
   echo "$0"
 elif [[ $1 == -c ]]; then
@@ -118,7 +119,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         write_program(stubs / name, text)
     interpreters = tmp_path / "interpreters"
     for version in ("3.9", "3.11"):
-        write_program(interpreters / f"python{version}", PYTHON.format(python=sys.executable))
+        write_program(interpreters / f"python{version}", PYTHON.format(python=sys.executable, version=version))
 
     cache = tmp_path / "cache with spaces"
     log = tmp_path / "log"
@@ -160,6 +161,25 @@ def test_interpreter_is_found_in_pyenv(machine: Machine, tmp_path: Path) -> None
     (machine.interpreters / "python3.9").rename(there / "python")
     result = machine.launch("--version")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11"])
+def test_python3_counts_where_its_version_fits(machine: Machine, version: str) -> None:
+    (machine.interpreters / f"python{version}").rename(machine.interpreters / "python3")
+    result = machine.launch("--version")
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_clone_with_line_ends_of_windows_has_those_that_a_shell_reads(tmp_path: Path) -> None:
+    source, clone = tmp_path / "source", tmp_path / "clone"
+    source.mkdir()
+    for name in (".gitattributes", "pants"):
+        shutil.copy(REPOSITORY / name, source / name)
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "A commit"]):
+        subprocess.run(["git", *arguments], cwd=source, check=True)
+    subprocess.run(["git", "clone", "-q", "-c", "core.autocrlf=true", source, clone], check=True)
+    assert (clone / "pants").read_bytes() == (REPOSITORY / "pants").read_bytes()
 
 
 def test_own_pants_is_used_and_nothing_installed(machine: Machine, tmp_path: Path) -> None:

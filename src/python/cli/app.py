@@ -13,6 +13,7 @@ import typer
 
 from cli.call import program_name
 from cli.errors import EXIT_CODES, Exit, TrainyardError
+from cli.processor import guard_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,8 +59,8 @@ def run(app: typer.Typer) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # A terminated command cleans up like an interrupted one.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _terminated)
+    guard_tensorflow()
     try:
         app(prog_name=program_name(str(app.info.help)))
     except TrainyardError as error:
@@ -74,6 +75,13 @@ def run(app: typer.Typer) -> NoReturn:
         traceback.print_exc()
         _fail("This is a bug in Trainyard; please report it with the lines above.", Exit.BUG)
     sys.exit(Exit.OK)
+
+
+def _terminated(*_: object) -> NoReturn:
+    """A terminated command cleans up like an interrupted one."""
+    # Once: who ends all processes of a job, and ./pants too, ask the same process twice.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _document(app: typer.Typer) -> None:

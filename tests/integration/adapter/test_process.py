@@ -57,6 +57,8 @@ def test_terminated_adapter_says_so_at_once_answers_what_is_in_flight_and_leaves
 
         adapter.process.send_signal(signal.SIGTERM)
         wait_until(lambda: rest.get("/readyz").status_code == 503)
+        # Who ends all processes of a job, and ./pants with it, asks twice.
+        adapter.process.send_signal(signal.SIGTERM)
         assert rest.get("/livez").status_code == 200
         refused = rest.post("/v1/classify", content=gray(1), headers=PNG)
         with pytest.raises(Unavailable, match="shutting down"):

@@ -70,3 +70,28 @@ def test_usage_error_names_the_call_through_pants(tmp_path):
     result = subprocess.run([sys.executable, program, "--what"], capture_output=True, text=True, env=environment)
     assert result.stderr.startswith("Usage: ./pants run src/demo -- [OPTIONS]\n"), result.stderr
     assert "Try './pants run src/demo -- --help'" in result.stderr
+
+
+ENDING = """
+import os, signal, time
+from cli import command_line, run
+app = command_line("demo", "Ends.", ["demo"])
+
+@app.command()
+def demo():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        print("cleaned up", flush=True)
+
+run(app)
+"""
+
+
+def test_a_command_that_is_terminated_twice_cleans_up():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    result = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stdout, result.stderr) == (143, "cleaned up\n", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.model_server import flags
+from serving.model_server import __main__, flags
 from serving.model_server.metrics import Counter, Histogram
 
 BASE = ["--model_base_path=/m"]
@@ -47,3 +47,8 @@ def test_histogram_buckets_are_cumulative() -> None:
         "# TYPE :h histogram", ':h_bucket{m="x",le="1"} 2', ':h_bucket{m="x",le="2"} 3', ':h_bucket{m="x",le="+Inf"} 4',
         ':h_sum{m="x"} 10', ':h_count{m="x"} 4',
     ]  # fmt: skip
+
+
+def test_numpy_still_tells_what_the_processor_lacks() -> None:
+    """Where this runs TensorFlow does, so nothing that it needs is missing."""
+    assert not __main__._lacks_avx()

@@ -34,7 +34,8 @@ class Termination:
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        # Asked once more, as by whoever ends all processes of a job, it goes on ending as it began to.
+        signal.signal(signal.SIGTERM, self._before if not self._asked else lambda *_: None)
 
     def asked(self) -> bool:
         return self._asked
@@ -48,8 +49,8 @@ class Termination:
             raise Stopped("at the end of the training")
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        if not self._deferred:
+        asked_before, self._asked = self._asked, True
+        if not self._deferred and not asked_before:
             raise Stopped("between two steps of the run")
 
 
