@@ -2,7 +2,8 @@
 
 import copy
 from pathlib import Path
-from typing import Any
+
+from cluster.objects import Container, Mount, Pod, Template
 
 # The container that waits for the models, and the file that tells it that they are whole.
 MODELS = "models"
@@ -13,8 +14,8 @@ _SCRATCH = "8Gi"
 
 
 def clone_of(
-    template: dict[str, Any], name: str, model: str, folder: Path, image: str | None, more_flags: tuple[str, ...]
-) -> dict[str, Any]:
+    template: Template, name: str, model: str, folder: Path, image: str | None, more_flags: tuple[str, ...]
+) -> Pod:
     """The pod: images, limits, probes and flags are the template's, but for where models come from.
 
     Its label is not that of the Deployment's pods: no Service, budget or NetworkPolicy takes it for one of them, so it
@@ -27,21 +28,21 @@ def clone_of(
     adapter["args"] = [_put(argument, {"--model": model}) for argument in adapter["args"]]
     if image:
         server["image"] = image
-    mount = {"name": MODELS, "mountPath": str(folder)}
+    mount: Mount = {"name": MODELS, "mountPath": str(folder)}
     server["volumeMounts"] = [*server["volumeMounts"], {**mount, "readOnly": True}]
-    waiting = {
+    needed = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": _SCRATCH}
+    waiting: Container = {
         # The adapter's image has a shell and tar from its base, and is there anyway.
-        **{key: adapter[key] for key in ("image", "securityContext")},
+        "image": adapter["image"],
+        "securityContext": adapter["securityContext"],
         "name": MODELS,
         "command": ["sh", "-c", f"until [ -e '{folder}/{WHOLE}' ]; do sleep 0.2; done"],
-        "resources": {
-            kind: {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": _SCRATCH} for kind in ("requests", "limits")
-        },
+        "resources": {"requests": needed, "limits": needed},
         "volumeMounts": [mount, *(m for m in adapter["volumeMounts"] if m["name"] == "tmp")],
     }
     spec["initContainers"] = [waiting, *spec["initContainers"]]
     spec["volumes"] = [*spec["volumes"], {"name": MODELS, "emptyDir": {"sizeLimit": _SCRATCH}}]
-    spec |= {"restartPolicy": "Never", "activeDeadlineSeconds": _LONGEST_SECONDS}
+    spec["restartPolicy"], spec["activeDeadlineSeconds"] = "Never", _LONGEST_SECONDS
     spec.pop("topologySpreadConstraints", None)
     return {
         "apiVersion": "v1",

@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from cli import InfrastructureError
 from engine import docker, require_image
@@ -15,6 +15,14 @@ from serving.pod import flags, memory
 from serving.pod.compose_file import PROGRAMS, ComposeFile
 from serving.pod.guard import Guard
 from serving.pod.pod import START_SECONDS, Pod, PodFailed, cannot_load, crash_of, end_of, free_port
+
+
+class _State(TypedDict):
+    """What Docker says of a container."""
+
+    Running: bool
+    OOMKilled: bool
+    ExitCode: int
 
 
 class ComposePod(Pod):
@@ -102,11 +110,11 @@ class ComposePod(Pod):
             found = docker("inspect", "--format", "{{json .State}}", self._told.container(program))
             if found.returncode:
                 raise PodFailed(f"The container {self._told.container(program)} is gone: {end_of(found.stderr)}")
-            state = json.loads(found.stdout)
+            state: _State = json.loads(found.stdout)
             if not state["Running"]:
                 raise self._ended(program, state)
 
-    def _ended(self, program: str, state: dict[str, Any]) -> PodFailed:
+    def _ended(self, program: str, state: _State) -> PodFailed:
         log, of_model, name = self._log(program), program == "model_server", program.replace("_", " ")
         if of_model and (why := cannot_load(log)):
             return PodFailed(why, by_model=True)

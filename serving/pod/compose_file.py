@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serving.pod import flags
 
@@ -42,7 +41,7 @@ class ComposeFile:
         """Compose makes it for the adapter, where the engine has any."""
         return f"{self.project}_default"
 
-    def content(self, http_port: int, grpc_port: int, bridged: bool) -> dict[str, Any]:
+    def content(self, http_port: int, grpc_port: int, bridged: bool) -> dict[str, object]:
         """The file, as JSON. An engine without a network (`bridged` false) lends the machine's loopback."""
         folder = str(self.models_config.parent)
         batching = str(self.models_config.parent / flags.BATCHING_FILE)
@@ -69,7 +68,7 @@ class ComposeFile:
         services = {"model_server": model_server, "adapter": adapter}
         return {"version": "2.4", "services": services, "volumes": {"sockets": tmpfs}}
 
-    def _service(self, program: str) -> dict[str, Any]:
+    def _service(self, program: str) -> dict[str, object]:
         user = (os.getuid(), os.getgid()) if os.getuid() else (_IMAGE_USER, _IMAGE_USER)
         return {
             "image": self.images[program],

@@ -7,11 +7,11 @@ import tarfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Self
-
-from cluster import Kubectl
+from typing import Self
 
 from cli import InfrastructureError
+from cluster import Kubectl, objects
+from cluster.objects import ContainerStatus, Deployment, State, Terminated
 from serving.pod import memory
 from serving.pod.clone_of import MODELS, WHOLE, clone_of
 from serving.pod.guard import Guard
@@ -25,13 +25,14 @@ _PLACE_SECONDS = 600.0
 _DELETE = ("--grace-period=1", "--ignore-not-found", "--wait=false")
 
 
-def deployment_of(kubectl: Kubectl) -> dict[str, Any]:
+def deployment_of(kubectl: Kubectl) -> Deployment:
     """
     Raises:
         InfrastructureError: the namespace has none, or the cluster can't be asked.
     """
-    if found := kubectl.get("deployment", DEPLOYMENT):
-        return dict(found)
+    found: Deployment | None = kubectl.get("deployment", DEPLOYMENT)
+    if found:
+        return found
     raise InfrastructureError(
         f"The namespace {kubectl.namespace} has no Deployment `{DEPLOYMENT}` to make a clone of; "
         "call kubectl apply --kustomize infra/k8s/overlays/staging first."
@@ -164,11 +165,16 @@ class KubernetesPod(Pod):
 
     def _wait_for(self, container: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while "running" not in _statuses(self.kubectl.get("pod", self.name) or {}).get(container, {}).get("state", {}):
+        while "running" not in self._state(container):
             self.check()
             if time.monotonic() > deadline:
                 raise PodFailed(f"The {container} of the clone {self.name} did not start within {timeout:g} s.")
             time.sleep(0.5)
+
+    def _state(self, container: str) -> State:
+        pod: objects.Pod | None = self.kubectl.get("pod", self.name)
+        found = _statuses(pod or {}).get(container)
+        return found.get("state", {}) if found else {}
 
     def _copy_models(self) -> None:
         into = ("exec", self.name, "--container", MODELS)
@@ -187,7 +193,7 @@ class KubernetesPod(Pod):
             raise PodFailed(f"The models could not be copied into the clone {self.name}: {end_of(said)}")
         self.kubectl.call(*into, "--", "touch", str(self._folder / WHOLE))
 
-    def _ended(self, container: str, ended: dict[str, Any], pod: dict[str, Any]) -> PodFailed:
+    def _ended(self, container: str, ended: Terminated, pod: objects.Pod) -> PodFailed:
         of_model, name = container == "model-server", container.replace("-", " ")
         log = self._log(container)
         if of_model and (why := cannot_load(log)):
@@ -211,6 +217,6 @@ class KubernetesPod(Pod):
         return end_of(self._log("model-server"))
 
 
-def _statuses(pod: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _statuses(pod: objects.Pod) -> dict[str, ContainerStatus]:
     status = pod.get("status", {})
     return {s["name"]: s for s in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli import InfrastructureError
+from cluster.objects import Pod
 
 # Seconds for one question; what follows or waits has limits of its own.
 _SECONDS = 60
@@ -50,6 +51,6 @@ class Kubectl:
         text = self.call("get", *arguments, "--ignore-not-found", "--output", "json")
         return json.loads(text) if text.strip() else None
 
-    def items(self, kind: str, selector: str) -> list[dict[str, Any]]:
-        """The objects of `kind` with these labels."""
+    def items(self, kind: str, selector: str) -> list[Pod]:
+        """The objects of `kind`, pods or what is like them, with these labels."""
         return (self.get(kind, "--selector", selector) or {}).get("items", [])

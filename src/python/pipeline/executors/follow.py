@@ -4,11 +4,10 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
-
-from cluster import Kubectl
 
 from cli import Exit, InfrastructureError
+from cluster import Kubectl
+from cluster.objects import Condition, Job, Pod, PodStatus, State
 from pipeline.children import end_with_parent
 
 _POLL_SECONDS = 1.0
@@ -46,10 +45,7 @@ class Follower:
         if job is None:
             return Look(running=False, why=f"Somebody has deleted the Job {self.job}; start the run again.")
         pods = self.kubectl.items("pods", f"batch.kubernetes.io/job-name={self.job}")
-        failed: dict[str, Any] = next(
-            (c for c in job.get("status", {}).get("conditions", []) if (c["type"], c["status"]) == ("Failed", "True")),
-            {},
-        )
+        failed = _failed(job)
         if not pods:
             return _without_pod(failed)
         return _of_pod(max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"]), failed)
@@ -116,9 +112,17 @@ class Follower:
                 sys.stdout.buffer.flush()
 
 
-def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
+def _failed(job: Job) -> Condition:
+    """Why the Job failed; empty where it did not."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if (condition["type"], condition["status"]) == ("Failed", "True"):
+            return condition
+    return {}
+
+
+def _of_pod(pod: Pod, failed: Condition) -> Look:
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    state: dict[str, Any] = next((c["state"] for c in status.get("containerStatuses", []) if c["name"] == "step"), {})
+    state = _state_of_step(status)
     if ended := state.get("terminated"):
         code = int(ended["exitCode"])
         if ended.get("reason") == "OOMKilled":
@@ -165,7 +169,14 @@ def _of_pod(pod: dict[str, Any], failed: dict[str, Any]) -> Look:
     return Look(name, why=why)
 
 
-def _without_pod(failed: dict[str, Any]) -> Look:
+def _state_of_step(status: PodStatus) -> State:
+    for container in status.get("containerStatuses", []):
+        if container["name"] == "step":
+            return container["state"]
+    return {}
+
+
+def _without_pod(failed: Condition) -> Look:
     if failed:
         return Look(
             running=False,

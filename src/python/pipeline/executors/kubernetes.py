@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from cluster import Kubectl
 
 from cli import Exit, UsageError
+from cluster import Kubectl
 from contracts import location
 from contracts.location import Local
 from pipeline.executors.docker import IMAGES, own_variables
@@ -173,7 +171,7 @@ def _kustomization(
     files: list[str],
     image: str | None,
     variables: dict[str, str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What Kustomize has to make of `job`, as JSON, which is YAML as well."""
     key, step = run
     container = "/spec/template/spec/containers/0"
@@ -183,11 +181,11 @@ def _kustomization(
     if FILE_NAME in files:
         # Where a program looks for it, and a folder it can write to: what a training keeps meanwhile lies beside it.
         mounts.append({"name": "run", "mountPath": f"{_WORKED_IN}/{FILE_NAME}", "subPath": FILE_NAME, "readOnly": True})
-    patch: list[dict[str, Any]] = [
+    patch: list[dict[str, object]] = [
         {"op": "replace", "path": f"{container}/args", "value": arguments},
-        *({"op": "add", "path": f"{container}/env/-", "value": {"name": n, "value": v}} for n, v in variables.items()),
-        *({"op": "add", "path": f"{container}/volumeMounts/-", "value": mount} for mount in mounts),
-        {"op": "add", "path": "/spec/template/spec/volumes/-", "value": {"name": "run", "configMap": {"name": "run"}}},
+        *(_added(f"{container}/env", {"name": name, "value": value}) for name, value in variables.items()),
+        *(_added(f"{container}/volumeMounts", mount) for mount in mounts),
+        _added("/spec/template/spec/volumes", {"name": "run", "configMap": {"name": "run"}}),
     ]
     if image:
         patch.append({"op": "replace", "path": f"{container}/image", "value": image})
@@ -202,3 +200,8 @@ def _kustomization(
         "configMapGenerator": [{"name": "run", "files": files}],
         "patches": [{"target": {"kind": "Job"}, "patch": json.dumps(patch)}],
     }
+
+
+def _added(where: str, value: object) -> dict[str, object]:
+    """JSON Patch's way to say: one more at the end of the list `where`."""
+    return {"op": "add", "path": f"{where}/-", "value": value}
