@@ -25,6 +25,9 @@ class ModelPlan:
     # What the change since then asks for by itself: more than `pipeline` where that was carried out in vain already.
     owed: str | None = None
 
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,7 +58,7 @@ class Plan:
         """The models about which there is something to do."""
         return [model for model in self.models if model.pipeline]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod

@@ -2,14 +2,40 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from contracts.plan import Plan
+from contracts.verdict import Fault
+
+Json = dict[str, JsonValue]
 
 
 class _Kept(BaseModel):
     # What a newer or an older Trainyard keeps besides goes through untouched.
     model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class Components(_Kept):
+    components: dict[str, str] | None = None
+
+
+class Said(_Kept):
+    """What a step's program printed last: of a record or a verdict, the fields that the pipeline reads."""
+
+    version: int | None = None
+    # Where the page of a verdict is.
+    report: str = ""
+    # Of a verdict that is none: the tests that went wrong by themselves.
+    broken: list[Fault] = []
+    # Of a record.
+    state: str | None = None
+    parent: int | None = None
+    seed: int | None = None
+    parameters: Json | None = None
+    code: Components | None = None
+    steps: list[Json] | None = None
+    metrics: Json | None = None
+    dataset: Json | None = None
 
 
 class StepResult(_Kept):
@@ -28,9 +54,12 @@ class StepResult(_Kept):
     result: Any = None
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """The result where it is an object, as a record and a verdict are."""
-        return self.result if isinstance(self.result, dict) else {}
+    def said(self) -> Said:
+        """The result where it is a record or a verdict; empty where it is something else."""
+        try:
+            return Said.model_validate(self.result)
+        except ValidationError:
+            return Said()
 
 
 class ModelMade(_Kept):
@@ -39,11 +68,11 @@ class ModelMade(_Kept):
     version: int | None = None
     parent: int | None = None
     seed: int | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Json | None = None
     components: dict[str, str] | None = None
     # Of the training itself, inside the step.
-    steps: list[dict[str, Any]] | None = None
-    metrics: dict[str, Any] | None = None
+    steps: list[Json] | None = None
+    metrics: Json | None = None
 
 
 class RunState(_Kept):
@@ -51,7 +80,7 @@ class RunState(_Kept):
 
     key: str = ""
     # As it was made: `contracts.plan.Plan.from_json` reads it.
-    plan: dict[str, Any] = {}
+    plan: Json = {}
     executor: str = "local"
     # The model that it is about; None for the checks that come before all models. An earlier Trainyard knew one model.
     model_name: str | None = None
@@ -60,13 +89,13 @@ class RunState(_Kept):
     pid: int | None = None
     checkout: str = ""
     # Of the command `run`; None in what the first Trainyards kept.
-    arguments: dict[str, Any] | None = None
-    code: dict[str, Any] = {}
+    arguments: Json | None = None
+    code: Json = {}
     started: str | None = None
     ended: str | None = None
     exit_code: int | None = None
     steps: list[StepResult] = []
-    dataset: dict[str, Any] = {}
+    dataset: Json = {}
     model: ModelMade | None = None
     verdict: Any = None
     artifacts: dict[str, str] = {}

@@ -5,7 +5,7 @@ not measured.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -165,5 +165,5 @@ class ModelVerdict(Part):
     # Where the page is.
     report: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return self.model_dump(mode="json")

@@ -88,10 +88,9 @@ def plan(
     )
     made = planning.make(root, question, _say())
     if as_json:
-        result = made.as_json() | {"steps": steps.of_plan(made), "checks": steps.of_checks(made)}
-        for told, planned in zip(result["models"], made.models, strict=True):
-            told["steps"] = steps.of_model(planned)
-        print_json(result)
+        models = [planned.as_json() | {"steps": steps.of_model(planned)} for planned in made.models]
+        of_all = {"steps": steps.of_plan(made), "checks": steps.of_checks(made)}
+        print_json(made.as_json() | of_all | {"models": models})
         return
     typer.echo(f"pipeline: {made.pipeline or 'none'}")
     typer.echo(f"reason:   {made.reason}")

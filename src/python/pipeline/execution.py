@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cli import Bug, Exit, TrainyardError, UsageError
 from contracts.plan import Plan, strength
@@ -48,11 +47,10 @@ class Execution:
         error.exit_code = Exit(self.exit_code)
         return error
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The plan's fields, and how it ended; the old ones are those of the strongest model, a failed one first."""
-        made = self.plan.as_json()
-        for model in made["models"]:
-            model |= self.outcomes.get(model["name"], ModelOutcome()).model_dump()
+        models = [model.as_json() | self._of(model.name).model_dump() for model in self.plan.models]
+        made = self.plan.as_json() | {"models": models}
         first = min(
             self.plan.asked,
             key=lambda model: (strength(model.pipeline), not self._of(model.name).exit_code),

@@ -13,7 +13,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from contracts.run import ModelMade, ModelOutcome, RunState
+from contracts.run import ModelMade, ModelOutcome, RunState, Said
 from pipeline import changes, steps
 from settings import Settings
 
@@ -21,7 +21,7 @@ from settings import Settings
 REQUESTER_VARIABLE = "TRAINYARD_REQUESTED_BY"
 
 
-def of_call(root: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def of_call(root: Path, arguments: Mapping[str, Any]) -> dict[str, object]:
     """What is known before the first step: fields of `RunState`."""
     return {
         "requested_by": os.environ.get(REQUESTER_VARIABLE) or _user(),
@@ -40,7 +40,7 @@ def of_call(root: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def add_results(state: RunState, settings: Settings, outcome: ModelOutcome) -> None:
     """Adds what the steps have said: the model's record and its tests' verdict, and pointers to all that was made."""
     making = next((step for row in steps.TABLE if row.makes and (step := state.step(row.name))), None)
-    record = making.facts if making else {}
+    record = making.said if making else Said()
     tested = state.step("test")
     version = outcome.version
     artifacts = logs_of(state)
@@ -48,21 +48,21 @@ def add_results(state: RunState, settings: Settings, outcome: ModelOutcome) -> N
         home = f"{settings.registry.uri.rstrip('/')}/{settings.model.name}"
         artifacts |= {"record": f"{home}/records/{version}.json", "reports": f"{home}/reports/{version}"}
         # A version under the gate is recorded, and its files are not kept.
-        if record.get("state") != "rejected":
+        if record.state != "rejected":
             artifacts["model"] = f"{home}/testing/{version}"
         state.model = ModelMade(
             version=version,
-            parent=record.get("parent"),
-            seed=record.get("seed"),
-            parameters=record.get("parameters"),
-            components=(record.get("code") or {}).get("components"),
-            steps=record.get("steps"),
-            metrics=record.get("metrics"),
+            parent=record.parent,
+            seed=record.seed,
+            parameters=record.parameters,
+            components=record.code.components if record.code else None,
+            steps=record.steps,
+            metrics=record.metrics,
         )
     if outcome.mail:
         artifacts["mail"] = outcome.mail
-    state.dataset = record.get("dataset") or {"uri": settings.dataset.uri}
-    state.verdict = tested.facts or None if tested else None
+    state.dataset = record.dataset or {"uri": settings.dataset.uri}
+    state.verdict = tested.result if tested and isinstance(tested.result, dict) else None
     state.artifacts = artifacts
 
 

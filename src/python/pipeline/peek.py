@@ -8,10 +8,10 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
+
+from pydantic import BaseModel
 
 from cli.git import git
 from pipeline.graph import Graph, Target, parse
@@ -65,32 +65,47 @@ def read(root: Path) -> Graph:
     return made
 
 
+class _Kept(BaseModel):
+    """A target, as JSON holds it."""
+
+    address: str
+    kind: str
+    tags: list[str]
+    sources: list[str]
+    dependencies: list[str]
+    globs: list[str]
+
+
+class _Was(BaseModel):
+    """What was remembered."""
+
+    key: str = ""
+    imports: dict[str, str] = {}
+    targets: list[_Kept] = []
+
+
 class _Memory:
     """The graph of the tree that was read last, and what each of its source files imports."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._was: dict[str, Any] = {}
+        self._was = _Was()
         # Content -> imports, of the files that there are now.
         self.imports: dict[str, str] = {}
         try:
             found = json.loads(file.read_text("utf-8"))
             if found["format"] == _FORMAT:
-                self._was = found
-        except (OSError, ValueError, KeyError, TypeError):
+                self._was = _Was.model_validate(found)
+        except (OSError, ValueError, KeyError, TypeError):  # ValidationError is a ValueError
             pass  # asked again
 
     def known(self, blob: str) -> str | None:
-        found = self._was.get("imports", {}).get(blob)
-        return found if isinstance(found, str) else None
+        return self._was.imports.get(blob)
 
     def graph(self, key: str) -> Graph | None:
-        if self._was.get("key") != key:
+        if self._was.key != key:
             return None
-        try:
-            return Graph({t["address"]: _target(t) for t in self._was["targets"]})
-        except (KeyError, TypeError):
-            return None
+        return Graph({target.address: target for target in map(_target, self._was.targets)})
 
     def keep(self, key: str, graph: Graph) -> None:
         targets = [
@@ -108,14 +123,14 @@ class _Memory:
             pass  # a folder that can't be written to: Pants is asked every time
 
 
-def _target(kept: Mapping[str, Any]) -> Target:
+def _target(kept: _Kept) -> Target:
     return Target(
-        kept["address"],
-        kept["kind"],
-        frozenset(kept["tags"]),
-        frozenset(kept["sources"]),
-        frozenset(kept["dependencies"]),
-        tuple(kept["globs"]),
+        kept.address,
+        kept.kind,
+        frozenset(kept.tags),
+        frozenset(kept.sources),
+        frozenset(kept.dependencies),
+        tuple(kept.globs),
     )
 
 

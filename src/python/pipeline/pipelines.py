@@ -48,8 +48,7 @@ def carry_out(
             argv = [*place, *about, "--json", *extra.get(row.name, [])]
             entry = run.step(executor.step(row, argv), shared=executor.shares_machine)
         code = entry.exit_code
-        version, report = entry.facts.get("version", version), entry.facts.get("report", "")
-        faults = [Fault.model_validate(fault) for fault in entry.facts.get("broken") or ()]
+        version, report, faults = entry.said.version or version, entry.said.report, entry.said.broken
         if code == Exit.GATE:
             kind = row.falls_short
             break

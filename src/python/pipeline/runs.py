@@ -5,7 +5,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,7 +28,7 @@ class Kept:
     def seconds(self) -> float:
         return round(sum(step.seconds for step in self.state.steps), 2)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         told = {"status": self.status, "seconds": self.seconds, "folder": str(self.folder)}
         return self.state.model_dump(mode="json") | told
 

@@ -1,11 +1,12 @@
 """How a request ended, as text for a person: each model's version, what it is worth, and what to do next."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from cli import Exit, UsageError
 from contracts.plan import ModelPlan
+from contracts.record import Metrics
 from contracts.run import ModelOutcome, RunState
 from pipeline.execution import Execution
 from pipeline.runs import Runs
@@ -44,14 +45,20 @@ def _figures(state: RunState) -> str:
     """What the version is worth: as served where it was tested, else as trained."""
     served = state.verdict.get("metrics") if isinstance(state.verdict, dict) else None
     trained = (state.model.metrics or {}) if state.model else {}
-    metrics: Mapping[str, Any] = served or trained.get("test") or {}
-    accuracy, classes = metrics.get("accuracy"), metrics.get("per_class") or {}
-    if accuracy is None:
+    metrics = _metrics(served) or _metrics(trained.get("test"))
+    if metrics is None:
         return ""
-    recalls = {name: found.get("recall") for name, found in classes.items() if found.get("recall") is not None}
+    recalls = {name: own.recall for name, own in metrics.per_class.items()}
     lowest = min(recalls, key=lambda name: recalls[name], default=None)
     told = f", lowest recall {recalls[lowest]:.3f} of {lowest}" if lowest is not None else ""
-    return f"accuracy {accuracy:.3f}{told}"
+    return f"accuracy {metrics.accuracy:.3f}{told}"
+
+
+def _metrics(found: object) -> Metrics | None:
+    try:
+        return Metrics.model_validate(found)
+    except ValidationError:
+        return None
 
 
 def _state(folder: Path, outcome: ModelOutcome) -> RunState | None:

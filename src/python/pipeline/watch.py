@@ -174,7 +174,7 @@ class Watch:
             self.say("Stopped.")
             sys.exit(128 + self._stopped)
 
-    def _memories(self) -> dict[str, Any]:
+    def _memories(self) -> dict[str, object]:
         try:
             found = json.loads(self._memory_file.read_text("utf-8"))
         except (OSError, ValueError):
@@ -183,7 +183,8 @@ class Watch:
 
     def _memory(self) -> Memory:
         try:
-            return Memory(**self._memories().get(self._name, {}))
+            found = self._memories().get(self._name, {})
+            return Memory(**found) if isinstance(found, dict) else Memory()
         except TypeError:
             # Without memory everything is done again, which is safe.
             return Memory()

@@ -1,13 +1,12 @@
 """The loop: train, test, promote, serve, new data, retrain, promote under traffic, roll back."""
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 
 from cli import Bug, DataRefused, Exit, GateNotPassed, TrainyardError
@@ -17,7 +16,7 @@ from pipeline import pipelines
 from pipeline.executors import Modules
 from pipeline.runner import Run, said
 from quickstart.data import GrowingDataset
-from quickstart.stages import Stages
+from quickstart.stages import Done, Stages
 from quickstart.traffic import Traffic, classify_over_rest
 from registry import Registry
 from serving.client import Client
@@ -34,7 +33,7 @@ class Story:
 
     folder: Path
     model: str
-    stages: list[dict[str, Any]]
+    stages: list[Done]
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     promoted: list[int] = field(default_factory=list)
@@ -44,7 +43,7 @@ class Story:
     reports: dict[int, str] = field(default_factory=dict)
     mails: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "model": self.model,
             "requests": self.requests,
@@ -53,9 +52,16 @@ class Story:
             "rolled_back": self.rolled_back,
             "accuracy": self.metrics.accuracy if self.metrics else None,
             "per_class": {k: v.model_dump() for k, v in self.metrics.per_class.items()} if self.metrics else {},
-            "stages": self.stages,
+            "stages": [asdict(stage) for stage in self.stages],
             "registry": str(self.folder / "registry"),
         }
+
+
+class _Answer(BaseModel):
+    """What the story needs of what a command prints."""
+
+    mail: str | None = None
+    rolled_back_to: int | None = None
 
 
 class Loop:
@@ -116,8 +122,8 @@ class Loop:
                 asked = traffic.requests
                 reason = ["--reason", "shown by the quickstart", "--approver", "quickstart", "--yes"]
                 result = self._command("promote", "rollback", *reason, *self._place())
-                self.story.mails += [result["mail"]] if result.get("mail") else []
-                back = self.story.rolled_back = result["rolled_back_to"]
+                self.story.mails += [result.mail] if result.mail else []
+                back = self.story.rolled_back = result.rolled_back_to
                 with Client(self.pod.address) as client:
                     answered = client.classify(images[0]).version
                 if answered != back:
@@ -141,7 +147,7 @@ class Loop:
             self.story.mails.append(outcome.mail)
         if outcome.exit_code != Exit.OK or outcome.version is None:
             raise self._failure(run, outcome.exit_code or Exit.BUG)
-        self.story.reports[outcome.version] = run.state.steps[-1].facts["report"]
+        self.story.reports[outcome.version] = run.state.steps[-1].said.report
         return self.registry.record(outcome.version)
 
     def _failure(self, run: Run, exit_code: int) -> TrainyardError:
@@ -157,14 +163,14 @@ class Loop:
         arguments = ["--version", str(version), "--yes", "--approver", "quickstart", "--reason", reason]
         result = self._command("promote", "run", *arguments, *self._place(pods))
         self.story.promoted.append(version)
-        self.story.mails += [result["mail"]] if result.get("mail") else []
+        self.story.mails += [result.mail] if result.mail else []
 
     def _place(self, pods: list[str] | None = None) -> list[str]:
         chosen = [self.pod.address] if pods is None else pods
         pod_flags = [part for pod in chosen for part in ("--pod", pod)]
         return ["--registry", self.settings.registry.uri, "--model", self.settings.model.name, *pod_flags, "--json"]
 
-    def _command(self, module: str, *arguments: str) -> dict[str, Any]:
+    def _command(self, module: str, *arguments: str) -> "_Answer":
         log = self.folder / "logs" / f"{module}-{arguments[0]}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
@@ -175,8 +181,7 @@ class Loop:
             failure = Bug(f"{said(log)} (log: {log})")
             failure.exit_code = Exit(result.returncode) if result.returncode in set(Exit) else Exit.INFRASTRUCTURE
             raise failure
-        answer: dict[str, Any] = json.loads(result.stdout.decode().strip().splitlines()[-1])
-        return answer
+        return _Answer.model_validate_json(result.stdout.decode().strip().splitlines()[-1])
 
     def _classify(self, data: Dataset) -> str:
         chosen = [image for image in data.images if image.split == "test"]

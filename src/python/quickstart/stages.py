@@ -3,9 +3,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage that has ended."""
+
+    name: str
+    seconds: float
 
 
 class Stage:
@@ -21,7 +30,7 @@ class Stage:
 class Stages:
     def __init__(self, console: Console, total: int) -> None:
         self._console, self._total = console, total
-        self.done: list[dict[str, object]] = []
+        self.done: list[Done] = []
 
     @contextmanager
     def stage(self, name: str, doing: str) -> Iterator[Stage]:
@@ -37,6 +46,6 @@ class Stages:
             self._console.print(f"{label} [red]stopped[/red] while: {doing}", soft_wrap=True)
             raise
         seconds = time.monotonic() - started
-        self.done.append({"name": name, "seconds": round(seconds, 2)})
+        self.done.append(Done(name, round(seconds, 2)))
         line = f"{label} [green]✓[/green] {escape(stage.sentence)} [dim]{seconds:.1f} s[/dim]"
         self._console.print(line, soft_wrap=True)

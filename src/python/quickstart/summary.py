@@ -25,7 +25,7 @@ def show(console: Console, story: Story) -> None:
         "requests": f"{story.requests} answered ("
         + ", ".join(f"{count} by version {version}" for version, count in sorted(story.served.items()))
         + f"), {len(story.failures)} failed",
-        "took": f"{sum(stage['seconds'] for stage in story.stages):.0f} s",
+        "took": f"{sum(stage.seconds for stage in story.stages):.0f} s",
         "registry": str(story.folder / "registry"),
         "reports": "\n          ".join(story.reports.values()),
         "mails": "\n          ".join(story.mails),
