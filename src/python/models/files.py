@@ -1,14 +1,15 @@
 """What may stand in a model's own files: model.toml says what it is made from, limits.toml what it must reach."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cli.errors import UsageError
 from contracts.changes import Changes
-from settings.files import read_toml, require_sections, sentence
+from settings.files import Sections, Toml, read_toml, require_sections, sentence
 
 MODEL, LIMITS, NETWORK, CARD, TESTS = "model.toml", "limits.toml", "network.py", "card.md", "tests"
 ONE_LABEL = "one label"
@@ -41,9 +42,9 @@ class ModelFile(_Part):
     # A module of training/networks; without one there has to be a network.py.
     family: str = ""
     # As [dataset] of trainyard.toml.
-    dataset: dict[str, Any] = {}
+    dataset: dict[str, object] = {}
     input: Input = Input()
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     # Parameters of the network and of its training, in the place of their defaults.
     network: dict[str, Value] = {}
     schedule: dict[str, Value] = {}
@@ -57,15 +58,23 @@ class ModelFile(_Part):
 
     @field_validator("changes")
     @classmethod
-    def _are_known(cls, changes: dict[str, Any]) -> dict[str, Any]:
+    def _are_known(cls, changes: dict[str, object]) -> dict[str, object]:
         known = {field.name: field.type for field in fields(Changes)}
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"'{name}' is no change; known are {', '.join(known)}")
             if isinstance(value, bool) != (name == "mirror") or not isinstance(value, (bool, int, float)):
                 raise ValueError(f"{name} must be {'true or false' if name == 'mirror' else 'a number'}")
-        Changes(**changes)
+        changes_of(changes)
         return changes
+
+
+def changes_of(values: Mapping[str, object]) -> Changes:
+    """
+    Raises:
+        ValueError: one is out of range.
+    """
+    return Changes(**values)  # type: ignore[arg-type]  # each has been checked to be of its kind
 
 
 class Owner(_Part):
@@ -75,13 +84,13 @@ class Owner(_Part):
 class LimitsFile(_Part):
     """limits.toml: the sections of trainyard.toml that may differ from model to model."""
 
-    gates: dict[str, Any] = {}
-    tests: dict[str, Any] = {}
-    drift: dict[str, Any] = {}
+    gates: dict[str, object] = {}
+    tests: dict[str, object] = {}
+    drift: dict[str, object] = {}
     mail: Owner | None = None
 
-    def sections(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {"gates": self.gates, "tests": self.tests, "drift": self.drift}
+    def sections(self) -> Sections:
+        found: Sections = {"gates": self.gates, "tests": self.tests, "drift": self.drift}
         if self.mail:
             found["mail"] = self.mail.model_dump()
         return {section: values for section, values in found.items() if values}
@@ -95,7 +104,7 @@ def read_model(path: Path) -> ModelFile:
     return parse_model(read_toml(path), path)
 
 
-def parse_model(values: dict[str, Any], path: Path) -> ModelFile:
+def parse_model(values: Toml, path: Path) -> ModelFile:
     require_sections(values, ("dataset", "input", "changes", "network", "schedule"), path)
     try:
         return ModelFile.model_validate(values)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import settings
 from cli.errors import UsageError
-from contracts.changes import Changes
 from imaging.input import ImageInput
 from models import files
 from models.model import Model
@@ -116,7 +115,7 @@ def _read(name: str, folder: Path, start: Path, environment: Mapping[str, str]) 
         folder=folder,
         task=own.task,
         input=ImageInput(own.input.size, _CHANNELS[own.input.channels], own.input.oblong, own.input.white),
-        changes=Changes(**own.changes),
+        changes=files.changes_of(own.changes),
         family=own.family,
         network_file=network if network.is_file() else None,
         tests=tests if tests.is_dir() else None,

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from models import files
 from models.model import Model
 from settings import variables
-from settings.files import read_toml
+from settings.files import Toml, read_toml
 from settings.load import file_of
 
 
@@ -29,7 +28,7 @@ def origin(
     return f"the default of {field} in [{section}]"
 
 
-def _section(values: dict[str, Any], section: str) -> dict[str, Any]:
+def _section(values: Toml, section: str) -> Toml:
     found = values.get(section)
     return found if isinstance(found, dict) else {}
 

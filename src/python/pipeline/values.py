@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +17,7 @@ from models import Model
 from pipeline import changes
 from pipeline.changes import Changes
 from settings import Settings
+from settings.files import Toml
 
 YARD = "trainyard.toml"
 _MODELS = "models"
@@ -27,8 +27,6 @@ _LIMITS = ("gates", "tests", "drift")
 _NAME_VARIABLE = "TRAINYARD_MODEL_NAME"
 # The folder that answers to whatever name trainyard.toml says, as the one model of earlier Trainyards did.
 _FIRST = "chest_xray"
-
-Toml = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _of_yard(
     """What trainyard.toml says otherwise, and the model's own files do not override."""
     found = []
     for section in ("dataset", *_LIMITS):
-        own = (made if section == "dataset" else limits)[1].get(section, {})
+        own = _section((made if section == "dataset" else limits)[1], section)
         old, new = (_of_section(section, {section: {**_section(toml, section), **own}}) for toml in (then, now))
         if rest := _unlike(old, new, section):
             found.append(Difference("retrain" if section == "dataset" else "test", YARD, rest))
@@ -130,9 +128,9 @@ def _unlike(then: Toml, now: Toml, section: str = "") -> str:
     for key in sorted({*then, *now}):
         if then.get(key) == now.get(key):
             continue
-        inner = [then.get(key, {}), now.get(key, {})]
-        if not section and all(isinstance(part, dict) for part in inner):
-            found.append(_unlike(inner[0], inner[1], key))
+        old, new = then.get(key, {}), now.get(key, {})
+        if not section and isinstance(old, dict) and isinstance(new, dict):
+            found.append(_unlike(old, new, key))
         else:
             found.append(key)
     return (f"[{section}] " if section and found else "") + ", ".join(sorted(found))

@@ -4,14 +4,17 @@ import difflib
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from cli.errors import UsageError
 
+# A TOML file; most of what is in it are sections.
+Toml = dict[str, object]
+Sections = dict[str, dict[str, object]]
 
-def read_toml(path: Path) -> dict[str, Any]:
+
+def read_toml(path: Path) -> Toml:
     """
     Raises:
         UsageError: the file can't be read, or is not valid TOML.
@@ -24,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from None
 
 
-def require_sections(values: dict[str, Any], sections: Collection[str], path: Path) -> None:
+def require_sections(values: Toml, sections: Collection[str], path: Path) -> None:
     """
     Raises:
         UsageError: a name that is one of `sections` stands for a plain value.

@@ -4,14 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from cli.errors import UsageError
 from contracts import location
 from settings import variables
-from settings.files import read_toml, require_sections, sentence
+from settings.files import Toml, read_toml, require_sections, sentence
 from settings.schema import BUILT_IN_DATASETS, Settings
 
 FILE_NAME = "trainyard.toml"
@@ -23,7 +22,7 @@ class Layer:
 
     path: Path
     base: Path
-    values: Mapping[str, Mapping[str, Any]]
+    values: Mapping[str, Mapping[str, object]]
 
 
 def load(
@@ -64,24 +63,29 @@ def overridden(start: Path, layers: Sequence[Layer]) -> list[str]:
     path = file_of(start.resolve())
     own = _sections(path) if path else {}
     return [
-        f"{layer.path} says {field} = {value!r} in [{section}]; {path} says {own[section][field]!r}, which counts for "
-        "other models alone"
+        f"{layer.path} says {field} = {value!r} in [{section}]; {path} says {_fields(own[section])[field]!r}, which "
+        "counts for other models alone"
         for layer in layers
         for section, fields in layer.values.items()
         for field, value in fields.items()
-        if own.get(section, {}).get(field, value) != value
+        if _fields(own.get(section)).get(field, value) != value
     ]
 
 
-def _sections(path: Path) -> dict[str, Any]:
+def _sections(path: Path) -> Toml:
+    """What the file says; all that it may say are sections, and the schema tells of anything else."""
     values = read_toml(path)
     require_sections(values, Settings.model_fields, path)
     return values
 
 
-def _lay(values: dict[str, Any], above: Mapping[str, Mapping[str, Any]]) -> None:
+def _lay(values: Toml, above: Mapping[str, object]) -> None:
     for section, fields in above.items():
-        values[section] = {**values.get(section, {}), **fields}
+        values[section] = {**_fields(values.get(section)), **_fields(fields)}
+
+
+def _fields(section: object) -> dict[str, object]:
+    return dict(section) if isinstance(section, Mapping) else {}
 
 
 # Fields that hold places, as one or several.
@@ -95,9 +99,11 @@ _PLACES = (
 )
 
 
-def _anchored(values: Mapping[str, Mapping[str, Any]], base: Path) -> dict[str, Any]:
+def _anchored(values: Mapping[str, object], base: Path) -> Toml:
     """`values` with their relative paths taken from `base`."""
-    anchored = {section: dict(fields) if isinstance(fields, dict) else fields for section, fields in values.items()}
+    anchored: Toml = {
+        section: dict(fields) if isinstance(fields, Mapping) else fields for section, fields in values.items()
+    }
     for section, field in _PLACES:
         found = anchored.get(section)
         if isinstance(found, dict) and field in found:

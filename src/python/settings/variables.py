@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli.errors import UsageError
-from settings.files import fields_of, hint
+from settings.files import Sections, fields_of, hint
 from settings.schema import Settings
 
 PREFIX = "TRAINYARD_"
@@ -13,13 +13,13 @@ PREFIX = "TRAINYARD_"
 _OF_SERVICES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP)(_.+)?)")
 
 
-def read(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def read(environment: Mapping[str, str]) -> Sections:
     """What the variables in `environment` say, by section and field. Other programs' variables are passed over.
 
     Raises:
         UsageError: a section's name is followed by no field of it.
     """
-    values: dict[str, dict[str, Any]] = {}
+    values: Sections = {}
     known = {
         f"{PREFIX}{section}_{field}".upper(): (section, field)
         for section in Settings.model_fields
