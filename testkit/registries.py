@@ -30,7 +30,7 @@ def model_folder(folder: Path, content: bytes = b"weights") -> Path:
     return folder
 
 
-def metrics(accuracy: float, recall: float = 0.8) -> dict[str, Any]:
+def metrics(accuracy: float, recall: float = 0.8) -> dict[str, object]:
     one = {"precision": 0.75, "recall": recall, "f1": 0.77, "support": 20}
     return {
         "accuracy": accuracy,
@@ -42,7 +42,7 @@ def metrics(accuracy: float, recall: float = 0.8) -> dict[str, Any]:
 
 def published(registry: Registry, folder: Path, **fields: Any) -> Record:
     """A new version in state "candidate", with files of its own."""
-    defaults: dict[str, Any] = {
+    defaults: dict[str, object] = {
         "labels": LABELS,
         "image_size": IMAGE_SIZE,
         "metrics": {"test": metrics(0.85)},

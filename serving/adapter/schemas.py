@@ -1,7 +1,5 @@
 """What the REST interface takes and gives, as it is described at /docs."""
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
 from serving.adapter.backend import Scores
@@ -96,7 +94,7 @@ def described(served: ServedModel) -> Model:
     )
 
 
-def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The description of answers that are problem documents."""
     return {
         status: {
@@ -107,7 +105,7 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def request_body(max_images: int) -> dict[str, Any]:
+def request_body(max_images: int) -> dict[str, object]:
     """The description of the ways to send images."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1, "maxItems": max_images}
@@ -124,7 +122,7 @@ def request_body(max_images: int) -> dict[str, Any]:
     }
 
 
-def _json_body(max_images: int) -> dict[str, Any]:
+def _json_body(max_images: int) -> dict[str, object]:
     image = {"type": "string", "contentEncoding": "base64"}
     images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
     return {

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serving.client.client import Prediction
 from serving.client.errors import ClientError, Unavailable
@@ -22,7 +21,7 @@ class Outcome:
     prediction: Prediction | None = None
     error: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         if self.prediction is None:
             return {"file": self.file, "error": self.error}
         answer = self.prediction

@@ -17,7 +17,7 @@ _INT64 = (-(2**63), 2**63)
 _KINDS = {"bytes": "bytes_list", "int64": "int64_list", "float": "float_list"}
 
 
-def examples(document: dict[str, Any], method: str) -> input_pb2.Input:
+def examples(document: dict[str, object], method: str) -> input_pb2.Input:
     """The examples (with their context, if any) of a request. Raises ServingError for what is no example."""
     if "examples" not in document:
         raise invalid(f"When method is {method}, key 'examples' is expected and was not found")

@@ -35,7 +35,7 @@ _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes) -> dict[str, object]:
     """The JSON object at the beginning of `body`; what follows it is ignored, as in the original.
 
     Raises:
@@ -90,7 +90,7 @@ def _flattened(text: str) -> str:
     return "".join(kept) + text[position:]
 
 
-def signature_name(document: dict[str, Any]) -> str:
+def signature_name(document: dict[str, object]) -> str:
     """The value of `signature_name`, "" when there is none."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -98,7 +98,7 @@ def signature_name(document: dict[str, Any]) -> str:
     return name
 
 
-def predict_inputs(document: dict[str, Any], tensors: Sequence[Tensor]) -> tuple[bool, dict[str, Array]]:
+def predict_inputs(document: dict[str, object], tensors: Sequence[Tensor]) -> tuple[bool, dict[str, Array]]:
     """(whether the request is in row form, alias -> array) of a predict request for the inputs `tensors`."""
     if "instances" in document and "inputs" in document:
         raise invalid("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist.")
@@ -278,11 +278,12 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def decoded(value: dict[str, Any]) -> bytes:
-    if not is_base64(value):
+def decoded(value: dict[str, object]) -> bytes:
+    text = value.get("b64")
+    if not is_base64(value) or not isinstance(text, str):
         raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     # As the original reads it: lines may be broken, padding may be left out but not be wrong, a dot pads as well.
-    match = _BASE64.fullmatch(value["b64"].translate(_SPACE))
+    match = _BASE64.fullmatch(text.translate(_SPACE))
     missing = -len(match[1]) % 4 if match else 3
     if match is None or missing == 3 or len(match[2]) not in (0, missing):
         raise invalid("Unable to base64 decode")

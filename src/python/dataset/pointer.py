@@ -120,7 +120,9 @@ def _built_in(path: Path) -> Path:
     )
 
 
-def _whole(path: Path, asked: dict[str, Any], key: str, least: int, most: int | None, usual: int | None = None) -> int:
+def _whole(
+    path: Path, asked: dict[str, object], key: str, least: int, most: int | None, usual: int | None = None
+) -> int:
     value = asked.get(key, usual)
     if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
         bounds = f"from {least}" + (f" to {most}" if most is not None else " on")

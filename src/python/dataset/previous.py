@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.errors import UsageError
 from dataset.sides import NAME, Sides
@@ -43,8 +43,7 @@ def of_file(path: Path) -> Previous:
         UsageError: it is neither.
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        used = values["dataset"]
+        used = json.loads(path.read_text("utf-8"))["dataset"]
         classes = {str(label): int(count) for label, count in used["classes"].items()}
         return Previous(path.name, classes, str(used["fingerprint"]), dict(used["statistics"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):

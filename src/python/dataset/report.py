@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pages
-
 from dataset.check import Checked
 from dataset.finding import Finding, Offender
 from dataset.folder import in_one_form
@@ -58,7 +56,7 @@ def keep(checked: Checked, save: Callable[[str, bytes], object]) -> None:
         save(SIDES_NAME, checked.dataset.sides.as_bytes())
 
 
-def as_json(checked: Checked) -> dict[str, Any]:
+def as_json(checked: Checked) -> dict[str, object]:
     """`dataset` is what a later check takes with --previous, and a record holds the same."""
     data = checked.dataset
     return {
@@ -121,7 +119,7 @@ def render(checked: Checked) -> bytes:
     return pages.render("dataset", "report.html", view)
 
 
-def _shown(finding: Finding) -> dict[str, Any]:
+def _shown(finding: Finding) -> dict[str, object]:
     return {
         "title": _TITLES.get(finding.kind, finding.kind),
         "message": finding.message,
@@ -141,7 +139,7 @@ def _picture(offender: Offender) -> str | None:
         return None
 
 
-def _measure(name: str, checked: Checked) -> dict[str, Any]:
+def _measure(name: str, checked: Checked) -> dict[str, object]:
     assert checked.dataset is not None
     before = checked.previous
     rows = [

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 
 from evaluation.judgement import Bin
+from pages.plots import LIGHT, POINTS, Theme, canvas, png, short
 
 
 def curves(epochs: Sequence[Mapping[str, float]], best_epoch: int, theme: Theme = LIGHT) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pages
 
+import pages
 from contracts.record import Evaluation, Metrics, Record
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
@@ -72,9 +72,8 @@ def save(save_file: Callable[[str, bytes], str], record: Record, account: Accoun
 
 def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> bytes:
     """The page, as UTF-8: self-contained, in the colours that its reader prefers."""
-    from pages.plots import both, confusion
-
     from evaluation import plots
+    from pages.plots import both, confusion
 
     metrics, own, scaled = account.metrics, account.judgement, account.temperature != NONE
     drawn = {

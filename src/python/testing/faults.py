@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,7 +35,7 @@ class BrokenTests(UsageError):
         )
         self.version, self.faults = version, list(faults)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """In the place of a verdict."""
         reasons = [str(fault) for fault in self.faults]
         broken = [fault.model_dump() for fault in self.faults]

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from contracts.record import Record, Verdict
 from contracts.verdict import ModelVerdict
@@ -49,7 +48,7 @@ def _note(registry: Registry, version: int, made: ModelVerdict) -> None:
     details["suites"] = dict(Counter(test.suite for test in made.tests))
     verdict = Verdict(kind="test", passed=made.passed, reasons=made.reasons, at=made.at or utc_now(), details=details)
 
-    def decide(newest: Record) -> dict[str, Any]:
+    def decide(newest: Record) -> dict[str, object]:
         # By its state now: it may have been promoted while it was tested.
         state = {"state": "tested" if made.passed else "rejected"} if newest.state in _JUDGED else {}
         return {"verdicts": [*newest.verdicts, verdict], **state}

@@ -4,7 +4,6 @@ import base64
 from collections.abc import Sequence
 
 import pages
-
 from contracts.verdict import Mistake
 from imaging import ImageInput
 from serving.client import Prediction

@@ -1,13 +1,11 @@
 """The verdict as a page."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pages
-from pages.plots import Theme, both
-
 from contracts.record import Metrics, Record
 from contracts.verdict import Interval, Loads, ModelVerdict
+from pages.plots import Theme, both
 from testing import plots
 
 _FIGURES = ("recall", "precision", "f1")
@@ -31,7 +29,7 @@ def render(verdict: ModelVerdict, record: Record) -> bytes:
     return pages.render("testing", "templates/report.html", _view(verdict, record))
 
 
-def _view(verdict: ModelVerdict, record: Record) -> dict[str, Any]:
+def _view(verdict: ModelVerdict, record: Record) -> dict[str, object]:
     metrics, baseline = verdict.metrics, verdict.baseline
     production = f"version {verdict.baseline_version}" if baseline else ""
     outcomes = [test.outcome for test in verdict.tests]
@@ -65,7 +63,7 @@ def _view(verdict: ModelVerdict, record: Record) -> dict[str, Any]:
     }
 
 
-def _class(label: str, verdict: ModelVerdict) -> dict[str, Any]:
+def _class(label: str, verdict: ModelVerdict) -> dict[str, object]:
     """A class's row: each figure with its interval, beside production's; None where production does not know it."""
     assert verdict.metrics
     now = verdict.metrics.per_class[label]
@@ -116,7 +114,7 @@ def _recalls(metrics: Metrics) -> dict[str, float]:
     return {label: figures.recall for label, figures in metrics.per_class.items()}
 
 
-def _latency(latency: Loads | None, version: int, production: str) -> list[dict[str, Any]]:
+def _latency(latency: Loads | None, version: int, production: str) -> list[dict[str, object]]:
     if not latency:
         return []
     sides = ((f"version {version}", latency.candidate), (production or "production", latency.production))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import inspection
-
 from cli import InfrastructureError
 from comparison import history
 from contracts.record import Record

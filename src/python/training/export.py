@@ -1,7 +1,6 @@
 """Writes a trained network as the SavedModel that is served."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -49,7 +48,7 @@ def export(
     images: np.ndarray,
     image: ImageInput,
     temperature: float = 1.0,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Writes the SavedModel of `network` (logits) to `folder` and returns its signature for the record.
 
     `image` is what the network was trained on; it lies in the SavedModel, where the adapter reads it.
@@ -64,7 +63,7 @@ def export(
     return signature(network, labels)
 
 
-def signature(network: keras.Model, labels: list[str]) -> dict[str, Any]:
+def signature(network: keras.Model, labels: list[str]) -> dict[str, object]:
     """Names, types and shapes of what the SavedModel of `network` takes and gives, for the record."""
     classes = len(labels)
     return {

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Value = bool | int | float | str
 _T = TypeVar("_T")
@@ -16,7 +16,7 @@ def filled(kind: type[_T], values: Mapping[str, Value]) -> _T:
         ValueError: a name that it does not know, or a value that it does not take.
     """
     defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in values.items():
         if name not in defaults:
             close = difflib.get_close_matches(name, defaults, n=1)

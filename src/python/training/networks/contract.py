@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import inspection
 import keras
 import numpy as np
 import tensorflow as tf
 
+import inspection
 from imaging import ImageInput
 from training import export
 

@@ -3,7 +3,6 @@
 import base64
 import shutil
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ _GOLDEN_IMAGES = 6
 
 def export_once(
     network: keras.Model, image: ImageInput, data: Dataset, temperature: float, name: str, folder: Path
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Writes the SavedModel of model `name` to `folder`, if none is there, and returns its signature for the record.
 
     Once and for all: two exports of one network differ, if only in their names.

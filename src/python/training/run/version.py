@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import keras
 from rich.console import Console
@@ -268,7 +267,7 @@ class Run:
         self.say(f"Report: {evaluation.save(save, record, assessed, decision.reasons)}")
         # What the tests of this version may be held to differs: they name both.
         gates = {"min_accuracy": self.thresholds.min_accuracy, "min_recall": self.thresholds.min_recall}
-        details: dict[str, Any] = {"baseline": record.parent, "gates": gates}
+        details: dict[str, object] = {"baseline": record.parent, "gates": gates}
         if decision.allowed_for_chance:
             details["allowed_for_chance"] = decision.allowed_for_chance
         if decision.reasons:
@@ -297,7 +296,7 @@ class Run:
                 f"compare it with version {stable}, which is in production"
             )
 
-    def _reject(self, version: int, reasons: list[str], details: dict[str, Any] | None = None) -> Record:
+    def _reject(self, version: int, reasons: list[str], details: dict[str, object] | None = None) -> Record:
         verdict = Verdict(kind="gate", passed=False, reasons=reasons, at=utc_now(), details=details)
         return self.registry.add_verdict(version, verdict, state="rejected", steps=self.steps)
 
@@ -309,6 +308,6 @@ class Run:
         self.console.print(text, markup=False, soft_wrap=True)
 
 
-def _of_input(image: ImageInput) -> dict[str, Any]:
+def _of_input(image: ImageInput) -> dict[str, object]:
     """What a record says about a version's input."""
     return {"image_size": image.size, "input": InputUsed(**asdict(image))}
