@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 import inspection
-
 from cli.errors import DataRefused, InfrastructureError
 from contracts.record import Record
 from imaging import ImageInput

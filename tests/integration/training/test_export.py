@@ -1,7 +1,7 @@
-import inspection
 import keras
 import numpy as np
 
+import inspection
 from evaluation import scaled
 from imaging import ImageInput
 from training import export

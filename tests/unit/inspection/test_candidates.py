@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from inspection import problems
-from inspection.allowed import ALLOWED, FLOW, RANDOM, REFUSED, RESTORING, SAVING, VARIABLES
 
 from imaging import ImageInput
+from inspection import problems
+from inspection.allowed import ALLOWED, FLOW, RANDOM, REFUSED, RESTORING, SAVING, VARIABLES
 from testkit.models import write_classifier
 from tests import hostile
 from tests.hostile import HOSTILE, IMAGE_SIZE, LABELS

@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from inspection import files, problems
 
+from inspection import files, problems
 from testkit.graphs import LABELS, SIZE, meta_graph, write
 
 

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-from inspection import graph, problems
 
 from imaging import ImageInput
+from inspection import graph, problems
 from testkit.graphs import LABELS, SIZE, called, function, meta_graph, node, put, tells, write
 from trainyard.wire import saved_model_pb2 as wire  # pants: no-infer-dep
 
