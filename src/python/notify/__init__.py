@@ -2,9 +2,10 @@
 
 from comparison.changed import Changed, Commit
 from notify.delivery import Delivery, send
-from notify.mails import Cause, candidate_passed, drifted, gate_missed, promoted, tests_broken, tests_failed
+from notify.mails import candidate_passed, drifted, gate_missed, promoted, tests_broken, tests_failed
 from notify.message import Attachment, Message, Picture
 from notify.outcome import Kind, Run, tell
+from notify.rendering import Cause
 
 __all__ = [
     "Attachment",

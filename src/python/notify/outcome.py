@@ -8,7 +8,8 @@ from typing import Literal
 from comparison import history
 from contracts.verdict import Fault
 from notify.delivery import send
-from notify.mails import Cause, candidate_passed, gate_missed, tests_broken, tests_failed
+from notify.mails import candidate_passed, gate_missed, tests_broken, tests_failed
+from notify.rendering import Cause
 from registry import Registry
 from settings.schema import Mail
 
