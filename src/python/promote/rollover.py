@@ -1,12 +1,4 @@
-"""Takes a version into production, or back into it, so that servers never lose a model they answer with.
-
-models.config changes three times:
-  added     what was loaded before and the new version, labels as before
-  switched  the same versions, `stable` on the new one, `previous` on the old one
-  trimmed   just those two
-Up to `switched` the promotion can be undone at any time because everything labelled before is still loaded; a server
-refuses a label on a version it has not loaded (docs/decisions/0003).
-"""
+"""Takes a version into production, or back into it: checks, copies, and moves models.config from stage to stage."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +8,12 @@ from dataclasses import dataclass, field
 import notify
 from cli.errors import Conflict, InfrastructureError, TrainyardError
 from contracts.record import Record
-from promote import admission, base_path, choice, intent, readable
+from promote import admission, base_path, choice, intent, readable, stages
+from promote.ending import Ending
 from promote.intent import Action, Held, Lost
 from promote.pods import Pod, Pods, is_available, is_stable
-from registry import PREVIOUS, STABLE, Corrupt, Immutable, Registry, ServingState, UnknownVersion, utc_now
+from registry import Registry, ServingState, utc_now
 from settings.schema import Mail
-
-# The picture of the last test, among the reports.
-_CONFUSION = "confusion.png"
 
 
 @dataclass(frozen=True)
@@ -85,7 +75,7 @@ class Rollover:
             raise
         with self._step(outcome, "record"):
             try:
-                outcome.mail = self._finish(held)
+                outcome.mail = self._ending.finish(held)
             except Lost:  # what is served by now is somebody else's doing
                 raise
             except TrainyardError as error:
@@ -118,10 +108,14 @@ class Rollover:
         switched = self.registry.serving().stable == left.version
         if switched and left.before is not None and not left.undo:
             self.say(f"Finishing {left}, which was interrupted.")
-            self._finish(held)
+            self._ending.finish(held)
         else:
             self.say(f"Undoing {left}, which was interrupted.")
-            self._undo(held)
+            self._ending.undo(held)
+
+    @property
+    def _ending(self) -> Ending:
+        return Ending(self.registry, self.pods, self.mail, self.place, self.say)
 
     def _carry_out(self, held: Held, outcome: Outcome) -> None:
         version = held.intent.version
@@ -144,7 +138,7 @@ class Rollover:
             self.registry.copy_to_production(version)
         with self._step(outcome, "load"):
             held.change()
-            state = self.registry.write_serving(_added(before, version))
+            state = self.registry.write_serving(stages.added(before, version))
             if self.pods:
                 self._wait(held, outcome, record, is_available(version))
             else:
@@ -159,7 +153,7 @@ class Rollover:
             choice.check(self.registry.record(version), held.intent.action, unchecked=self.unchecked)
             self.registry.check_files(version)
             held.change(switched=utc_now())
-            self.registry.write_serving(_switched(state, before, version))
+            self.registry.write_serving(stages.switched(state, before, version))
         if self.pods:
             with self._step(outcome, "confirm"):
                 self._wait(held, outcome, record, is_stable(version))
@@ -175,140 +169,16 @@ class Rollover:
             error.args = (f"{error}{readable.hint(self.registry, record.version)}",)
             raise
 
-    def _finish(self, held: Held) -> notify.Delivery:
-        """Everything after the switch; may be done twice."""
-        left = held.intent
-        before = left.before.labels.get(STABLE) if left.before else None
-        serving = self._switched_to(held)
-        # A process that stood still for long may have lost this promotion: then it is finished, and what is served by
-        # now may come from a later one. After this, as the configuration was read before, ours can't replace it.
-        held.change()
-        trimmed = _trimmed(serving)
-        if trimmed != serving:
-            self.registry.write_serving(trimmed)
-        old = self._state(held, before, "retired")
-        new = self._state(held, left.version, "production")
-        if not self.registry.journal.tells_of_promotion(left.id):
-            self.registry.journal.append(
-                left.action,
-                left.version,
-                before=before,
-                after=left.version,
-                reason=left.reason,
-                who=left.who,
-                promotion=left.id,
-                since=left.switched,
-                unchecked=True if left.action == "promote" and new and not new.checked else None,
-            )
-        try:
-            delivery = self._send_mail(held, new, old)
-        except Exception as error:  # whatever it is: a promotion that stays open would keep everybody from going back
-            delivery = notify.Delivery(False, "", str(error))
-        held.release()
-        return delivery
-
-    def _switched_to(self, held: Held) -> ServingState:
-        """What is served, which is the version of this promotion.
-
-        Raises:
-            Lost: no more, as another process finished this promotion and a later one may have come.
-            InfrastructureError: an earlier state was read than is written, or somebody changed it by hand.
-        """
-        serving = self.registry.serving()
-        if serving.stable != held.intent.version:
-            held.change()
-            raise InfrastructureError(
-                f"{self.registry.models_config()} was switched to version {held.intent.version}, but names "
-                f"{serving.stable or 'none'} as `{STABLE}`: the storage answers with old data, or somebody changed it."
-            )
-        return serving
-
-    def _state(self, held: Held, version: int | None, state: str) -> Record | None:
-        if version is None:
-            return None
-
-        def decide(record: Record) -> dict[str, str]:
-            # Looked up between reading and writing the record, so that no later promotion's word is overwritten.
-            self._switched_to(held)
-            return {"state": state}
-
-        try:
-            return self.registry.change(version, decide)
-        except UnknownVersion:  # a configuration made by hand may name what has no record
-            return None
-        except Corrupt as error:  # going back must work whatever became of the record of what was served
-            self.say(str(error))
-            return None
-        except Immutable as error:  # a test came to another verdict meanwhile: the journal says what is served
-            self.say(f"{error} Look at it with `promote status`.")
-            return self.registry.record(version)
-
-    def _send_mail(self, held: Held, record: Record | None, previous: Record | None) -> notify.Delivery:
-        if record is None:
-            return notify.Delivery(False, "", f"Version {held.intent.version} has no record any more.")
-        try:
-            pods = len(self.pods.addresses()) if self.pods else 0
-        except TrainyardError:
-            pods = 0
-        message = notify.promoted(
-            record,
-            previous,
-            who=held.intent.who,
-            reason=held.intent.reason,
-            pods=pods,
-            rollback=held.intent.action == "rollback",
-            registry=self.place,
-            picture=self.registry.read_report(record.version, _CONFUSION),
-        )
-        return notify.send(self.mail, message)
-
     def _give_up(self, held: Held, error: BaseException) -> None:
         """Puts everything back after a failure, and adds to the error what became of it."""
         try:
-            outcome = self._undo(held)
+            outcome = self._ending.undo(held)
         except TrainyardError as second:
             outcome = f"Putting the earlier configuration back failed too ({second}); the next call of promote does it."
         if isinstance(error, TrainyardError):
             error.args = (f"{error} {outcome}",)
         else:
             self.say(outcome)
-
-    def _undo(self, held: Held) -> str:
-        """Puts the earlier configuration back; may be done twice. Returns a sentence about it."""
-        before = held.intent.before
-        if before is None:
-            held.release()
-            return "Nothing was changed."
-        earlier = ServingState(before.versions, before.labels)
-        now = self.registry.serving()
-        if not held.intent.undo:
-            switched = held.intent.switched if now.stable == held.intent.version else None
-            touched = (now.versions, now.labels) != (earlier.versions, earlier.labels)
-            held.change(undo=True, touched=touched, switched=switched)
-        ours = _steps(earlier, held.intent.version)
-        if not any((state.versions, state.labels) == (now.versions, now.labels) for state in ours):
-            held.release()
-            return f"{self.registry.models_config()} was changed by somebody else meanwhile, so it was left as it is."
-        # Written even when it says that already: a process that lost this promotion unnoticed may be about to write,
-        # and fails now because the generation is another.
-        self.registry.write_serving(ServingState(earlier.versions, earlier.labels, now.generation))
-        if held.intent.touched and not self.registry.journal.tells_of_promotion(held.intent.id):
-            self.registry.journal.append(
-                "undo",
-                held.intent.version,
-                # Before the label moved there was no change of what is in production.
-                before=held.intent.version if held.intent.switched else earlier.stable,
-                after=earlier.stable,
-                reason=f"{held.intent.action} did not succeed",
-                who=held.intent.who,
-                promotion=held.intent.id,
-                since=held.intent.switched,
-            )
-        held.release()
-        if not held.intent.touched:
-            return "What is served was not changed."
-        what = f"version {earlier.stable} is served as before" if earlier.stable else "nothing is served, as before"
-        return f"The earlier configuration is back in place: {what}."
 
     @contextmanager
     def _step(self, outcome: Outcome, name: str) -> Iterator[None]:
@@ -318,25 +188,3 @@ class Rollover:
         seconds = round(time.monotonic() - started, 3)
         outcome.steps.append(Timed(name, seconds))
         self.say(f"{name:8} {seconds:6.2f} s")
-
-
-def _steps(before: ServingState, version: int) -> list[ServingState]:
-    added = _added(before, version)
-    switched = _switched(added, before, version)
-    return [before, added, switched, _trimmed(switched)]
-
-
-def _added(before: ServingState, version: int) -> ServingState:
-    return ServingState(tuple(sorted({*before.versions, version})), dict(before.labels), before.generation)
-
-
-def _switched(added: ServingState, before: ServingState, version: int) -> ServingState:
-    labels = {**before.labels, STABLE: version}
-    if before.stable is not None:
-        labels[PREVIOUS] = before.stable
-    return ServingState(added.versions, labels, added.generation)
-
-
-def _trimmed(switched: ServingState) -> ServingState:
-    """Just the versions that have a label; an operator's own labels keep theirs."""
-    return ServingState(tuple(sorted(set(switched.labels.values()))), dict(switched.labels), switched.generation)

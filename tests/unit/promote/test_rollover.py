@@ -13,6 +13,7 @@ import pytest
 
 from cli.errors import Conflict, GateNotPassed, InfrastructureError, UsageError
 from promote import choice, intent
+from promote.ending import Ending
 from promote.holder import Holder
 from promote.rollover import Rollover
 from registry import Registry, ServingState, Tampered
@@ -382,19 +383,21 @@ def test_process_that_stood_still_after_the_switch_and_lost_its_promotion_change
     assert not (tmp_path / "late").exists()
 
 
-def test_process_that_stands_still_while_it_keeps_the_books_overwrites_no_later_word(tmp_path: Path) -> None:
+def test_process_that_stands_still_while_it_keeps_the_books_overwrites_no_later_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry = two_promoted_one_tested(tmp_path)
     promotable(registry, tmp_path)
     one = rollover(registry, tmp_path / "late")
-    state = one._state
+    state = Ending._state
 
     def late(*arguments: object, **named: object) -> object:
-        one._state = state  # type: ignore[method-assign]
+        monkeypatch.undo()
         lose(registry)
         promote(registry, 4)
         return state(*arguments, **named)  # type: ignore[arg-type]
 
-    one._state = late  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(Ending, "_state", late)
     with pytest.raises(intent.Lost):
         one.run("promote", 3, "ada", "")
     assert states(registry) == {1: "retired", 2: "retired", 3: "retired", 4: "production"}
