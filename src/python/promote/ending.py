@@ -1,6 +1,6 @@
 """The end of a promotion, by whoever holds it: its own process, or the next one after a kill.
 
-Both ways may be gone twice: what has been done is found done.
+Both may be called twice: what has been done already is left as it is.
 """
 
 from collections.abc import Callable
