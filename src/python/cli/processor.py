@@ -11,7 +11,7 @@ from cli.errors import InfrastructureError
 def lacks_avx() -> bool:
     """Whether this is an x86 processor without AVX."""
     # NumPy has asked the processor, and stands beside every TensorFlow.
-    from numpy._core._multiarray_umath import __cpu_features__
+    from numpy._core._multiarray_umath import __cpu_features__  # pants: no-infer-dep
 
     return platform.machine() in ("x86_64", "AMD64") and not __cpu_features__["AVX"]
 
