@@ -1,39 +1,31 @@
 """The images in the body of a REST request, whichever of the ways they are sent."""
 
-import base64
-import binascii
-import zlib
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError, model_validator
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from imaging import kinds
+from serving.adapter.forms import read_form
+from serving.adapter.gzipped import unpacked
+from serving.adapter.json_body import read_json
 from serving.adapter.limits import Limits
-from serving.adapter.refusals import BadImage, BadRequest, Refusal, TooLarge, UnknownFormat
+from serving.adapter.refusals import (
+    BadRequest,
+    Overloaded,
+    Refusal,
+    SlowRequest,
+    TooLarge,
+    UnknownFormat,
+)
 
 _ACCEPTED = "multipart/form-data, application/json or an image itself (image/png, image/jpeg)"
 _CALL = "curl --data-binary @image.png -H 'Content-Type: image/png' ADDRESS"
 # What is sent without a word about its kind, and what curl says of every --data-binary.
 _UNTOLD = ("", "application/x-www-form-urlencoded")
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's number for gzip's header and trailer
-
-
-class JsonBody(BaseModel):
-    """Images in base64: a list of them, or one."""
-
-    images: list[str] = []
-    image: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> "JsonBody":
-        if len(self.model_fields_set) != 1 or (self.image is None and "image" in self.model_fields_set):
-            raise ValueError("expected image or images")
-        return self
 
 
 @dataclass(frozen=True)
@@ -52,140 +44,124 @@ class Body:
     is_list: bool
 
 
-async def read_body(request: Request, limits: Limits) -> Body:
-    """Read the images of `request`.
+class Bodies:
+    """Counts the bytes of all bodies that are being received or worked on."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+
+    @contextmanager
+    def room(self) -> Iterator["Room"]:
+        room = Room(self)
+        try:
+            yield room
+        finally:
+            self.bytes -= room.bytes
+
+    def take(self, size: int) -> None:
+        if self.bytes + size > self._max_bytes:
+            raise Overloaded("There are too many bytes in the requests of this moment; try again shortly.")
+        self.bytes += size
+
+
+class Room:
+    """The bytes of one body."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bytes = 0
+        self._bodies = bodies
+
+    def grow(self, size: int) -> None:
+        """
+        Raises:
+            Overloaded: all bodies together are too many bytes.
+        """
+        self._bodies.take(size)
+        self.bytes += size
+
+
+async def receive_body(request: Request, limits: Limits, room: Room) -> bytes:
+    """The body as it was sent.
 
     Raises:
-        TooLarge: more bytes or images than `limits` allow; told before they are read where the request says so.
-        UnknownFormat: a body of another content type.
-        BadRequest: a body that can't be read, or holds no image.
+        TooLarge: more bytes than `limits` allow; told before they are read where the request says so.
+        UnknownFormat: it is packed in a way that is not read here.
+        SlowRequest: it comes at less than the lowest rate.
+        Overloaded: all bodies together are too many bytes.
+        BadRequest: the connection was closed.
     """
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limits.max_request_bytes:
         raise _too_many_bytes(limits)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type.startswith("image/") or media_type == "application/octet-stream":
-        return Body([Image(await _whole(request, limits))], is_list=False)
-    if media_type in _UNTOLD and kinds.known(data := await _whole(request, limits)):
-        return Body([Image(data)], is_list=False)
-    if media_type == "multipart/form-data":
-        body = Body(await _multipart(request, limits), is_list=True)
-    elif media_type == "application/json":
-        body = _json(await _whole(request, limits))
-    else:
-        received = media_type or "no content type"
-        raise UnknownFormat(f"Expected a body of {_ACCEPTED}. Received: {received}. An image is sent by: {_CALL}")
-    if not body.images:
-        raise BadRequest("The request holds no image.")
-    if len(body.images) > limits.max_images:
-        raise _too_many_images(limits)
-    return body
-
-
-async def _limited(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """The body, unpacked, and never more of it than `limits` allow."""
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise UnknownFormat(f"The header Content-Encoding is '{encoding}'; send the body as it is, or as gzip.")
-    unpacked = _Unpacked(limits) if encoding.endswith("gzip") else None
-    received = 0
+    _packed(request)
+    chunks: list[bytes] = []
+    received, began = 0, asyncio.get_running_loop().time()
     try:
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > limits.max_request_bytes:
-                raise _too_many_bytes(limits)
-            yield unpacked.more(chunk) if unpacked else chunk
+        async with asyncio.timeout(limits.body_grace) as deadline:
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > limits.max_request_bytes:
+                    raise _too_many_bytes(limits)
+                room.grow(len(chunk))
+                chunks.append(chunk)
+                deadline.reschedule(began + limits.body_grace + received / limits.min_body_rate)
+    except TimeoutError:
+        raise SlowRequest(
+            f"The request's body came too slowly: {received} bytes in {limits.body_grace:g} seconds and more."
+        ) from None
     except ClientDisconnect:
         # Nobody reads this, but the request is counted under it.
         raise BadRequest("The connection was closed before the whole request was sent.") from None
-    if unpacked:
-        unpacked.check_end()
+    return b"".join(chunks)
 
 
-class _Unpacked:
-    """A body that came as gzip, of one part or several."""
+async def read_body(request: Request, body: bytes, limits: Limits) -> Body:
+    """The images in `body`, which is that of `request`. What takes time is done beside the event loop.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._stream = zlib.decompressobj(_GZIP)
-        self._bytes = 0
-
-    def more(self, chunk: bytes) -> bytes:
-        """What `chunk` holds.
-
-        Raises:
-            BadRequest, TooLarge: it is no gzip, or holds more than a request may have.
-        """
-        parts = []
-        while chunk:
-            if self._stream.eof:
-                self._stream = zlib.decompressobj(_GZIP)
-            try:
-                # One more than there is room for, to tell a full request from one that is over it.
-                parts.append(self._stream.decompress(chunk, self._limits.max_request_bytes + 1 - self._bytes))
-            except zlib.error:
-                raise self._broken() from None
-            self._bytes += len(parts[-1])
-            if self._bytes > self._limits.max_request_bytes:
-                raise _too_many_bytes(self._limits)
-            chunk = self._stream.unused_data
-        return b"".join(parts)
-
-    def check_end(self) -> None:
-        if not self._stream.eof:
-            raise self._broken()
-
-    def _broken(self) -> BadRequest:
-        return BadRequest("The body is no gzip, or cut off, which the header Content-Encoding says that it is.")
+    Raises:
+        TooLarge: more bytes or images than `limits` allow.
+        UnknownFormat: a body of another content type.
+        BadRequest: a body that can't be read, or holds no image.
+    """
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not _packed(request) and _is_image(media_type):
+        return Body([Image(body)], is_list=False)
+    return await asyncio.to_thread(_read, content_type, media_type, body, _packed(request), limits)
 
 
-async def _whole(request: Request, limits: Limits) -> bytes:
-    return b"".join([chunk async for chunk in _limited(request, limits)])
+def _read(content_type: str, media_type: str, body: bytes, packed: bool, limits: Limits) -> Body:
+    if packed:
+        body = unpacked(body, limits.max_request_bytes)
+    if _is_image(media_type) or (media_type in _UNTOLD and kinds.known(body)):
+        return Body([Image(body)], is_list=False)
+    is_list = True
+    if media_type == "multipart/form-data":
+        images = [Image(file.data, file.name) for file in read_form(content_type, body, limits.max_images)]
+    elif media_type == "application/json":
+        read, is_list = read_json(body, limits.max_images)
+        images = [Image(data) for data in read]
+    else:
+        received = media_type or "no content type"
+        raise UnknownFormat(f"Expected a body of {_ACCEPTED}. Received: {received[:100]}. An image is sent by: {_CALL}")
+    if not images:
+        raise BadRequest("The request holds no image.")
+    if len(images) > limits.max_images:
+        raise TooLarge(f"The request has more than {limits.max_images} images; send several requests.")
+    return Body(images, is_list)
 
 
-def _json(body: bytes) -> Body:
-    try:
-        sent = JsonBody.model_validate_json(body)
-    except ValidationError:
-        raise BadRequest('Expected a JSON object {"images": [base64, …]}, or {"image": base64}.') from None
-    if sent.image is not None:
-        return Body([Image(_base64(sent.image))], is_list=False)
-    return Body([Image(_base64(image)) for image in sent.images], is_list=True)
+def _is_image(media_type: str) -> bool:
+    return media_type.startswith("image/") or media_type == "application/octet-stream"
 
 
-def _base64(text: str) -> bytes | Refusal:
-    # `base64 FILE` breaks its lines, and some encoders leave out the padding.
-    letters = "".join(text.split()).rstrip("=")
-    try:
-        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return BadImage("This is not base64.")
-
-
-async def _multipart(request: Request, limits: Limits) -> list[Image]:
-    parser = MultiPartParser(
-        request.headers, _limited(request, limits), max_files=limits.max_images, max_fields=limits.max_images
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise _too_many_images(limits) from None
-        raise BadRequest("The multipart body can't be read.") from None
-    try:
-        images = []
-        for name, part in form.multi_items():
-            if not isinstance(part, UploadFile):
-                raise BadRequest(f"Form field '{name}' is not a file; every field must hold an image file.")
-            images.append(Image(await part.read(), part.filename or None))
-        return images
-    finally:
-        await form.close()
+def _packed(request: Request) -> bool:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise UnknownFormat(f"The header Content-Encoding is '{encoding[:100]}'; send the body as it is, or as gzip.")
+    return encoding.endswith("gzip")
 
 
 def _too_many_bytes(limits: Limits) -> TooLarge:
     return TooLarge(f"The request has more than {limits.max_request_bytes} bytes; send fewer or smaller images.")
-
-
-def _too_many_images(limits: Limits) -> TooLarge:
-    return TooLarge(f"The request has more than {limits.max_images} images; send several requests.")

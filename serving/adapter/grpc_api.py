@@ -1,7 +1,7 @@
 """The gRPC face: trainyard.v1.Classifier with health and reflection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -10,9 +10,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from serving.adapter.limits import MEBIBYTE
-from serving.adapter.predictor import Choice
+from serving.adapter.predictor import Answer, Choice
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
-from serving.adapter.service import Service, refusing
+from serving.adapter.service import Read, Service, refusing
+from serving.adapter.well_formed import WellFormed
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
@@ -20,6 +21,8 @@ NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 # Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a
 # whole stream.
 _MESSAGE_SLACK = 4 * MEBIBYTE
+# At once on one connection; the message of each may be on its way for as long as it takes.
+_MOST_CALLS = 256
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
@@ -30,7 +33,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
     async def Classify(self, request: api.ClassifyRequest, context: grpc.aio.ServicerContext) -> api.ClassifyResponse:
         try:
-            return await self._classify("Classify", request, context.time_remaining())
+            seconds = context.time_remaining()
+            answer = await self._service.classify("Classify", _reader(request), seconds)
+            return self._response(answer)
         except Refusal as refusal:
             await _abort(context, refusal)
 
@@ -39,7 +44,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
     ) -> AsyncIterator[api.ClassifyStreamResponse]:
         """Answers in the order they are ready; reads no further than the images being worked on."""
         try:
-            with refusing(), self._service.admission.enter():
+            with refusing(), self._service.admission.open_stream():
                 async for response in self._answers(requests):
                     yield response
         except Refusal as refusal:
@@ -64,18 +69,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             white=image.white if image else 0,
         )
 
-    async def _classify(
-        self, method: str, request: api.ClassifyRequest, seconds: float | None = None
-    ) -> api.ClassifyResponse:
-        async def read() -> tuple[Sequence[bytes | Refusal], Choice]:
-            chosen = request.WhichOneof("version_choice")
-            return [request.image], Choice(
-                version=request.version if chosen == "version" else None,
-                label=request.version_label if chosen == "version_label" else None,
-            )
-
-        in_stream = method == "ClassifyStream"
-        answer = await self._service.classify(method, read, seconds, has_place=in_stream)
+    def _response(self, answer: Answer) -> api.ClassifyResponse:
         (outcome,) = answer.outcomes
         if isinstance(outcome, Refusal):
             raise outcome
@@ -95,12 +89,20 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         draining = asyncio.create_task(self._service.admission.draining.wait())
         reading: asyncio.Task[api.ClassifyStreamRequest | None] | None = asyncio.create_task(_next(incoming))
         working: set[asyncio.Task[api.ClassifyStreamResponse]] = set()
+        # Set while no image of this stream waits for a place: one at a time does, so that few are kept in memory.
+        placed = asyncio.Event()
+        placed.set()
+        place: asyncio.Task[Any] | None = None
         try:
             while reading or working:
                 # With all hands full nothing is read, and the network makes the sender wait.
                 waiting: set[asyncio.Task[Any]] = {*working}
                 if reading and len(working) < limits.stream_concurrency:
-                    waiting |= {draining, reading}
+                    if placed.is_set():
+                        waiting |= {draining, reading}
+                    else:
+                        place = place if place and not place.done() else asyncio.create_task(placed.wait())
+                        waiting |= {place}
                 done, _ = await asyncio.wait(
                     waiting, timeout=limits.stream_idle_timeout, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -112,7 +114,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
                 if reading in done:
                     message = reading.result()
                     if message is not None:
-                        working.add(asyncio.create_task(self._streamed(message)))
+                        placed.clear()
+                        working.add(asyncio.create_task(self._streamed(message, placed.set)))
                     reading = asyncio.create_task(_next(incoming)) if message is not None else None
                 elif draining in done and reading:
                     reading.cancel()
@@ -120,18 +123,30 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             if draining.done():
                 raise Unavailable("The adapter is shutting down; send what got no answer to another one.")
         finally:
-            for task in (draining, reading, *working):
+            for task in (draining, reading, place, *working):
                 if task:
                     task.cancel()
 
-    async def _streamed(self, message: api.ClassifyStreamRequest) -> api.ClassifyStreamResponse:
+    async def _streamed(
+        self, message: api.ClassifyStreamRequest, placed: Callable[[], None]
+    ) -> api.ClassifyStreamResponse:
         try:
-            return api.ClassifyStreamResponse(
-                id=message.id, response=await self._classify("ClassifyStream", message.request)
-            )
+            answer = await self._service.classify_streamed("ClassifyStream", _reader(message.request), placed)
+            return api.ClassifyStreamResponse(id=message.id, response=self._response(answer))
         except Refusal as refusal:
             error = api.Error(code=refusal.code.value[0], message=str(refusal))
             return api.ClassifyStreamResponse(id=message.id, error=error)
+
+
+def _reader(request: api.ClassifyRequest) -> Read:
+    async def read() -> tuple[Sequence[bytes | Refusal], Choice]:
+        chosen = request.WhichOneof("version_choice")
+        return [request.image], Choice(
+            version=request.version if chosen == "version" else None,
+            label=request.version_label if chosen == "version_label" else None,
+        )
+
+    return read
 
 
 async def _next(
@@ -157,8 +172,14 @@ class GrpcServer:
             ("grpc.max_receive_message_length", service.limits.image.max_bytes + _MESSAGE_SLACK),
             # Notices a client that vanished without a word.
             ("grpc.keepalive_time_ms", 60_000),
+            # By default who opens a connection and says nothing has two minutes, and an idle one stays for ever.
+            ("grpc.server_handshake_timeout_ms", 10_000),
+            ("grpc.max_connection_idle_ms", 620_000),
+            ("grpc.max_concurrent_streams", _MOST_CALLS),
+            # Headers: the same limit as over HTTP.
+            ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]
-        self._server = grpc.aio.server(options=options)
+        self._server = grpc.aio.server(options=options, interceptors=[WellFormed()])
         self._health = health.aio.HealthServicer()
         classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(service), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -7,12 +7,14 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 
 from cli.errors import InfrastructureError
+from serving.adapter import memory
 from serving.adapter.backend import Backend
+from serving.adapter.connection import ConnectionLimits, limited
 from serving.adapter.grpc_api import GrpcServer
 from serving.adapter.limits import Limits
 from serving.adapter.predictor import Predictor
@@ -28,9 +30,6 @@ _WATCH_INTERVAL = 0.5
 # Seconds within which two signals count as one.
 _ONE_REQUEST = 1.0
 _BACKLOG = 2048
-# Seconds that a connection without a request stays open. Google's load balancer keeps its connections for 600 s and
-# uses them again; one that ends here first costs a request now and then.
-_KEEP_ALIVE = 620
 # Seconds for connections to close once every request is answered.
 _CLOSING = 1
 
@@ -47,6 +46,7 @@ class Options:
     limits: Limits
     # Seconds that requests in flight get after the signal to shut down.
     drain_timeout: float
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,12 @@ async def serve(options: Options) -> None:
 async def running(options: Options) -> AsyncIterator[Ports]:
     """An adapter that serves inside the context and drains at its end; raises as `serve` does."""
     with _http_socket(options.host, options.http_port) as http_socket:
+        memory.prepare()
         async with Backend(options.backend, options.model) as backend:
             service = Service(Predictor(backend, options.limits), options.limits)
             grpc_server = GrpcServer(service)
             grpc_port = _bind_grpc(grpc_server, options.host, options.grpc_port)
-            http_server = _HttpServer(_uvicorn_config(service))
+            http_server = _HttpServer(_uvicorn_config(service, options.connections))
             await grpc_server.start()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(http_server.serve([http_socket]))
@@ -91,11 +92,11 @@ async def running(options: Options) -> AsyncIterator[Ports]:
 
 async def _drain(service: Service, grpc_server: GrpcServer, timeout: float) -> None:
     """Says everywhere that this adapter is leaving, and waits for the requests in flight."""
-    _say(f"Shutting down: waiting for {service.admission.in_flight} requests in flight.")
+    _say(f"Shutting down: waiting for {service.admission.here} requests in flight.")
     draining = asyncio.create_task(service.admission.drain(timeout))
     await grpc_server.tell_health(False)
     if not await draining:
-        logger.warning("%d requests were cut off after %g s", service.admission.in_flight, timeout)
+        logger.warning("%d requests were cut off after %g s", service.admission.here, timeout)
     await grpc_server.stop(_CLOSING)
 
 
@@ -123,15 +124,19 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(service: Service) -> uvicorn.Config:
+def _uvicorn_config(service: Service, connections: ConnectionLimits) -> uvicorn.Config:
+    # What clients do wrong is counted and told to them; a line of log for each would be one more thing to flood.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
         create_app(service),
+        http=limited(connections),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_keep_alive=connections.idle_seconds,
         timeout_graceful_shutdown=_CLOSING,
     )
 

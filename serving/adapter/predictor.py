@@ -11,6 +11,7 @@ from functools import partial
 import imaging
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.limits import Limits
+from serving.adapter.memory import LARGE, Budget, hand_back
 from serving.adapter.refusals import (
     BadImage,
     BadRequest,
@@ -89,6 +90,7 @@ class Predictor:
         self._labels: dict[int, tuple[str, ...]] = {}
         # Pillow lets go of the interpreter's lock while it decodes.
         self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
+        self._pixels = Budget(limits.max_pixels_at_once)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -171,10 +173,23 @@ class Predictor:
         return version
 
     async def _decode(self, images: Sequence[bytes | Refusal], wanted: imaging.ImageInput) -> list[Decoded | Refusal]:
-        loop = asyncio.get_running_loop()
-        return await asyncio.gather(
-            *(loop.run_in_executor(self._threads, _decode, data, wanted, self.limits.image) for data in images)
-        )
+        return await asyncio.gather(*(self._decode_one(data, wanted) for data in images))
+
+    async def _decode_one(self, data: bytes | Refusal, wanted: imaging.ImageInput) -> Decoded | Refusal:
+        if isinstance(data, Refusal):
+            return data
+        # What claims more pixels than are decoded is refused by its header, which takes none.
+        pixels = imaging.area(data, self.limits.image)
+        async with self._pixels.of(pixels if pixels <= self.limits.image.max_pixels else 0):
+            loop = asyncio.get_running_loop()
+            decoding = loop.run_in_executor(self._threads, _decode, data, wanted, self.limits.image, pixels)
+            try:
+                return await asyncio.shield(decoding)
+            except asyncio.CancelledError:
+                # A thread can't be stopped: its pixels are under way until it is done.
+                if not decoding.cancel():
+                    await asyncio.wait([decoding])
+                raise
 
     async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
         good = [image for image in images if not isinstance(image, Refusal)]
@@ -193,9 +208,7 @@ class _NoStable(Unavailable):
     pass
 
 
-def _decode(data: bytes | Refusal, wanted: imaging.ImageInput, limits: imaging.Limits) -> Decoded | Refusal:
-    if isinstance(data, Refusal):
-        return data
+def _decode(data: bytes, wanted: imaging.ImageInput, limits: imaging.Limits, area: int) -> Decoded | Refusal:
     if len(data) > limits.max_bytes:
         return TooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     try:
@@ -209,3 +222,6 @@ def _decode(data: bytes | Refusal, wanted: imaging.ImageInput, limits: imaging.L
         return BadImage(str(error))
     except MemoryError:
         return Overloaded("There is no memory left to decode the image; try again shortly.")
+    finally:
+        if area > LARGE:
+            hand_back()

@@ -8,8 +8,9 @@ Refusal
 ├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
 ├── UnknownModel       NOT_FOUND           404  another model is being served here
 ├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
-├── Overloaded         RESOURCE_EXHAUSTED  503  too many requests at once; retry_after says when to come back
+├── Overloaded         RESOURCE_EXHAUSTED  429  too many requests at once; retry_after says when to come back
 ├── Unavailable        UNAVAILABLE         503  no model server, no stable version, or shutting down
+├── SlowRequest        DEADLINE_EXCEEDED   408  the request itself did not arrive in time
 ├── TooSlow            DEADLINE_EXCEEDED   504  the answer took too long
 └── Fault              INTERNAL            500  our own mistake or the model's; the log has the details
 
@@ -84,7 +85,7 @@ class UnknownVersion(Refusal):
 
 class Overloaded(Refusal):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
-    status = 503
+    status = 429
     title = "Too many requests at once"
     kind = "overloaded"
     retry_after = 1
@@ -96,6 +97,13 @@ class Unavailable(Refusal):
     title = "The model is not available"
     kind = "unavailable"
     retry_after = 1
+
+
+class SlowRequest(Refusal):
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    status = 408
+    title = "The request took too long to arrive"
+    kind = "request-timeout"
 
 
 class TooSlow(Refusal):

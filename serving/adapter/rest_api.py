@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BeforeValidator
 
 from serving.adapter import pages, problems
-from serving.adapter.body import Body, read_body
+from serving.adapter.body import Bodies, Body, read_body, receive_body
 from serving.adapter.predictor import Choice
 from serving.adapter.refusals import Refusal, UnknownModel
 from serving.adapter.schemas import (
@@ -64,19 +64,26 @@ def create_app(service: Service) -> FastAPI:
     problems.install(app)
     pages.install(app)
 
-    async def classified(request: Request, name: str, version: _Version, version_label: _Label) -> _Answer:
-        body = Body(images=[], is_list=False)
+    bodies = Bodies(service.limits.max_held_bytes)
 
-        async def read() -> tuple[list[bytes | Refusal], Choice]:
-            nonlocal body
+    async def classified(request: Request, name: str, version: _Version, version_label: _Label) -> _Answer:
+        body, choice, sent = Body(images=[], is_list=False), Choice(), b""
+
+        async def receive() -> None:
+            nonlocal choice, sent
             if name != model:
                 raise UnknownModel(name, model)
             choice = Choice(version, version_label)
-            body = await read_body(request, service.limits)
+            sent = await receive_body(request, service.limits, room)
+
+        async def read() -> tuple[list[bytes | Refusal], Choice]:
+            nonlocal body
+            body = await read_body(request, sent, service.limits)
             return [image.data for image in body.images], choice
 
-        # Counted under one name, however the model was addressed: a name that a client makes up is no time series.
-        answer = await service.classify("POST /v1/classify", read)
+        with bodies.room() as room:
+            # Counted under one name, however the model was addressed: a name that a client makes up is no time series.
+            answer = await service.classify("POST /v1/classify", read, receive=receive)
         if len(answer.outcomes) == 1 and isinstance(answer.outcomes[0], Refusal):
             raise answer.outcomes[0]
         results = [
@@ -96,7 +103,7 @@ def create_app(service: Service) -> FastAPI:
         "/v1/classify",
         summary="Classify one image or several",
         tags=["Classification"],
-        responses=problems_of(400, 404, 413, 415, 422, 500, 503, 504),
+        responses=problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504),
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
     async def classify(request: Request, version: _Version = None, version_label: _Label = None) -> _Answer:
@@ -109,7 +116,7 @@ def create_app(service: Service) -> FastAPI:
         "/v1/models/{name}/classify",
         summary="The same, of a model by its name",
         tags=["Classification"],
-        responses=problems_of(400, 404, 413, 415, 422, 500, 503, 504),
+        responses=problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504),
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
     async def classify_by_name(

@@ -3,7 +3,8 @@
 from pydantic import BaseModel, Field
 
 from serving.adapter.backend import Scores
-from serving.adapter.body import Image, JsonBody
+from serving.adapter.body import Image
+from serving.adapter.json_body import JsonBody
 from serving.adapter.predictor import ServedModel
 from serving.adapter.problems import MEDIA_TYPE, Problem, problem
 from serving.adapter.refusals import Refusal

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from serving.adapter.admission import Admission
 from serving.adapter.limits import Limits
@@ -14,6 +14,7 @@ from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
 logger = logging.getLogger(__name__)
 
 Read = Callable[[], Awaitable[tuple[Sequence[bytes | Refusal], Choice]]]
+Receive = Callable[[], Awaitable[None]]
 
 
 class Service:
@@ -22,24 +23,43 @@ class Service:
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self.limits = limits
         self.predictor = predictor
-        self.admission = Admission(limits.max_in_flight)
+        self.admission = Admission(limits.max_in_flight, limits.max_streams)
         self.metrics = Metrics(self.admission)
 
-    async def classify(self, method: str, read: Read, seconds: float | None = None, has_place: bool = False) -> Answer:
-        """The answer for the images that `read` gives, which is called only once the request is let in.
+    async def classify(
+        self, method: str, read: Read, seconds: float | None = None, receive: Receive | None = None
+    ) -> Answer:
+        """The answer for the images that `read` gives, which is called only once the request has a place.
 
-        `method` is the name it is counted under, `seconds` the time the caller will wait, if it said so. A request
-        that `has_place` is part of one that was let in before.
+        `method` is the name it is counted under, `seconds` the time the caller will wait, if it said so. `receive`
+        fetches what is still on the way, which takes no place and none of the time.
         """
-        timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)
-        place = nullcontext() if has_place else self.admission.enter()
         with self.metrics.request(method) as observed, refusing():
-            with place:
-                async with asyncio.timeout(timeout):
-                    images, choice = await read()
-                    answer = await self.predictor.classify(images, choice)
+            with self.admission.arrive():
+                if receive:
+                    await receive()
+                async with self.admission.place():
+                    answer = await self._answer(read, seconds)
             self.metrics.answered(observed, answer)
         return answer
+
+    async def classify_streamed(self, method: str, read: Read, placed: Callable[[], None]) -> Answer:
+        """The answer for what has come by an open stream, which waits for a place; `placed` is told of it."""
+        try:
+            with self.metrics.request(method) as observed, refusing():
+                async with asyncio.timeout(self.limits.request_timeout), self.admission.place(wait=True):
+                    placed()
+                    answer = await self._answer(read, None)
+                self.metrics.answered(observed, answer)
+        finally:
+            placed()
+        return answer
+
+    async def _answer(self, read: Read, seconds: float | None) -> Answer:
+        timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)
+        async with asyncio.timeout(timeout):
+            images, choice = await read()
+            return await self.predictor.classify(images, choice)
 
     async def describe(self, method: str) -> ServedModel:
         """What is being served, asked of the model server now. Promotion relies on it, so it is never shed."""

@@ -18,6 +18,7 @@ __all__ = [
     "Limits",
     "NotAnImage",
     "UnsupportedFormat",
+    "area",
     "filled",
     "pixels",
 ]
@@ -36,3 +37,13 @@ def filled(data: bytes, wanted: ImageInput | int, limits: Limits = DEFAULT) -> f
     from imaging import decode
 
     return decode.filled(data, wanted, limits)
+
+
+def area(data: bytes, limits: Limits = DEFAULT) -> int:
+    """The pixels that the header of a PNG or JPEG claims, without decoding any; 0 for what is neither."""
+    from imaging import head, kinds
+
+    try:
+        return head.area(data, kinds.accepted(data), limits.max_parts)
+    except ImageError:
+        return 0

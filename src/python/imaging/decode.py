@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from imaging import kinds, wide
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, UnsupportedFormat
+from imaging.head import check_head
 from imaging.input import ImageInput
 from imaging.limits import DEFAULT, Limits
 from imaging.picture import eight_bits, square, whole_size
@@ -78,14 +79,15 @@ def opened(data: bytes, limits: Limits) -> Iterator[ImageFile.ImageFile]:
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"The image has {len(data)} bytes; at most {limits.max_bytes} are accepted.")
     kind = kinds.accepted(data)
+    check_head(data, kind, limits.max_parts)
     try:
         # The classes rather than Image.open: no other format can slip in, and our limits come instead of Pillow's.
         image = PngImageFile(io.BytesIO(data)) if kind == "PNG" else JpegImageFile(io.BytesIO(data))
         _check_header(image, limits)
         if kind == "PNG":
-            check_png(data)
+            check_png(data, limits.max_parts)
         else:
-            check_jpeg(data, limits.max_scans)
+            check_jpeg(data, limits.max_scans, limits.max_parts)
         yield image
     except (ImageError, MemoryError):
         raise

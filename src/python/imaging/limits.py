@@ -13,6 +13,9 @@ class Limits:
     # Scans of a JPEG. Encoders write about ten; each costs a pass over every pixel, so a small file with thousands of
     # empty ones would keep a server busy for minutes.
     max_scans: int = 100
+    # Chunks of a PNG, or segments of a JPEG. Pillow takes about 10 µs for each, however empty it is; an encoder with
+    # small blocks (1 KiB) makes half as many of the largest file.
+    max_parts: int = 65_536
 
 
 DEFAULT = Limits()

@@ -4,6 +4,7 @@ import re
 import zlib
 
 from imaging.errors import CorruptImage, ImageTooLarge
+from imaging.head import too_many
 
 _PNG_SIGNATURE = 8  # bytes
 _CHUNK_FRAME = 12  # bytes of length, name and checksum around a chunk's content
@@ -13,10 +14,17 @@ _START, _END, _SCAN, _TEMPORARY = 0xD8, 0xD9, 0xDA, 0x01
 _ALONE = (_START, _TEMPORARY)  # markers without a segment
 
 
-def check_png(data: bytes) -> None:
-    """Refuses a PNG that ends before its end marker, or in which a chunk's checksum is wrong; raises CorruptImage."""
-    view, place = memoryview(data), _PNG_SIGNATURE
+def check_png(data: bytes, max_parts: int) -> None:
+    """Refuses a PNG that ends before its end marker, in which a checksum is wrong, or with more chunks than these.
+
+    Raises:
+        CorruptImage, ImageTooLarge
+    """
+    view, place, parts = memoryview(data), _PNG_SIGNATURE, 0
     while place + _CHUNK_FRAME <= len(data):
+        parts += 1
+        if parts > max_parts:
+            raise too_many("PNG", max_parts)
         end = place + _CHUNK_FRAME + int.from_bytes(view[place : place + 4], "big")
         if end > len(data):
             break
@@ -28,17 +36,20 @@ def check_png(data: bytes) -> None:
     raise CorruptImage("The PNG is cut off: its end marker is missing.")
 
 
-def check_jpeg(data: bytes, max_scans: int) -> None:
-    """Refuses a JPEG that ends before its end marker, or with more scans than `max_scans`.
+def check_jpeg(data: bytes, max_scans: int, max_parts: int) -> None:
+    """Refuses a JPEG that ends before its end marker, or with more scans or segments than these.
 
     Raises:
         CorruptImage, ImageTooLarge
     """
-    place = scans = 0
+    place = scans = parts = 0
     while match := _MARKER.search(data, place):
         marker, place = data[match.end() - 1], match.end()
         if marker == _END and scans:
             return
+        parts += 1
+        if parts > max_parts:
+            raise too_many("JPEG", max_parts)
         if marker in _ALONE:
             continue
         length = int.from_bytes(data[place : place + 2], "big")

@@ -163,8 +163,8 @@ class Adapter:
 
 
 @contextmanager
-def adapter(backend: str, limits: Limits | None = None, model: str = MODEL) -> Iterator[Adapter]:
-    """An adapter before the model server at `backend`, in a thread of its own."""
+def adapter(backend: str, limits: Limits | None = None, model: str = MODEL, **more: Any) -> Iterator[Adapter]:
+    """An adapter before the model server at `backend`, in a thread of its own; `more` are further Options."""
     options = Options(
         backend=backend,
         model=model,
@@ -173,6 +173,7 @@ def adapter(backend: str, limits: Limits | None = None, model: str = MODEL) -> I
         http_port=0,
         limits=limits or Limits(),
         drain_timeout=10,
+        **more,
     )
     started: futures.Future[Adapter] = futures.Future()
 

@@ -29,6 +29,13 @@ def classified(response: httpx.Response) -> dict[str, Any]:
     return answer
 
 
+def whole(answer: bytes) -> bool:
+    """Whether the bytes are an answer of HTTP to its end."""
+    head, found, body = answer.partition(b"\r\n\r\n")
+    length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return bool(found and length) and len(body) >= int(length[0].split(b":")[1])
+
+
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from serving.adapter import lifecycle
+from serving.adapter.connection import ConnectionLimits
 from serving.adapter.limits import Limits
 from serving.adapter.service import Service
 
@@ -51,4 +52,4 @@ def test_connections_outlive_those_of_load_balancers():
     """Google's keep theirs for 600 s and use them again."""
     service = Service(SimpleNamespace(model="m"), Limits())
 
-    assert lifecycle._uvicorn_config(service).timeout_keep_alive > 600
+    assert lifecycle._uvicorn_config(service, ConnectionLimits()).timeout_keep_alive > 600

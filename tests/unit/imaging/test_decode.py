@@ -195,11 +195,11 @@ def test_a_picture_that_is_being_read_holds_up_no_other(monkeypatch):
     slow, fast = encoded(GRAY[::-1]), encoded(GRAY)
     read, begun, go_on = decode.check_png, threading.Event(), threading.Event()
 
-    def wait_in_the_slow_one(data):
+    def wait_in_the_slow_one(data, most):
         if data == slow:
             begun.set()
             assert go_on.wait(30)
-        read(data)
+        read(data, most)
 
     monkeypatch.setattr(decode, "check_png", wait_in_the_slow_one)
     thread = threading.Thread(target=canonical, args=(slow, 32))

@@ -1,11 +1,13 @@
 """An image ends where it says, whatever stands behind; one that does not get there is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from imaging import CorruptImage, ImageError, ImageTooLarge, Limits, pixels
-from tests.unit.imaging.images import chunk, encoded, gradient
+from imaging import DEFAULT, CorruptImage, ImageError, ImageTooLarge, Limits, area, pixels
+from tests.unit.imaging.images import chunk, encoded, gradient, png_claiming
 
 GRAY = gradient(90, 90)
 MEBIBYTE = 1 << 20
@@ -86,3 +88,39 @@ def test_an_end_marker_inside_a_chunk_is_not_the_end_of_the_png():
     assert pixels(commented, 32) == pixels(data, 32)
     with pytest.raises(CorruptImage, match="cut off"):
         pixels(commented[: -len(end)], 32)
+
+
+def limited(parts):
+    return replace(DEFAULT, max_parts=parts)
+
+
+@pytest.mark.parametrize("place", [33, -12])
+def test_chunks_are_counted_before_and_behind_the_pixels(place):
+    data = encoded(GRAY)
+    chunks = data.count(b"IDAT") + 2
+    more = data[:place] + chunk(b"teSt", b"") * 10 + data[place:]
+    assert pixels(more, 32, limited(chunks + 10)) == pixels(data, 32)
+    with pytest.raises(ImageTooLarge, match="chunks"):
+        pixels(more, 32, limited(chunks + 9 if place < 0 else 10))
+
+
+def test_segments_are_counted():
+    data = jpeg()
+    more = data[:2] + b"\xff\xfe\0\x02" * 100 + data[2:]
+    assert pixels(more, 32, limited(200)) == pixels(data, 32)
+    with pytest.raises(ImageTooLarge, match="segments"):
+        pixels(more, 32, limited(100))
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\xd0"])
+def test_what_stands_between_segments_has_a_bound(filling):
+    data = jpeg()
+    with pytest.raises(ImageTooLarge, match="between"):
+        pixels(data[:2] + filling * 100_000 + data[2:], 32)
+
+
+def test_the_area_is_that_of_the_header():
+    height, width = GRAY.shape
+    assert area(encoded(GRAY)) == area(jpeg()) == height * width
+    assert area(png_claiming(70_000, 70_000)) == 70_000**2
+    assert area(b"") == area(b"hello") == area(b"\xff\xd8\xff") == 0

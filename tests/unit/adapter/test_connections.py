@@ -1,0 +1,214 @@
+"""Who is slow, silent or many keeps nobody else from an answer."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import grpc
+import httpx
+
+from serving.adapter.connection import ConnectionLimits
+from serving.adapter.limits import Limits
+from tests.unit.adapter.fakes import adapter
+from tests.unit.adapter.images import gray, imaging_limits
+from tests.unit.adapter.rest import PNG, whole
+from tests.unit.adapter.waiting import wait_until
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
+
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
+
+
+def connect(it, sent=b""):
+    connection = socket.create_connection(("127.0.0.1", it.ports.http), timeout=20)
+    connection.sendall(sent)
+    return connection
+
+
+def told(connection):
+    """The next answer on `connection`, head and body."""
+    answer = b""
+    while not whole(answer):
+        more = connection.recv(65536)
+        assert more, answer
+        answer += more
+    return answer
+
+
+def answers(it):
+    return httpx.post(f"{it.http}/v1/classify", content=gray(1), headers=PNG, trust_env=False).status_code
+
+
+def served(model_server, limits=None, **connections):
+    address = f"127.0.0.1:{model_server.port}"
+    return adapter(address, limits, connections=ConnectionLimits(**connections))
+
+
+def test_a_connection_that_says_nothing_is_closed(model_server):
+    with served(model_server, header_seconds=0.2) as it, connect(it) as connection:
+        assert connection.recv(100) == b""
+
+
+def test_half_a_header_is_told_so_and_closed(model_server):
+    with served(model_server, header_seconds=0.2, linger_seconds=0.2) as it:
+        for sent in (b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n"):
+            with connect(it, sent) as connection:
+                assert told(connection).startswith(b"HTTP/1.1 408")
+        # Byte for byte is no faster.
+        with connect(it) as connection, contextlib.suppress(OSError):
+            began = time.monotonic()
+            while time.monotonic() < began + 10:
+                connection.sendall(b"G")
+                time.sleep(0.02)
+            raise AssertionError("A request line that never ends was read for ever.")
+
+
+def test_a_second_request_has_the_same_time_as_the_first_and_silence_between_them_is_none_of_it(model_server):
+    with served(model_server, header_seconds=0.3) as it, connect(it, b"GET /livez HTTP/1.1\r\n\r\n") as connection:
+        assert told(connection).startswith(b"HTTP/1.1 200")
+        time.sleep(0.6)
+        connection.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert told(connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /livez")
+        assert told(connection).startswith(b"HTTP/1.1 408")
+
+
+def test_slow_bodies_and_silent_streams_take_no_place(model_server):
+    with served(model_server, Limits(max_in_flight=2)) as it, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(it, HEAD + b"some")) for _ in range(8)]
+        channel = stack.enter_context(grpc.insecure_channel(it.grpc))
+        never = threading.Event()
+        stack.callback(never.set)
+        stub = classifier_pb2_grpc.ClassifierStub(channel)
+        silent = [stub.ClassifyStream(iter(never.wait, True), timeout=30) for _ in range(8)]
+        time.sleep(0.3)
+        assert answers(it) == 200
+        assert stub.Classify(api.ClassifyRequest(image=gray(1)), timeout=20).version == 1
+        assert len(slow) == len(silent) == 8
+
+
+def test_images_of_streams_wait_for_a_place_and_all_get_their_answer(model_server):
+    model_server.before = lambda method, _: method == "Predict" and time.sleep(0.01)
+    with served(model_server, Limits(max_in_flight=2)) as it, grpc.insecure_channel(it.grpc) as channel:
+        stub = classifier_pb2_grpc.ClassifierStub(channel)
+        requests = [api.ClassifyStreamRequest(id=str(n), request=api.ClassifyRequest(image=gray(n))) for n in range(12)]
+        streams = [stub.ClassifyStream(iter(requests), timeout=30) for _ in range(4)]
+        for stream in streams:
+            found = list(stream)
+            assert sorted(int(one.id) for one in found) == list(range(12))
+            assert all(one.response.version == 1 for one in found), found
+
+
+def test_streams_have_a_bound(model_server):
+    with served(model_server, Limits(max_streams=1)) as it, grpc.insecure_channel(it.grpc) as channel:
+        stub, never = classifier_pb2_grpc.ClassifierStub(channel), threading.Event()
+        first = stub.ClassifyStream(iter(never.wait, True), timeout=30)
+
+        def refused():
+            second = stub.ClassifyStream(iter([]), timeout=20)
+            with contextlib.suppress(grpc.RpcError):
+                list(second)
+            return second.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        wait_until(refused)
+        first.cancel()
+        wait_until(lambda: not refused())
+        never.set()
+
+
+def test_a_body_has_a_lowest_rate_and_a_steady_one_is_read_to_its_end(model_server):
+    limits = Limits(body_grace=0.3, min_body_rate=20_000)
+    with served(model_server, limits, linger_seconds=0.2) as it:
+        with connect(it, HEAD) as connection:
+            deadline = time.monotonic() + 10
+            with contextlib.suppress(OSError):
+                while time.monotonic() < deadline:
+                    connection.sendall(b"x" * 10)
+                    time.sleep(0.01)
+                raise AssertionError("A body of 1,000 bytes a second was read for ever.")
+        with connect(it, HEAD) as connection:
+            for _ in range(10):
+                connection.sendall(b"x" * 10_000)
+                time.sleep(0.05)  # longer in all than the grace
+            assert told(connection).startswith(b"HTTP/1.1 422")
+
+
+def test_bodies_have_a_sum(model_server):
+    with served(model_server, Limits(max_held_bytes=50_000)) as it, connect(it, HEAD + b"x" * 45_000) as slow:
+        wait_until(
+            lambda: (
+                httpx.post(f"{it.http}/v1/classify", content=b"x" * 6000, headers=PNG, trust_env=False).status_code
+                == 429
+            )
+        )
+        assert answers(it) == 200
+        slow.close()
+        wait_until(
+            lambda: (
+                httpx.post(f"{it.http}/v1/classify", content=b"x" * 6000, headers=PNG, trust_env=False).status_code
+                == 422
+            )
+        )
+
+
+def test_the_one_that_was_silent_for_longest_makes_room(model_server):
+    with served(model_server, max_connections=3, max_crowded=1) as it, contextlib.ExitStack() as stack:
+        asked = stack.enter_context(connect(it, b"GET /livez HTTP/1.1\r\n\r\n"))
+        told(asked)
+        silent = [stack.enter_context(connect(it)) for _ in range(2)]
+        time.sleep(0.2)
+        assert answers(it) == 200
+        # Who never asked goes before who did.
+        assert silent[0].recv(1) == b""
+        asked.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert told(asked).startswith(b"HTTP/1.1 200")
+
+
+def test_with_every_connection_busy_the_probes_are_answered_and_others_told(model_server):
+    with served(model_server, max_connections=2, max_crowded=2) as it, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(connect(it, HEAD + b"some"))
+        time.sleep(0.2)
+        assert answers(it) == 429
+        assert httpx.get(f"{it.http}/livez", trust_env=False).status_code == 200
+        assert httpx.get(f"{it.http}/readyz", trust_env=False).status_code == 200
+
+
+def test_a_pipeline_has_a_bound(model_server):
+    with served(model_server, max_pipelined=4) as it:
+        with connect(it, b"GET /livez HTTP/1.1\r\n\r\n" * 4) as connection:
+            found = b""
+            while found.count(b"alive") < 4:
+                more = connection.recv(10_000)
+                assert more, found
+                found += more
+        with connect(it, b"GET /livez HTTP/1.1\r\n\r\n" * 50) as connection:
+            found = b""
+            while more := connection.recv(10_000):
+                found += more
+            assert found.count(b"alive") < 10
+
+
+def test_who_is_refused_in_the_middle_of_sending_reads_why_and_can_ask_again(model_server):
+    with served(model_server, Limits(max_request_bytes=1000), linger_seconds=0.5) as it:
+        with connect(it, b"POST /v1/classify HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n") as connection:
+            for _ in range(3):
+                connection.sendall(b"x" * 1_000_000)
+            assert told(connection).startswith(b"HTTP/1.1 413")
+            connection.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            assert told(connection).startswith(b"HTTP/1.1 200")
+        with connect(it, b"POST /v1/classify HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n") as connection:
+            assert told(connection).startswith(b"HTTP/1.1 413")
+            # The rest does not come.
+            assert connection.recv(1) == b""
+
+
+def test_large_pictures_wait_for_each_other_and_small_ones_do_not(model_server):
+    limits = Limits(image=imaging_limits(max_pixels=1_000_000), max_pixels_at_once=1_000_000)
+    with served(model_server, limits) as it:
+        with httpx.Client(trust_env=False, timeout=60) as rest:
+            files = [("images", (f"{n}.png", gray(n, size=900))) for n in range(4)]
+            files += [("images", ("small.png", gray(9)))]
+            results = rest.post(f"{it.http}/v1/classify", files=files).json()["results"]
+        assert [one["version"] for one in results] == [1] * 5
