@@ -89,6 +89,7 @@ class Batcher:
 
     def __init__(self, chosen: BatchingParameters) -> None:
         self._chosen = chosen
+        self.most_rows = chosen.max_batch_size
         self._queues: dict[tuple[Any, ...], deque[_Batch]] = {}
         self._changed = threading.Condition()
         for _ in range(chosen.threads):

@@ -1,8 +1,9 @@
-"""JSON request bodies -> arrays, by TensorFlow Serving's rules (row form `instances`, column form `inputs`)."""
+"""What JSON bodies hold -> arrays, by TensorFlow Serving's rules (row form `instances`, column form `inputs`)."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import math
 import re
@@ -13,7 +14,9 @@ import grpc
 import numpy as np
 from tensorflow.core.framework import types_pb2
 
+from serving.model_server import json_lift
 from serving.model_server.errors import ServingError, invalid
+from serving.model_server.json_document import TooManyRowsError
 from serving.model_server.model import Tensor
 from serving.model_server.tensors import dtype_name, numpy_dtype
 
@@ -25,69 +28,9 @@ _RANGES = {
 }  # fmt: skip
 _FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
 _SUPPORTED = {*_RANGES, *_FLOATS, types_pb2.DT_STRING, types_pb2.DT_BOOL}
-_DECODER = json.JSONDecoder()
-_MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
 _SPACE = dict.fromkeys(map(ord, " \t\n\v\f\r"))
-_STRAY = re.compile("[\udc80-\udcff]")
-_INFINITY = re.compile(r'"(?:[^"\\]|\\.)*+"|\bInf\b', re.DOTALL)
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
-
-
-def parse(body: bytes) -> dict[str, object]:
-    """The JSON object at the beginning of `body`; what follows it is ignored, as in the original.
-
-    Raises:
-        ServingError: there is none.
-    """
-    if not body.strip():
-        raise invalid("JSON Parse error: The document is empty")
-    try:
-        text = _text(body).lstrip(" \t\r\n")
-        if "Inf" in text:
-            # Python's parser knows the long name alone.
-            text = _INFINITY.sub(lambda found: "Infinity" if found[0] == "Inf" else found[0], text)
-        try:
-            document, end = _DECODER.raw_decode(text)
-        except RecursionError:
-            text = _flattened(text)
-            document, end = _DECODER.raw_decode(text)
-        if not text.isascii() and _STRAY.search(text, 0, end):
-            raise ValueError("not UTF-8")
-    except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or a number of thousands of digits
-        raise invalid(f"JSON Parse error: {error}") from None
-    if not isinstance(document, dict):
-        raise invalid("Request must be a JSON object")
-    return document
-
-
-def _text(body: bytes) -> str:
-    """The body as text; bytes that are not UTF-8, which may stand behind the document, become stray surrogates."""
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return body.decode("utf-8-sig", "surrogateescape")
-
-
-def _flattened(text: str) -> str:
-    """JSON text with everything below _MAX_DEPTH levels of nesting replaced by null.
-
-    Python's parser recurses; TensorFlow Serving's does not, and ignores what a request has too much, however deep.
-    """
-    kept: list[str] = []
-    depth = position = 0
-    for token in _STRINGS_AND_BRACKETS.finditer(text):
-        char = token[0][0]
-        if char in "[{":
-            depth += 1
-            if depth == _MAX_DEPTH + 1:
-                kept.append(text[position : token.start()] + "null")
-        elif char in "]}":
-            depth -= 1
-            if depth == _MAX_DEPTH:
-                position = token.end()
-    return "".join(kept) + text[position:]
 
 
 def signature_name(document: dict[str, object]) -> str:
@@ -98,12 +41,20 @@ def signature_name(document: dict[str, object]) -> str:
     return name
 
 
-def predict_inputs(document: dict[str, object], tensors: Sequence[Tensor]) -> tuple[bool, dict[str, Array]]:
-    """(whether the request is in row form, alias -> array) of a predict request for the inputs `tensors`."""
+def predict_inputs(
+    document: dict[str, object], tensors: Sequence[Tensor], most_rows: int | None = None
+) -> tuple[bool, dict[str, Array]]:
+    """(whether the request is in row form, alias -> array) of a predict request for the inputs `tensors`.
+
+    More than `most_rows` rows are refused before a value of them is converted.
+    """
     if "instances" in document and "inputs" in document:
         raise invalid("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist.")
     if "instances" in document:
-        return True, _rows(document["instances"], tensors)
+        instances = document["instances"]
+        if most_rows is not None and isinstance(instances, (list, np.ndarray)) and len(instances) > most_rows:
+            raise TooManyRowsError(too_many_rows(len(instances), most_rows))
+        return True, _rows(instances, tensors)
     if "inputs" in document:
         return False, _columns(document["inputs"], tensors)
     raise invalid("Missing 'inputs' or 'instances' key.")
@@ -124,6 +75,10 @@ def _columns(value: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
 
 
 def _rows(instances: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
+    if isinstance(instances, np.ndarray):
+        if len(tensors) != 1 or not len(instances):
+            raise json_lift.NotPlainError
+        return {tensors[0].alias: _converted(instances, tensors[0].dtype)}
     if not isinstance(instances, list):
         raise invalid("Expecting 'instances' value to be a list/array")
     if not instances:
@@ -150,23 +105,36 @@ def _rows(instances: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
 
 def _stack(items: list[Any], dtype: int) -> Array:
     """One array from one value per instance, all of one shape."""
+    if isinstance(items[0], np.ndarray):
+        if all(isinstance(item, np.ndarray) and item.shape == items[0].shape for item in items):
+            return np.stack([_converted(item, dtype) for item in items])
+        raise json_lift.NotPlainError
     fast = _fast(items, dtype)
     if fast is not None:
         return fast
-    arrays: list[Array] = []
+    first = _instance(items, 0, dtype)
+    shape = list(first.shape)
+    flat: list[Any] = []
     for position, item in enumerate(items):
-        if isinstance(item, dict) and not is_base64(item):
-            raise _element(position, "Expecting value/list but got object")
         try:
-            array = dense(item, dtype)
-        except ServingError as error:
-            raise _element(position, f"Error: {error}") from None
-        if arrays and array.size != arrays[0].size:
-            raise _element(position, f"Expecting tensor size: {arrays[0].size} but got: {array.size}")
-        if arrays and array.shape != arrays[0].shape:
-            raise _element(position, f"Expecting shape {list(arrays[0].shape)} but got {list(array.shape)}")
-        arrays.append(array)
-    return np.stack(arrays)
+            _flatten(item, 0, shape, dtype, flat)
+        except ServingError:
+            array = _instance(items, position, dtype)
+            if array.size != first.size:
+                raise _element(position, f"Expecting tensor size: {first.size} but got: {array.size}") from None
+            raise _element(position, f"Expecting shape {list(first.shape)} but got {list(array.shape)}") from None
+    return _array(flat, [len(items), *shape], dtype)
+
+
+def _instance(items: list[Any], position: int, dtype: int) -> Array:
+    """One instance by itself, to say what is wrong with it. Raises ServingError."""
+    item = items[position]
+    if isinstance(item, dict) and not is_base64(item):
+        raise _element(position, "Expecting value/list but got object")
+    try:
+        return dense(item, dtype)
+    except ServingError as error:
+        raise _element(position, f"Error: {error}") from None
 
 
 def _element(position: int, problem: str) -> ServingError:
@@ -178,6 +146,8 @@ def dense(value: Any, dtype: int) -> Array:
     if dtype not in _SUPPORTED:
         message = f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)} is not supported."
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
+    if isinstance(value, np.ndarray):
+        return _converted(value, dtype)
     fast = _fast(value, dtype)
     if fast is not None:
         return fast
@@ -190,6 +160,10 @@ def dense(value: Any, dtype: int) -> Array:
         inner = inner[0]
     flat: list[Any] = []
     _flatten(value, 0, shape, dtype, flat)
+    return _array(flat, shape, dtype)
+
+
+def _array(flat: list[Any], shape: list[int], dtype: int) -> Array:
     target = np.dtype(numpy_dtype(dtype))
     array = np.empty(len(flat), target)
     with np.errstate(over="ignore"):
@@ -201,6 +175,22 @@ def dense(value: Any, dtype: int) -> Array:
         return array.reshape(shape)
     except ValueError:
         raise invalid(f"Expecting at most 64 dimensions but got {len(shape)}") from None
+
+
+def _converted(array: Array, dtype: int) -> Array:
+    """Numbers that were lifted out, as the TensorFlow type `dtype`. Raises NotPlainError if they are of another."""
+    if dtype in _FLOATS:
+        with np.errstate(over="ignore"):
+            return array.astype(numpy_dtype(dtype))
+    low, high = _RANGES.get(dtype, (0, 0))
+    if array.dtype.kind == "i" and array.size and int(array.min()) >= low and int(array.max()) < high:
+        return array.astype(numpy_dtype(dtype))
+    raise json_lift.NotPlainError
+
+
+def too_many_rows(rows: int, most: int) -> str:
+    """What a request for more rows than a batch holds is told."""
+    return f"Task size {rows} is larger than maximum input batch size {most}"
 
 
 def _fast(value: Any, dtype: int) -> Array | None:
@@ -282,6 +272,11 @@ def decoded(value: dict[str, object]) -> bytes:
     text = value.get("b64")
     if not is_base64(value) or not isinstance(text, str):
         raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+    if len(text) % 4 == 0 and not text.endswith("==="):
+        try:
+            return binascii.a2b_base64(text, strict_mode=True)
+        except ValueError:
+            pass  # not as it is usually written
     # As the original reads it: lines may be broken, padding may be left out but not be wrong, a dot pads as well.
     match = _BASE64.fullmatch(text.translate(_SPACE))
     missing = -len(match[1]) % 4 if match else 3
@@ -295,5 +290,5 @@ def _type_name(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=str)  # an array: the careful parser says it again
     return text if len(text) <= 100 else text[:100] + "…"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from tensorflow.core.framework import types_pb2
 
 from serving.model_server.errors import invalid
@@ -16,12 +17,16 @@ from serving.model_server.model import Tensor
 from serving.model_server.tensors import dtype_name
 
 Array = np.ndarray[Any, Any]
+_SLICE = 2**16  # values that are written at once, while no other thread can run
 
 
 def predictions(outputs: Sequence[Tensor], arrays: Sequence[Array], row_form: bool) -> bytes:
     """The answer of a predict request: `predictions` by row, or `outputs` by column."""
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
+    whole = _whole_text(outputs, arrays)
+    if whole is not None:
+        return b'{"%s": %s}' % (b"predictions" if row_form else b"outputs", whole)
     if row_form:
         return f'{{"predictions": {_rows(outputs, arrays)}}}'.encode()
     texts = [nested(tokens(tensor, array), array.shape) for tensor, array in zip(outputs, arrays, strict=True)]
@@ -29,6 +34,22 @@ def predictions(outputs: Sequence[Tensor], arrays: Sequence[Array], row_form: bo
         return f'{{"outputs": {texts[0]}}}'.encode()
     named = ", ".join(f"{json.dumps(tensor.alias)}: {text}" for tensor, text in zip(outputs, texts, strict=True))
     return f'{{"outputs": {{{named}}}}}'.encode()
+
+
+def _whole_text(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> bytes | None:
+    """The one output at once, where it holds floats; None for all others."""
+    if len(outputs) != 1 or not arrays[0].size or arrays[0].ndim == 0:
+        return None
+    if outputs[0].dtype not in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
+        return None
+    return f"[{', '.join(_pieces(arrays[0]))}]".encode()
+
+
+def _pieces(array: Array) -> Iterator[str]:
+    """The JSON text of `array`, without its outermost brackets, in parts to be joined by commas."""
+    rows = max(1, _SLICE * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        yield ", ".join(_written(array[start : start + rows]))[1:-1]
 
 
 def _rows(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> str:
@@ -76,7 +97,7 @@ def tokens(tensor: Tensor, array: Array) -> list[str]:
     if tensor.dtype == types_pb2.DT_BOOL:
         return ["true" if value else "false" for value in array.ravel()]
     if array.dtype.kind in "iu":
-        return [str(value) for value in array.ravel().tolist()]
+        return list(map(str, array.ravel().tolist()))
     if tensor.dtype in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
         return decimals(array.ravel())
     raise invalid(
@@ -91,19 +112,51 @@ def string(value: bytes) -> str:
 
 def decimals(values: Array) -> list[str]:
     """Floats of one type as the shortest decimal numbers that read back as the same float; whole ones end in ".0"."""
-    first, last = (6, 9) if values.dtype.itemsize == 4 else (15, 17)
-    numbers = values.tolist()
-    texts = [f"{number:.{first}g}" for number in numbers]
+    return ", ".join(_pieces(values)).split(", ") if len(values) else []
+
+
+def _written(values: Array) -> list[str]:
+    """The JSON text of `values`, split at its commas, so that each part is a number with the brackets beside it."""
+    texts = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY).decode().split(",")
+    flat = values.ravel()
+    size, inside = np.abs(flat), _inside_binade(flat)
+    for index in np.flatnonzero(inside & (size < 1e-4)):
+        text = texts[index].strip("[]")
+        texts[index] = texts[index].replace(text, _scientific(text))
+    for index in np.flatnonzero(~(inside & (size < 1e6) | (size == np.floor(size)) & (size < 1e6))):
+        texts[index] = texts[index].replace(texts[index].strip("[]"), _decimal(flat[index]))
+    return texts
+
+
+def _inside_binade(values: Array) -> Array:
+    """Which are neither powers of two nor denormal.
+
+    Below those the gap to the next float is half as wide, and the original's way, which is to try longer and longer
+    numbers, may find another one than the shortest; these have fewer digits than it begins with.
+    """
+    with np.errstate(invalid="ignore"):
+        return (np.abs(np.frexp(values)[0]) != 0.5) & (np.abs(values) > 4 * np.finfo(values.dtype).tiny)
+
+
+def _scientific(text: str) -> str:
+    """orjson's text of a number below 1e-4, as C writes it: with an exponent of two digits."""
+    if "e" in text:
+        digits, exponent = text.split("e-")
+        return f"{digits}e-{exponent:0>2}"
+    sign = "-" if text[0] == "-" else ""
+    digits = text.lstrip("-0.")
+    point = len(text.partition(".")[2]) - len(digits) + 1
+    return f"{sign}{digits[0]}{'.' * (len(digits) > 1)}{digits[1:]}e-{point:02}"
+
+
+def _decimal(value: np.floating[Any]) -> str:
+    first, last = (6, 9) if value.dtype.itemsize == 4 else (15, 17)
+    number = float(value)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    text = f"{number:.{first}g}"
     for digits in range(first + 1, last + 1):
-        read = np.array(texts, np.float64).astype(values.dtype) if texts else values
-        for index in np.flatnonzero((read != values) & np.isfinite(values)):
-            texts[index] = f"{numbers[index]:.{digits}g}"
-    return [_decimal(text) for text in texts]
-
-
-def _decimal(text: str) -> str:
-    if "." in text or "e" in text:
-        return text
-    if text[-1].isdigit():
-        return text + ".0"
-    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[text]
+        if value.dtype.type(float(text)) == value:
+            break
+        text = f"{number:.{digits}g}"
+    return text if "." in text or "e" in text else text + ".0"

@@ -60,6 +60,8 @@ class Plan:
         self._call = call
         self._batcher = batcher
         self._observe = observe
+        # Of one request, when requests are run together.
+        self.most_rows = batcher.most_rows if batcher is not None else None
 
     def run(self, arrays: dict[str, Array], api: str = "Predict") -> list[Array]:
         """The outputs, in the order of `self.outputs`. Raises ServingError or TensorFlow's errors."""

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving.model_server import examples, json_examples, json_input, json_output
+from serving.model_server import examples, json_document, json_examples, json_input, json_output
 from serving.model_server.errors import ServingError, answer_to, as_serving_error, invalid
 from serving.model_server.handlers import Handlers
 from serving.model_server.metrics import Metrics
@@ -62,9 +62,9 @@ class RestApi:
         started = time.perf_counter()
         status = "OK"
         try:
-            document = json_input.parse(body)
-            spec.signature_name = json_input.signature_name(document)
-            return self._predict(spec, document) if verb == "predict" else self._examples(verb, spec, document)
+            if verb == "predict":
+                return self._predict(spec, json_document.Document(body))
+            return self._examples(verb, spec, json_document.parse(body))
         except Exception as problem:
             status = as_serving_error(problem).code.name
             raise
@@ -84,16 +84,20 @@ class RestApi:
             f'{{"model_spec": {_json(response.model_spec)}, "metadata": {{"signature_def": {_json(signatures)}}}}}'
         ).encode()
 
-    def _predict(self, spec: model_pb2.ModelSpec, document: dict[str, object]) -> bytes:
+    def _predict(self, spec: model_pb2.ModelSpec, document: json_document.Document) -> bytes:
+        spec.signature_name = document.read(json_input.signature_name)
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._handlers.lease_spec(spec) as leased:
             if name not in leased.model.signatures:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             plan = leased.model.plan(name)
-            row_form, arrays = json_input.predict_inputs(document, plan.inputs)
+            row_form, arrays = document.read(
+                lambda fields: json_input.predict_inputs(fields, plan.inputs, plan.most_rows)
+            )
             return json_output.predictions(plan.outputs, plan.run(arrays), row_form)
 
     def _examples(self, verb: str, spec: model_pb2.ModelSpec, document: dict[str, object]) -> bytes:
+        spec.signature_name = json_input.signature_name(document)
         given = json_examples.examples(document, verb)
         with self._handlers.lease_spec(spec) as leased:
             if verb == "classify":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tensorflow.core.framework import types_pb2
 
-from serving.model_server import json_input, json_output
+from serving.model_server import json_document, json_input, json_output
 from serving.model_server.errors import ServingError
 from serving.model_server.model import Tensor
 
@@ -93,15 +93,15 @@ def test_many_numbers_mean_the_same_as_few() -> None:
 
 def test_brackets_inside_strings_do_not_count_as_depth() -> None:
     text = '{"s": "[[[{", "deep": ' + "[" * 5000 + '"]"' + "]" * 5000 + ', "after": 1}'
-    document = json_input.parse(text.encode())
+    document = json_document.parse(text.encode())
     assert (document["s"], document["after"]) == ("[[[{", 1)
 
 
 @pytest.mark.parametrize("behind", [b" trailing", b"}", b"]]", b'{"instances": [2]}', b"\xff\xfe", b"\0"])
 def test_what_stands_behind_the_document_is_ignored(behind: bytes) -> None:
-    assert json_input.parse(b' {"instances": [1.0]}' + behind) == {"instances": [1.0]}
+    assert json_document.parse(b' {"instances": [1.0]}' + behind) == {"instances": [1.0]}
     deep = b'{"instances": [1.0], "deep": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    assert json_input.parse(deep + behind)["instances"] == [1.0]
+    assert json_document.parse(deep + behind)["instances"] == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_stands_behind_the_document_is_ignored(behind: bytes) -> None:
     [("Inf", np.inf), ("-Inf", -np.inf), ("Infinity", np.inf), ("-Infinity", -np.inf), ("NaN", np.nan)],
 )
 def test_numbers_that_are_none_have_their_names(text: str, value: float) -> None:
-    document = json_input.parse(f'{{"instances": [{text},1], "s": "Inf \\" Inf", "Inf": "{text}"}}'.encode())
+    document = json_document.parse(f'{{"instances": [{text},1], "s": "Inf \\" Inf", "Inf": "{text}"}}'.encode())
     np.testing.assert_array_equal(json_input.dense(document["instances"], FLOAT), [value, 1])
     assert (document["s"], document["Inf"]) == ('Inf " Inf', text)
 
@@ -117,7 +117,7 @@ def test_numbers_that_are_none_have_their_names(text: str, value: float) -> None
 @pytest.mark.parametrize("text", ["inf", "nan", "INF", "Infin", "+Inf", "Inf1", "- Inf"])
 def test_other_spellings_of_them_are_refused(text: str) -> None:
     with pytest.raises(ServingError):
-        json_input.parse(f'{{"instances": [{text}]}}'.encode())
+        json_document.parse(f'{{"instances": [{text}]}}'.encode())
 
 
 @pytest.mark.parametrize(
@@ -150,4 +150,4 @@ def test_what_is_no_base64_is_refused(text: str) -> None:
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"nonsense", b"\xff\xfe", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(ServingError):
-        json_input.parse(body)
+        json_document.parse(body)
