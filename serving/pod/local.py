@@ -27,6 +27,8 @@ class LocalPod(Pod):
         poll_seconds: how often the configuration is read again.
         memory_limit_mib: a model server that takes more is ended, as a container's would be; None for no limit.
         more_flags: for the model server, after production's.
+        host: address that the adapter listens on.
+        http_port, grpc_port: its ports; 0 for any free one.
     """
 
     def __init__(
@@ -38,8 +40,14 @@ class LocalPod(Pod):
         poll_seconds: int = 1,
         memory_limit_mib: float | None = None,
         more_flags: tuple[str, ...] = (),
+        host: str = "127.0.0.1",
+        http_port: int = 0,
+        grpc_port: int = 0,
     ) -> None:
         super().__init__()
+        self._host, self.http_port, self.grpc_port = host, http_port, grpc_port
+        if host not in ("0.0.0.0", "::"):  # every address of this machine, loopback too
+            self._reached_at = f"[{host}]" if ":" in host else host
         self.models_config, self.model, self.logs = models_config, model, logs
         self._poll_seconds, self._more_flags = poll_seconds, more_flags
         self._limit, self._over_limit = memory_limit_mib, False
@@ -51,11 +59,11 @@ class LocalPod(Pod):
 
     def start(self, timeout: float = START_SECONDS) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.http_port, self.grpc_port = free_port(), free_port()
+        self.http_port, self.grpc_port = self.http_port or free_port(), self.grpc_port or free_port()
         self._guard = Guard()
         self._guard.tell(remove=self._folder.name)
         self._start_model_server()
-        place = ("127.0.0.1", self.http_port, self.grpc_port)
+        place = (self._host, self.http_port, self.grpc_port)
         self._spawn("adapter", flags.adapter_flags(self._socket, self.model, *place))
         if self._limit is not None:
             threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
@@ -114,6 +122,8 @@ class LocalPod(Pod):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C in a terminal is for whoever started the pod, which ends the adapter first.
+                process_group=0,
                 # The code may lie in a PEX or in loose sources: hand the path on as it is here.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
             )

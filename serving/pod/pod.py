@@ -38,16 +38,18 @@ class Pod(ABC):
     def __init__(self) -> None:
         # Of the adapter; chosen at the start, so that nobody takes them between.
         self.http_port = self.grpc_port = 0
+        # As it stands in an address: a host, or an IPv6 address in brackets.
+        self._reached_at = "127.0.0.1"
 
     @property
     def address(self) -> str:
         """HOST:PORT of the adapter's gRPC service."""
-        return f"127.0.0.1:{self.grpc_port}"
+        return f"{self._reached_at}:{self.grpc_port}"
 
     @property
     def url(self) -> str:
         """Of the adapter's page and REST service."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self._reached_at}:{self.http_port}"
 
     @abstractmethod
     def start(self, timeout: float = START_SECONDS) -> Self:
@@ -75,6 +77,11 @@ class Pod(ABC):
     @abstractmethod
     def memory_mib(self) -> tuple[float, float] | None:
         """Resident memory of the model server in MiB, now and at its highest; None where that can't be had."""
+
+    def stable_version(self) -> int | None:
+        """The version that answers; None while there is none, or the adapter does not say."""
+        ready = self._ask("/readyz")
+        return ready["version"] if ready else None
 
     def __enter__(self) -> Self:
         try:

@@ -1,5 +1,6 @@
 """`dataset import`: a dataset out of what there is."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -86,7 +87,12 @@ def import_(
             markup=False,
             soft_wrap=True,
         )
-    console.print(f"Next: ./pants run src/python/dataset -- check --dataset {to}", markup=False, soft_wrap=True)
+    named = f"--dataset {shlex.quote(str(to))}"
+    for line in (
+        f"Its quality: ./pants run src/python/dataset -- check {named}",
+        f"Next, train: ./pants run src/python/training:train -- {named}",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
     if as_json:
         print_json(
             {

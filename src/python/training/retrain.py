@@ -91,7 +91,7 @@ def retrain(
     if epochs is not None:
         trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in trials]
     network = rebuild(current.registry, parent, family, parameters)
-    finish(current.make(family, data, trials, parent, network), as_json, options if mail else None)
+    finish(current.make(family, data, trials, parent, network), as_json, options, mail)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def train(
         return
     if epochs is not None:
         trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in trials]
-    finish(current.make(family, data, trials, pretrained=start), as_json, options if mail else None)
+    finish(current.make(family, data, trials, pretrained=start), as_json, options, mail)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,20 @@
 """What a run that missed the gate advises."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from cli import GateNotPassed
 from contracts.record import Record
+from settings import Settings
+from training.commands.options import Options
 from training.commands.outcome import finish
+
+OPTIONS = cast(
+    Options,
+    SimpleNamespace(model=SimpleNamespace(settings=Settings()), dataset="sample", registry=Settings().registry.uri),
+)
 
 
 def rejected(ended: str) -> Record:
@@ -28,11 +38,29 @@ def rejected(ended: str) -> Record:
 
 def test_more_time_is_advised_first_where_the_chosen_trial_ran_out_of_it() -> None:
     with pytest.raises(GateNotPassed, match=r"is below 0\.8\. It ran out of time.*--max-minutes.*--max-trials"):
-        finish(rejected("time"), as_json=False)
+        finish(rejected("time"), False, OPTIONS)
 
 
 @pytest.mark.parametrize("ended", ["epochs", "patience"])
 def test_more_time_is_not_advised_where_it_would_not_help(ended: str) -> None:
     with pytest.raises(GateNotPassed, match=r"is below 0\.8\. Train on more images or with --max-trials") as missed:
-        finish(rejected(ended), as_json=False)
+        finish(rejected(ended), False, OPTIONS)
     assert "--max-minutes" not in str(missed.value)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "flags"),
+    [
+        ({}, ""),
+        ({"dataset": "my xrays"}, " --dataset 'my xrays'"),
+        ({"registry": "gs://bucket/models"}, " --registry gs://bucket/models"),
+    ],
+    ids=["as the settings say", "another dataset", "another registry"],
+)
+def test_next_command_names_what_the_settings_do_not(
+    chosen: dict[str, str], flags: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate = rejected("epochs").model_copy(update={"state": "candidate"})
+    finish(candidate, False, cast(Options, SimpleNamespace(**{**vars(OPTIONS), **chosen})))
+    said = capsys.readouterr().err
+    assert said.endswith(f"src/python/testing:test_model -- --model chest-xray --version 1{flags}\n")

@@ -1,5 +1,6 @@
 """`promote run`: a tested version goes into production."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -56,3 +57,5 @@ def run(
         changing.declined(as_json)
         return
     changing.carry_out(rollover, "promote", record.version, serving, approver, reason, as_json)
+    if not rollover.pods:
+        say(f"Next, serve it: {shlex.join(['./pants', 'run', 'serving/pod', '--', *yard.flags])}")

@@ -1,12 +1,14 @@
 """How a run ends for whoever called it: figures, what comes next, and the exit code."""
 
+import shlex
+
 from cli import GateNotPassed, print_json, progress_console
 from contracts.record import Record
 from training.commands.options import Options
 
 
-def finish(record: Record, as_json: bool, mail_from: Options | None = None) -> None:
-    """Shows how the run ended; mails the owner, if it missed the gate and `mail_from` says where its registry is.
+def finish(record: Record, as_json: bool, options: Options, mail: bool = False) -> None:
+    """Shows how the run with `options` ended and which command comes next; if it missed the gate, it mails the owner.
 
     Raises:
         GateNotPassed: the version was rejected; nothing of it is saved but its record.
@@ -22,15 +24,24 @@ def finish(record: Record, as_json: bool, mail_from: Options | None = None) -> N
             soft_wrap=True,
         )
     if record.state == "rejected":
-        if mail_from:
-            _mail(record, mail_from)
+        if mail:
+            _mail(record, options)
         raise GateNotPassed(_why(record))
     console.print(
         f"Version {record.version} of {record.model} is a candidate. Next, test it: "
-        f"./pants run src/python/testing:test_model -- --model {record.model} --version {record.version}",
+        f"{shlex.join(_test_call(record, options))}",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _test_call(record: Record, options: Options) -> list[str]:
+    """What tests the version, with the dataset and the registry where they are not those of the settings."""
+    settings = options.model.settings
+    more = ["--dataset", options.dataset] if options.dataset != settings.dataset.uri else []
+    more += ["--registry", options.registry] if options.registry != settings.registry.uri else []
+    named = ["--model", record.model, "--version", str(record.version)]
+    return ["./pants", "run", "src/python/testing:test_model", "--", *named, *more]
 
 
 def _mail(record: Record, options: Options) -> None:
