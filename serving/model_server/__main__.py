@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from cli.version import VERSION
 from serving.model_server import flags as flag_parser
 from serving.model_server.errors import ServingError, StartError
 
@@ -51,7 +52,7 @@ def _leave(code: int) -> NoReturn:
 def _print_versions() -> None:
     import tensorflow as tf
 
-    print(f"Trainyard model server\nTensorFlow Library: {tf.__version__}")
+    print(f"Trainyard model server {VERSION}\nTensorFlow Library: {tf.__version__}")
 
 
 def _serve(flags: argparse.Namespace) -> None:

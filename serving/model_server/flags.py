@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
+from cli.version import VERSION
+
 _TRUE = {"", "1", "true", "t", "yes", "y"}
 _FALSE = {"0", "false", "f", "no", "n"}
 
@@ -29,7 +31,8 @@ class _Parser(argparse.ArgumentParser):
             "  model_server --port=8500 --rest_api_port=8501 --model_name=xray --model_base_path=/models/xray\n"
             "  model_server --grpc_socket_path=/run/models.sock --model_config_file=/models/models.config \\\n"
             "      --model_config_file_poll_wait_seconds=2\n\n"
-            "Exit codes: 0 ended by a signal · 2 usage · 4 a model could not be loaded · 6 port or file not available",
+            "Exit codes: 0 ended by a signal · 2 usage · 4 a model could not be loaded · 6 port or file not available"
+            f"\n\nTrainyard {VERSION}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

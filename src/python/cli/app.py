@@ -14,16 +14,18 @@ import typer
 from cli.call import program_name
 from cli.errors import EXIT_CODES, Exit, TrainyardError
 from cli.processor import guard_tensorflow
+from cli.version import VERSION
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_CODES.items())
+_EPILOG += f"\n\nTrainyard {VERSION}"
 
 
 def command_line(name: str, summary: str, examples: list[str]) -> typer.Typer:
-    """An empty Typer application whose --help shows `summary`, `examples` and the exit codes."""
+    """An empty Typer application whose --help shows `summary`, `examples`, the exit codes and Trainyard's version."""
     # A paragraph that begins with a backspace character is shown line by line.
     text = summary + "\n\n\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
     return typer.Typer(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.run import ModelMade, ModelOutcome, RunState, Said
+from cli.version import VERSION
 from pipeline import changes, steps
 from settings import Settings
 
@@ -32,7 +33,12 @@ def of_call(root: Path, arguments: Mapping[str, Any]) -> dict[str, object]:
         "code": {
             "commit": changes.head(root),
             "dirty": not changes.is_clean(root),
-            "components": {"python": platform.python_version(), "pants": _pants(root), **_installed()},
+            "components": {
+                "trainyard": VERSION,
+                "python": platform.python_version(),
+                "pants": _pants(root),
+                **_installed(),
+            },
         },
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cli import DataRefused, GateNotPassed, UsageError
+from cli.version import VERSION
 from dataset import scan
 from imaging.array import canonical
 from registry import Registry, ServingState
@@ -40,6 +41,7 @@ def test_passed_gate_publishes_a_whole_candidate(trained, sample):
     assert record.verdicts[-1].passed
     assert record.reason == "a test"
     assert record.code.components["tensorflow"]
+    assert record.code.components["trainyard"] == VERSION
 
 
 def test_saved_model_has_the_signature_and_gives_the_golden_answers(trained, tmp_path):

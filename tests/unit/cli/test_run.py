@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cli import EXIT_CODES, Conflict, DataRefused, Exit, GateNotPassed, InfrastructureError, UsageError
+from cli.version import VERSION
 
 PROGRAM = """
 import typer
@@ -95,3 +96,7 @@ def test_a_command_that_is_terminated_twice_cleans_up():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     result = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, env=environment)
     assert (result.returncode, result.stdout, result.stderr) == (143, "cleaned up\n", "")
+
+
+def test_help_ends_with_trainyards_version():
+    assert demo("--help").stdout.rstrip().splitlines()[-1].strip() == f"Trainyard {VERSION}"

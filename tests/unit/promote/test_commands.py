@@ -67,9 +67,9 @@ def test_run_promotes_the_named_version(registry: Registry) -> None:
     assert registry.journal.entries()[-1].who == "ada"
 
 
-def test_without_pods_the_command_that_serves_is_named(registry: Registry) -> None:
-    result = call("run", "--version", "3", "--registry", str(registry.store.uri("")).rstrip("/").rpartition("/")[0])
-    assert "Next, serve it: ./pants run serving/pod -- --registry " in result.stderr
+def test_without_pods_the_command_that_serves_is_named(registry: Registry, tmp_path: Path) -> None:
+    result = call("run", "--version", "3", "--registry", str(tmp_path / "registry"))
+    assert f"Next, serve it: ./pants run serving/pod -- --registry {tmp_path / 'registry'}\n" in result.stderr
 
 
 def test_run_without_a_version_takes_the_newest_tested_with_yes(registry: Registry) -> None:

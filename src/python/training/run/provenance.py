@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from cli.version import VERSION
 from contracts.record import Code
 
 _COMPONENTS = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
@@ -37,19 +38,24 @@ def components() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _COMPONENTS}
 
 
+def _recorded() -> dict[str, str]:
+    # Apart from what trains: another version of Trainyard with the same code comes to the same weights.
+    return {"trainyard": VERSION} | components()
+
+
 def provenance() -> Provenance:
     """What trains, and the Git commit: the image's, or the working directory's if it is Trainyard's."""
     if built_from := os.environ.get(COMMIT_VARIABLE):
         commit, dirty = built_from.removesuffix("-dirty"), built_from.endswith("-dirty")
-        return Provenance(Code(commit=commit, dirty=dirty, components=components()))
+        return Provenance(Code(commit=commit, dirty=dirty, components=_recorded()))
     try:
         # A PEX may be started inside some other project: its commit would say nothing.
         if not (Path(_git("rev-parse", "--show-toplevel")) / _MARK).is_file():
             raise _GitFailed("the working directory is not in a checkout of Trainyard")
         commit, dirty = _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain"))
     except _GitFailed as failed:
-        return Provenance(Code(components=components()), str(failed))
-    return Provenance(Code(commit=commit, dirty=dirty, components=components()))
+        return Provenance(Code(components=_recorded()), str(failed))
+    return Provenance(Code(commit=commit, dirty=dirty, components=_recorded()))
 
 
 def checked() -> bool:
