@@ -1,6 +1,14 @@
-"""Python client of the adapter: `with Client("HOST:PORT") as client: client.classify(image)`."""
+"""The command `client`, and the client library (trainyard_client) under its old name."""
 
-from serving.client.client import Client, Prediction, ServedModel
-from serving.client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
+from trainyard_client import (
+    BadImage,
+    Client,
+    ClientError,
+    Prediction,
+    ServedModel,
+    TooSlow,
+    Unavailable,
+    UnknownVersion,
+)
 
 __all__ = ["BadImage", "Client", "ClientError", "Prediction", "ServedModel", "TooSlow", "Unavailable", "UnknownVersion"]

@@ -1,28 +1,5 @@
-"""What may go wrong with a request.
+"""The client library's errors under their old name."""
 
-ClientError
-├── BadImage         the adapter can't read the image, or it is too large: the next one may be fine
-├── UnknownVersion   the version or label asked for is not being served
-└── Unavailable      no adapter, no model, or too busy: the same request may succeed later
-    └── TooSlow      no answer within the time that was given
-"""
+from trainyard_client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
 
-
-class ClientError(Exception):
-    """A request without an answer; str() says why in one sentence."""
-
-
-class BadImage(ClientError):
-    pass
-
-
-class UnknownVersion(ClientError):
-    pass
-
-
-class Unavailable(ClientError):
-    pass
-
-
-class TooSlow(Unavailable):
-    pass
+__all__ = ["BadImage", "ClientError", "TooSlow", "Unavailable", "UnknownVersion"]

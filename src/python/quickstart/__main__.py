@@ -57,15 +57,7 @@ def quickstart(
         console.print(note, markup=False, soft_wrap=True)
     source = dataset.absolute() if dataset else _images_of(shown, console)
     folder = _new_folder()
-    # For the commands this one starts: their own mails belong into the same outbox, their noise nowhere.
-    os.environ |= {
-        "TRAINYARD_MODEL_NAME": shown.name,
-        "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
-        "TRAINYARD_MAIL_SMTP_HOST": "",
-        "TRAINYARD_SERVING_PODS": "",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    _hand_on_import_path()
+    prepare(shown.name, folder)
 
     from quickstart import summary
     from quickstart.loop import Loop
@@ -119,11 +111,19 @@ def _new_folder() -> Path:
     raise InfrastructureError(f"{parent} is full of runs of this second; try again.")
 
 
-def _hand_on_import_path() -> None:
-    """Lets child interpreters import what this one can, from a PEX as from loose sources."""
+def prepare(model: str, folder: Path) -> None:
+    """Sets the environment of the commands that the loop starts: outbox, pods, import path."""
     import sys
 
-    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
+    os.environ |= {
+        "TRAINYARD_MODEL_NAME": model,
+        "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
+        "TRAINYARD_MAIL_SMTP_HOST": "",
+        "TRAINYARD_SERVING_PODS": "",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # From a PEX as from loose sources.
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
+    }
     # TensorFlow takes three times as long to import where its bytecode may not be kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
