@@ -57,7 +57,7 @@ def print_json(result: Any) -> None:
 
 def run(app: typer.Typer) -> NoReturn:
     """Runs `app` and leaves with an exit code of the table; an error is one sentence on stderr."""
-    _document(app)
+    document(app)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -86,15 +86,15 @@ def _terminated(*_: object) -> NoReturn:
     sys.exit(128 + signal.SIGTERM)
 
 
-def _document(app: typer.Typer) -> None:
-    """Gives every verb the exit codes; an application of a single verb shows that verb's help as its own."""
+def document(app: typer.Typer) -> None:
+    """Gives every verb what --help ends with; an application of a single verb shows that verb's help as its own."""
     for command in app.registered_commands:
         command.epilog = _EPILOG
         if len(app.registered_commands) == 1 and app.registered_callback is None:
             command.help = app.info.help
     for group in app.registered_groups:
         if group.typer_instance:
-            _document(group.typer_instance)
+            document(group.typer_instance)
 
 
 def _fail(message: str, code: int) -> NoReturn:

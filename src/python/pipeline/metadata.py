@@ -13,8 +13,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from contracts.run import ModelMade, ModelOutcome, RunState, Said
 from cli.version import VERSION
+from contracts.run import ModelMade, ModelOutcome, RunState, Said
 from pipeline import changes, steps
 from settings import Settings
 

@@ -70,8 +70,9 @@ class Signing(Section):
 
 
 class Gates(Section):
+    # Least accuracy on the held-out images.
     min_accuracy: Fraction = 0.85
-    # Of every class.
+    # Least recall of every class.
     min_recall: Fraction = 0.7
     # How far a retrained model may fall behind production on the same images (accuracy and recall per class).
     tolerance: Fraction = 0.02

@@ -21,6 +21,7 @@ _KINDS = "urn:trainyard:problem:"
 _BAD_IMAGE = {400, 413, 415, 422}
 # Full, leaving, or nothing behind the load balancer: another try reaches another pod, and asking twice is harmless.
 _AGAIN = {429, 502, 503}
+_LATE = {408, 504}
 
 
 class RestClient:
@@ -142,6 +143,6 @@ def _explained(url: str, error: urllib.error.HTTPError) -> ClientError:
         return UnknownVersion(detail)
     if error.code in _AGAIN:
         return Unavailable(detail or f"{url} answered {error.code}.")
-    if error.code == 504:
+    if error.code in _LATE:
         return TooSlow(detail or f"{url} did not answer in time.")
     return ClientError(detail or f"What answers at {url} is not an adapter ({error.code}); give its HTTP address.")
