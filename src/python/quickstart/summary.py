@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from quickstart.loop import Story
+from registry import place
 
 
 def show(console: Console, story: Story) -> None:
@@ -32,11 +33,13 @@ def show(console: Console, story: Story) -> None:
     }
     for name, text in lines.items():
         console.print(f"[bold]{name:<9}[/bold] {text}", soft_wrap=True)
-    place = f"--registry {story.folder / 'registry'} --model {story.model}"
+    if danger := place.warning(str(story.folder / "registry")):
+        console.print(f"\n{danger}", soft_wrap=True, markup=False, highlight=False)
+    where = f"--registry {story.folder / 'registry'} --model {story.model}"
     console.print("\nGo on with")
     for command in (
-        f"./pants run src/python/promote -- list {place}",
-        f"./pants run src/python/promote -- history {place}",
+        f"./pants run src/python/promote -- list {where}",
+        f"./pants run src/python/promote -- history {where}",
         "./pants run src/python/models -- new NAME --dataset DIR   # a model of your own: docs/your-own-model.md",
         f"./pants run //:quickstart -- --model {story.model} --keep-serving   # and try the page in a browser",
     ):

@@ -161,6 +161,21 @@ def test_status_without_pods_says_what_is_configured(registry: Registry) -> None
     assert "stable = 2" in call("status").stdout
 
 
+def test_the_first_promotion_tells_that_the_registry_goes_with_the_clone(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TRAINYARD_MAIL_OUTBOX", str(tmp_path / "outbox"))
+    (tmp_path / "clone/.git").mkdir(parents=True)
+    for name, told in (("clone", True), ("elsewhere", False)):
+        folder = tmp_path / name
+        monkeypatch.setenv("TRAINYARD_REGISTRY_URI", str(folder / "registry"))
+        registry = open_registry(folder)
+        promotable(registry, folder)
+        first = call("run", "--version", "1")
+        assert first.exit_code == 0, first.output
+        assert ("inside this clone: `git clean -fdx` deletes it" in first.output) == told
+        promotable(registry, folder)
+        assert "inside this clone" not in call("run", "--version", "2").output
+
+
 def test_status_shows_an_interrupted_promotion(registry: Registry) -> None:
     from promote import intent
 

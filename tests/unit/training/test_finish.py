@@ -1,5 +1,6 @@
-"""What a run that missed the gate advises."""
+"""What a run that missed the gate advises, and what the first one that passed it tells."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -64,3 +65,16 @@ def test_next_command_names_what_the_settings_do_not(
     finish(candidate, False, cast(Options, SimpleNamespace(**{**vars(OPTIONS), **chosen})))
     said = capsys.readouterr().err
     assert said.endswith(f"src/python/testing:test_model -- --model chest-xray --version 1{flags}\n")
+
+
+@pytest.mark.parametrize(("version", "told"), [(1, True), (2, False)])
+def test_the_first_candidate_tells_that_the_registry_goes_with_the_clone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], version: int, told: bool
+) -> None:
+    record = rejected("epochs").model_copy(update={"state": "candidate", "version": version})
+    (tmp_path / ".git").mkdir()
+    place = {"registry": str(tmp_path / ".trainyard/registry")}
+    finish(record, False, cast(Options, SimpleNamespace(**{**vars(OPTIONS), **place})))
+    told_now = capsys.readouterr().err
+    assert (f"The registry is {tmp_path}/.trainyard/registry, inside this clone: `git clean -fdx`" in told_now) == told
+    assert ("[registry] uri in trainyard.toml, or --registry." in told_now) == told

@@ -50,6 +50,7 @@ def carry_out(
     from rich.markup import escape
 
     from promote import views
+    from registry import place
     from registry.journal import user
 
     console = progress_console()
@@ -65,6 +66,8 @@ def carry_out(
         print_json(views.outcome_json(outcome))
     else:
         _tell(outcome)
+    if shown.stable is None and (danger := place.warning(rollover.place)):
+        say(danger)
 
 
 def already(version: int, previous: int | None, action: "Action", as_json: bool) -> None:

@@ -4,6 +4,7 @@ import shlex
 
 from cli import GateNotPassed, print_json, progress_console
 from contracts.record import Record
+from registry import place
 from training.commands.options import Options
 
 
@@ -27,6 +28,8 @@ def finish(record: Record, as_json: bool, options: Options, mail: bool = False) 
         if mail:
             _mail(record, options)
         raise GateNotPassed(_why(record))
+    if record.version == 1 and (danger := place.warning(options.registry)):
+        console.print(danger, markup=False, soft_wrap=True)
     console.print(
         f"Version {record.version} of {record.model} is a candidate. Next, test it: "
         f"{shlex.join(_test_call(record, options))}",
