@@ -233,6 +233,15 @@ def test_affected_targets_are_those_that_need_the_change(repository):
     assert not any("tests/unit/imaging" in address for address in affected["test"])
 
 
+def test_network_of_a_model_is_in_images_that_train_and_in_none_that_serve(repository):
+    base = repository.git("rev-parse", "HEAD")
+    repository.append("models/digits/network.py", "# changed\n")
+    repository.commit("a network")
+    images = planned(repository, base)["affected"]["image"]
+    assert any(address.endswith(":train") for address in images), images
+    assert not [address for address in images if "adapter" in address or "model_server" in address]
+
+
 def test_renamed_and_deleted_files_count(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("mv", "src/python/testing/suites/test_golden.py", "src/python/testing/suites/test_recorded.py")
