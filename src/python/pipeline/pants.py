@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from cli import InfrastructureError, TrainyardError, UsageError
@@ -32,7 +33,7 @@ def nested_environment() -> dict[str, str]:
     A Pants daemon serves one call at a time, and `pants run` of this very program holds it. A second daemon with files
     of its own stays warm between calls, where PANTS_CONCURRENT would start cold every time.
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PEX_", "PYTHONPATH"))}
+    environment = _without(("PEX_", "PYTHONPATH"))
     environment["PANTS_SUBPROCESSDIR"] = ".pants.d/nested/pids"
     environment["PANTS_WORKDIR"] = ".pants.d/nested/workdir"
     # What is planned, built and promoted keeps to the layers; a developer's own call only warns (src/python/BUILD).
@@ -43,7 +44,18 @@ def nested_environment() -> dict[str, str]:
 def fresh_environment() -> dict[str, str]:
     """An environment in which a Pants of another checkout starts as from a shell, not as inside this program's."""
     own = ("PEX_", "PYTHONPATH", "PANTS_CONCURRENT", "PANTS_SUBPROCESSDIR", "PANTS_WORKDIR")
-    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
+    return _without(own)
+
+
+def _without(beginnings: tuple[str, ...]) -> dict[str, str]:
+    """This program's environment without such variables, and with the PATH that Pants gave it."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(beginnings)}
+    # A program that Pants runs has its own scripts first on PATH, and Pants looks for interpreters there: with another
+    # PATH for every state of this program's code, it would lay out TensorFlow anew for each.
+    own = os.path.realpath(Path(sys.prefix) / "bin")
+    parts = environment.get("PATH", "").split(os.pathsep)
+    environment["PATH"] = os.pathsep.join(part for part in parts if os.path.realpath(part) != own)
+    return environment
 
 
 def failure(root: Path, said: str) -> TrainyardError:
