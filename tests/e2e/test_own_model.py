@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from pipeline.pants import fresh_environment
 from tests.repository import Repository
 
 PAGE = Path(__file__).parents[2] / "docs/your-own-model.md"
@@ -44,7 +45,7 @@ class Shell:
     def __init__(self, folder, home):
         names = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
         # As from a shell, not as from inside a test that Pants runs.
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PEX", "PYTHONPATH", "PANTS_", "TRAINYARD_"))}
+        kept = {k: v for k, v in fresh_environment().items() if not k.startswith(("PEX", "PANTS_", "TRAINYARD_"))}
         self.folder, self.home = folder, home
         self.environment = kept | {f"GIT_{name}": "grace@example.com" for name in names}
         self.background = []
