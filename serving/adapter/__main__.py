@@ -1,6 +1,7 @@
 """The command: `python -m serving.adapter`."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ app = command_line(
     [
         "./pants run serving/adapter -- --backend 127.0.0.1:8500",
         "./pants run serving/adapter -- --backend unix:/run/model.sock --host 0.0.0.0 --http-port 80",
+        "./pants run serving/adapter -- --host 0.0.0.0 --token-file tokens --tls-certificate tls.crt --tls-key tls.key",
     ],
 )
 
@@ -37,6 +39,52 @@ def main(
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
     ] = 30,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Bearer tokens, one a line; without one of them nobody is answered."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PEM of the certificate: TLS on both ports."),
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM of its key.")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PEM of who signs clients' certificates, which are wanted then."),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name that requests may give in Host.  [default: this machine's with --host 127.0.0.1, else any]",
+        ),
+    ] = None,
+    allowed_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A site whose pages may ask, such as https://example.com."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            metavar="IMAGES",
+            help="Images a second of each token, and of all without one.  [default: no limit]",
+        ),
+    ] = None,
+    burst: Annotated[
+        int,
+        typer.Option(min=1, metavar="IMAGES", help="Images at once after a pause, with --rate."),
+    ] = 64,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="A port for /metrics alone, without token and TLS.  [default: --http-port]"
+        ),
+    ] = None,
+    reflection: Annotated[
+        bool,
+        typer.Option("--reflection/--no-reflection", help="Whether gRPC lists its services."),
+    ] = True,
 ) -> None:
     # Errors reach the user as sentences of ours; gRPC's own log repeats them in its words. It reads this when imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -46,6 +94,7 @@ def main(
     import logging
 
     import imaging
+    from serving.adapter.access import AccessOptions
     from serving.adapter.lifecycle import Options, serve
     from serving.adapter.limits import MEBIBYTE, Limits
     from settings import load
@@ -70,6 +119,18 @@ def main(
                 http_port=http_port,
                 limits=limits,
                 drain_timeout=drain_timeout,
+                access=AccessOptions(
+                    token_file=token_file,
+                    tls_certificate=tls_certificate,
+                    tls_key=tls_key,
+                    tls_client_ca=tls_client_ca,
+                    allowed_hosts=tuple(allowed_host or ()),
+                    allowed_origins=tuple(allowed_origin or ()),
+                    rate=rate,
+                    burst=burst,
+                    metrics_port=metrics_port,
+                    reflection=reflection,
+                ),
             )
         )
     )

@@ -1,10 +1,13 @@
 """Lets in as many requests as can be worked on at once, and none while the adapter shuts down."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from serving.adapter.refusals import Overloaded, Unavailable
+
+_HOLD = 0.3  # seconds
 
 
 class Admission:
@@ -18,6 +21,8 @@ class Admission:
         self.in_flight = 0
         # Set from the signal to shut down until the end.
         self.draining = asyncio.Event()
+        # Set once clients have been told not to send further calls on their connections.
+        self.leaving = asyncio.Event()
         self._streams = 0
         self._max_streams = max_streams
         self._places = asyncio.Semaphore(max_in_flight)
@@ -83,6 +88,15 @@ class Admission:
                 yield
             finally:
                 self.in_flight -= 1
+
+    async def hold(self) -> None:
+        """Before a call is refused because of a shutdown: who waits for this answer sends no further call meanwhile.
+
+        A call that reaches gRPC's server while it stops is cancelled, which no client tries again elsewhere.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HOLD):
+                await self.leaving.wait()
 
     async def drain(self, timeout: float) -> bool:
         """Let nothing in any more and wait for what is here; false if it takes over `timeout` seconds."""

@@ -12,6 +12,7 @@ import httptools  # noqa: F401  uvicorn's protocol below is made of it, and Pant
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.adapter.crowded import Crowded
+from serving.adapter.gate import CERTIFICATE
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class _Connection(HttpToolsProtocol):
             raise _Refused
         self._stop_timer()
         self._stage, self._unread = _Stage.BODY, 0
+        self.scope["extensions"] = {CERTIFICATE: {}} if self.transport.get_extra_info("peercert") else {}
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:

@@ -9,10 +9,13 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from serving.adapter.access import Access
+from serving.adapter.grpc_access import TokenCheck
 from serving.adapter.limits import MEBIBYTE
 from serving.adapter.predictor import Answer, Choice
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
 from serving.adapter.service import Read, Service, refusing
+from serving.adapter.tls import Tls
 from serving.adapter.well_formed import WellFormed
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
@@ -37,7 +40,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             answer = await self._service.classify("Classify", _reader(request), seconds)
             return self._response(answer)
         except Refusal as refusal:
-            await _abort(context, refusal)
+            await self._abort(context, refusal)
 
     async def ClassifyStream(
         self, requests: AsyncIterator[api.ClassifyStreamRequest], context: grpc.aio.ServicerContext
@@ -48,13 +51,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
                 async for response in self._answers(requests):
                     yield response
         except Refusal as refusal:
-            await _abort(context, refusal)
+            await self._abort(context, refusal)
 
     async def GetModel(self, _: api.GetModelRequest, context: grpc.aio.ServicerContext) -> api.GetModelResponse:
         try:
             served = await self._service.describe("GetModel")
         except Refusal as refusal:
-            await _abort(context, refusal)
+            await self._abort(context, refusal)
         image = served.image
         return api.GetModelResponse(
             model=served.name,
@@ -68,6 +71,14 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             oblong=image.oblong if image else "",
             white=image.white if image else 0,
         )
+
+    async def _abort(self, context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+        if isinstance(refusal, Unavailable) and self._service.admission.draining.is_set():
+            await self._service.admission.hold()
+        # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
+        pushback = -1 if refusal.retry_after is None else refusal.retry_after * 1000
+        await context.abort(refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)),))
+        raise AssertionError("abort always raises")
 
     def _response(self, answer: Answer) -> api.ClassifyResponse:
         (outcome,) = answer.outcomes
@@ -155,17 +166,11 @@ async def _next(
     return await anext(messages, None)
 
 
-async def _abort(context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
-    # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
-    pushback = -1 if refusal.retry_after is None else refusal.retry_after * 1000
-    await context.abort(refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)),))
-    raise AssertionError("abort always raises")
-
-
 class GrpcServer:
     """The gRPC server with its three services."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, access: Access, tls: Tls | None = None) -> None:
+        self._tls = tls
         options = [
             # Two adapters on one port would each get a part of the requests, and nobody would know.
             ("grpc.so_reuseport", 0),
@@ -179,11 +184,12 @@ class GrpcServer:
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]
-        self._server = grpc.aio.server(options=options, interceptors=[WellFormed()])
+        self._server = grpc.aio.server(options=options, interceptors=[TokenCheck(access), WellFormed()])
         self._health = health.aio.HealthServicer()
         classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(service), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        if access.options.reflection:
+            reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     def bind(self, address: str) -> int:
         """Take the port in `address` (0: any free one) and return it.
@@ -192,6 +198,8 @@ class GrpcServer:
             OSError: the port can't be had.
         """
         try:
+            if self._tls:
+                return self._server.add_secure_port(address, self._tls.credentials())
             return self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(str(error)) from None

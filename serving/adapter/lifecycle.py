@@ -4,34 +4,36 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import uvicorn
-
-from cli.errors import InfrastructureError
+from cli.errors import UsageError
 from serving.adapter import memory
+from serving.adapter.access import Access, AccessOptions
 from serving.adapter.backend import Backend
-from serving.adapter.connection import ConnectionLimits, limited
+from serving.adapter.connection import ConnectionLimits
+from serving.adapter.gate import is_loopback
 from serving.adapter.grpc_api import GrpcServer
+from serving.adapter.http_server import CLOSING, HttpServer, config, listening, port_taken
 from serving.adapter.limits import Limits
 from serving.adapter.predictor import Predictor
 from serving.adapter.refusals import Refusal
-from serving.adapter.rest_api import create_app
+from serving.adapter.rest_api import create_app, create_metrics_app
 from serving.adapter.service import Service
+from serving.adapter.tls import Tls
 
 logger = logging.getLogger(__name__)
 
 # Seconds between two looks at the model server. Shorter than the age up to which the stable version is believed, so
 # requests find it known.
 _WATCH_INTERVAL = 0.5
+# Seconds between two looks at the files of tokens and certificates.
+_REFRESH_INTERVAL = 2
 # Seconds within which two signals count as one.
 _ONE_REQUEST = 1.0
-_BACKLOG = 2048
-# Seconds for connections to close once every request is answered.
-_CLOSING = 1
+# Seconds in which gRPC's clients are told not to send further calls on their connections.
+_TELLING = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Options:
     # Seconds that requests in flight get after the signal to shut down.
     drain_timeout: float
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    access: AccessOptions = field(default_factory=AccessOptions)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Ports:
 
     http: int
     grpc: int
+    metrics: int | None = None
 
 
 async def serve(options: Options) -> None:
@@ -65,29 +69,70 @@ async def serve(options: Options) -> None:
     """
     stop = _stop_event()
     async with running(options) as ports:
-        _say_where(options.host, ports)
+        _say_where(options.host, ports, options.access.tls_certificate is not None)
         await stop.wait()
 
 
 @contextlib.asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Ports]:
     """An adapter that serves inside the context and drains at its end; raises as `serve` does."""
-    with _http_socket(options.host, options.http_port) as http_socket:
+    access = Access.of(options.access)
+    tls = _tls(options.access)
+    with contextlib.ExitStack() as sockets:
+        http_socket = sockets.enter_context(listening(options.host, options.http_port, "--http-port"))
+        metrics_port = options.access.metrics_port
+        metrics_socket = (
+            None
+            if metrics_port is None
+            else sockets.enter_context(listening(options.host, metrics_port, "--metrics-port"))
+        )
         memory.prepare()
         async with Backend(options.backend, options.model) as backend:
-            service = Service(Predictor(backend, options.limits), options.limits)
-            grpc_server = GrpcServer(service)
+            service = Service(Predictor(backend, options.limits), options.limits, access.rates)
+            grpc_server = GrpcServer(service, access, tls)
             grpc_port = _bind_grpc(grpc_server, options.host, options.grpc_port)
-            http_server = _HttpServer(_uvicorn_config(service, options.connections))
+            app = create_app(service, access, is_loopback(options.host))
+            servers = [(HttpServer(config(app, options.connections, tls)), http_socket)]
+            if metrics_socket:
+                # Without TLS: who scrapes is in the same cluster, and the port is opened to it alone.
+                servers.append((HttpServer(config(create_metrics_app(service), options.connections)), metrics_socket))
             await grpc_server.start()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(http_server.serve([http_socket]))
-                watching = tasks.create_task(_watch(service, grpc_server))
-                yield Ports(http_socket.getsockname()[1], grpc_port)
-                watching.cancel()
+                for server, bound in servers:
+                    tasks.create_task(server.serve([bound]))
+                watching = [
+                    tasks.create_task(_watch(service, grpc_server)),
+                    tasks.create_task(_refresh(access, tls)),
+                ]
+                yield Ports(
+                    http_socket.getsockname()[1],
+                    grpc_port,
+                    metrics_socket.getsockname()[1] if metrics_socket else None,
+                )
+                for task in watching:
+                    task.cancel()
                 await _drain(service, grpc_server, options.drain_timeout)
-                http_server.should_exit = True
+                for server, _ in servers:
+                    server.should_exit = True
             service.predictor.close()
+
+
+def _tls(options: AccessOptions) -> Tls | None:
+    if options.tls_certificate or options.tls_key:
+        return Tls(options)
+    if options.tls_client_ca:
+        raise UsageError("--tls-client-ca is for TLS; name --tls-certificate and --tls-key too.")
+    return None
+
+
+async def _refresh(access: Access, tls: Tls | None) -> None:
+    """Follows files that are mounted and change: tokens and certificates."""
+    while access.tokens or tls:
+        await asyncio.sleep(_REFRESH_INTERVAL)
+        if access.tokens:
+            access.tokens.refresh()
+        if tls:
+            tls.refresh()
 
 
 async def _drain(service: Service, grpc_server: GrpcServer, timeout: float) -> None:
@@ -97,7 +142,10 @@ async def _drain(service: Service, grpc_server: GrpcServer, timeout: float) -> N
     await grpc_server.tell_health(False)
     if not await draining:
         logger.warning("%d requests were cut off after %g s", service.admission.here, timeout)
-    await grpc_server.stop(_CLOSING)
+    stopping = asyncio.create_task(grpc_server.stop(CLOSING))
+    await asyncio.sleep(_TELLING)
+    service.admission.leaving.set()
+    await stopping
 
 
 async def _watch(service: Service, grpc_server: GrpcServer) -> None:
@@ -114,31 +162,6 @@ async def _watch(service: Service, grpc_server: GrpcServer) -> None:
             await grpc_server.tell_health(serving)
             known = state
         await asyncio.sleep(_WATCH_INTERVAL)
-
-
-class _HttpServer(uvicorn.Server):
-    """Leaves signals to `serve`: uvicorn would stop listening before the drain, and /readyz has to say so first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _uvicorn_config(service: Service, connections: ConnectionLimits) -> uvicorn.Config:
-    # What clients do wrong is counted and told to them; a line of log for each would be one more thing to flood.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    return uvicorn.Config(
-        create_app(service),
-        http=limited(connections),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        backlog=_BACKLOG,
-        timeout_keep_alive=connections.idle_seconds,
-        timeout_graceful_shutdown=_CLOSING,
-    )
 
 
 def _stop_event() -> asyncio.Event:
@@ -162,45 +185,24 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-@contextlib.contextmanager
-def _http_socket(host: str, port: int) -> Iterator[socket.socket]:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError:
-        raise InfrastructureError(f"The host name '{host}' is unknown; choose another one with --host.") from None
-    with socket.socket(family, kind, protocol) as bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind(address)
-            bound.listen(_BACKLOG)
-        except OSError as error:
-            raise _port_taken(port, host, "--http-port", error) from None
-        yield bound
-
-
 def _bind_grpc(server: GrpcServer, host: str, port: int) -> int:
     try:
         return server.bind(_joined(host, port))
     except OSError as error:
-        raise _port_taken(port, host, "--grpc-port", error) from None
-
-
-def _port_taken(port: int, host: str, flag: str, error: OSError) -> InfrastructureError:
-    reason = (error.strerror or "is it in use?").lower()
-    return InfrastructureError(f"Port {port} on {host} can't be opened ({reason}); choose another one with {flag}.")
+        raise port_taken(port, host, "--grpc-port", error) from None
 
 
 def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _say_where(host: str, ports: Ports) -> None:
-    http = _joined(host, ports.http)
-    _say(f"Page  http://{http}/")
-    _say(f"REST  http://{http}/v1/classify (described at http://{http}/docs)")
+def _say_where(host: str, ports: Ports, tls: bool) -> None:
+    http = f"{'https' if tls else 'http'}://{_joined(host, ports.http)}"
+    _say(f"Page  {http}/")
+    _say(f"REST  {http}/v1/classify (described at {http}/docs)")
     _say(f"gRPC  {_joined(host, ports.grpc)}")
+    if ports.metrics is not None:
+        _say(f"Metrics  http://{_joined(host, ports.metrics)}/metrics")
 
 
 def _say(line: str) -> None:

@@ -29,12 +29,19 @@ def problem(refusal: Refusal) -> Problem:
     )
 
 
+def response_of(refusal: Refusal) -> JSONResponse:
+    """The problem document with the headers that belong to it."""
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
+    return _response(problem(refusal), headers)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
 
     def refused(_: Request, refusal: Refusal) -> JSONResponse:
-        headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-        return _response(problem(refusal), headers)
+        return response_of(refusal)
 
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase

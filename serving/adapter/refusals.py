@@ -5,10 +5,14 @@ Refusal
 │   ├── BadImage       INVALID_ARGUMENT    422  the bytes are no picture the model can take
 │   ├── UnknownFormat  INVALID_ARGUMENT    415  a picture or a body, but of a kind that is not read here
 │   └── HugeImage      INVALID_ARGUMENT    413  more pixels than are decoded
+├── Unauthenticated    UNAUTHENTICATED     401  no token or certificate that is known
+├── Forbidden          PERMISSION_DENIED   403  a page of another site asks
+├── WrongHost          INVALID_ARGUMENT    421  the adapter is not called that
 ├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
 ├── UnknownModel       NOT_FOUND           404  another model is being served here
 ├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
 ├── Overloaded         RESOURCE_EXHAUSTED  429  too many requests at once; retry_after says when to come back
+│   └── TooManyImages  RESOURCE_EXHAUSTED  429  this caller has asked for more images a second than it may
 ├── Unavailable        UNAVAILABLE         503  no model server, no stable version, or shutting down
 ├── SlowRequest        DEADLINE_EXCEEDED   408  the request itself did not arrive in time
 ├── TooSlow            DEADLINE_EXCEEDED   504  the answer took too long
@@ -16,6 +20,8 @@ Refusal
 
 str() of each is shown to whoever asked: it never holds an internal address, path or traceback.
 """
+
+import math
 
 import grpc
 
@@ -59,6 +65,27 @@ class HugeImage(BadRequest):
     kind = "image-too-large"
 
 
+class Unauthenticated(Refusal):
+    code = grpc.StatusCode.UNAUTHENTICATED
+    status = 401
+    title = "The caller is not known"
+    kind = "unauthenticated"
+
+
+class Forbidden(Refusal):
+    code = grpc.StatusCode.PERMISSION_DENIED
+    status = 403
+    title = "The page may not ask"
+    kind = "forbidden-origin"
+
+
+class WrongHost(Refusal):
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    status = 421
+    title = "The adapter is not called that"
+    kind = "wrong-host"
+
+
 class TooLarge(Refusal):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     status = 413
@@ -89,6 +116,15 @@ class Overloaded(Refusal):
     title = "Too many requests at once"
     kind = "overloaded"
     retry_after = 1
+
+
+class TooManyImages(Overloaded):
+    title = "Too many images a second"
+    kind = "rate-limited"
+
+    def __init__(self, rate: float, seconds: float) -> None:
+        super().__init__(f"At most {rate:g} images a second are classified for one caller; try again shortly.")
+        self.retry_after = math.ceil(seconds)
 
 
 class Unavailable(Refusal):

@@ -6,9 +6,12 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BeforeValidator
+from starlette.middleware.cors import CORSMiddleware
 
 from serving.adapter import pages, problems
+from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
+from serving.adapter.gate import Gate
 from serving.adapter.predictor import Choice
 from serving.adapter.refusals import Refusal, UnknownModel
 from serving.adapter.schemas import (
@@ -48,8 +51,11 @@ _Label = Annotated[
 _Answer = Prediction | Predictions
 
 
-def create_app(service: Service) -> FastAPI:
-    """The REST interface of `service`, with the page at /."""
+def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
+    """The REST interface of `service`, with the page at /, for those whom `access` lets in.
+
+    `loopback` says that it is reached from this machine alone.
+    """
     model = service.predictor.model
     app = FastAPI(
         title="Trainyard classifier",
@@ -62,7 +68,16 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
+    app.add_middleware(Gate, service=service, access=access, loopback=loopback)
     pages.install(app)
+    if access.options.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.options.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
 
     bodies = Bodies(service.limits.max_held_bytes)
 
@@ -103,7 +118,7 @@ def create_app(service: Service) -> FastAPI:
         "/v1/classify",
         summary="Classify one image or several",
         tags=["Classification"],
-        responses=problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504),
+        responses=problems_of(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504),
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
     async def classify(request: Request, version: _Version = None, version_label: _Label = None) -> _Answer:
@@ -116,7 +131,7 @@ def create_app(service: Service) -> FastAPI:
         "/v1/models/{name}/classify",
         summary="The same, of a model by its name",
         tags=["Classification"],
-        responses=problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504),
+        responses=problems_of(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504),
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
     async def classify_by_name(
@@ -151,6 +166,20 @@ def create_app(service: Service) -> FastAPI:
     async def readyz() -> Ready:
         return Ready(status="ready", version=await service.ready())
 
+    if access.options.metrics_port is None:
+        _add_metrics(app, service)
+    return app
+
+
+def create_metrics_app(service: Service) -> FastAPI:
+    """What a port of its own for metrics answers: those and nothing else."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    problems.install(app)
+    _add_metrics(app, service)
+    return app
+
+
+def _add_metrics(app: FastAPI, service: Service) -> None:
     @app.get(
         "/metrics",
         tags=["Operation"],
@@ -160,5 +189,3 @@ def create_app(service: Service) -> FastAPI:
     )
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
-
-    return app

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
 from serving.adapter.limits import Limits
 from serving.adapter.metrics import Metrics
@@ -20,8 +21,9 @@ Receive = Callable[[], Awaitable[None]]
 class Service:
     """What gRPC and REST share: the predictor behind limits, deadlines and metrics. Raises Refusals alone."""
 
-    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, rates: Rates | None = None) -> None:
         self.limits = limits
+        self.rates = rates or Rates(None, 0)
         self.predictor = predictor
         self.admission = Admission(limits.max_in_flight, limits.max_streams)
         self.metrics = Metrics(self.admission)
@@ -36,6 +38,7 @@ class Service:
         """
         with self.metrics.request(method) as observed, refusing():
             with self.admission.arrive():
+                self.rates.check()
                 if receive:
                     await receive()
                 async with self.admission.place():
@@ -47,6 +50,7 @@ class Service:
         """The answer for what has come by an open stream, which waits for a place; `placed` is told of it."""
         try:
             with self.metrics.request(method) as observed, refusing():
+                self.rates.check()
                 async with asyncio.timeout(self.limits.request_timeout), self.admission.place(wait=True):
                     placed()
                     answer = await self._answer(read, None)
@@ -59,6 +63,7 @@ class Service:
         timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)
         async with asyncio.timeout(timeout):
             images, choice = await read()
+            self.rates.charge(len(images))
             return await self.predictor.classify(images, choice)
 
     async def describe(self, method: str) -> ServedModel:

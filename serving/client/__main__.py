@@ -31,6 +31,15 @@ _Authority = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", help="PEM of who signed the server's certificate, if nobody public did."),
 ]
+_Token = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="The token that the adapter wants, on the first line of a file."),
+]
+_Certificate = Annotated[
+    Path | None,
+    typer.Option("--certificate", metavar="FILE", help="PEM of your own certificate, if the adapter wants one."),
+]
+_Key = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="PEM of its key.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 _Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for each answer.")]
 _Wait = Annotated[
@@ -56,6 +65,9 @@ def classify(
     wait: _Wait = 0,
     tls: _Tls = None,
     ca: _Authority = None,
+    token_file: _Token = None,
+    certificate: _Certificate = None,
+    key: _Key = None,
 ) -> None:
     """Classify images. Files that can't be classified are listed with the reason, and make the exit code 4."""
     # Imported here so that --help is instant.
@@ -72,7 +84,7 @@ def classify(
     files = expand(images)
     if not files:
         raise DataRefused(f"There is no PNG or JPEG file in {', '.join(map(str, images))}.")
-    with _connected(address, tls, ca) as client, _explained(wait):
+    with _connected(address, tls, ca, token_file, (certificate, key)) as client, _explained(wait):
         if wait:
             until_serving(client, wait)
         outcomes = report.with_progress(
@@ -99,6 +111,9 @@ def model(
     wait: _Wait = 0,
     tls: _Tls = None,
     ca: _Authority = None,
+    token_file: _Token = None,
+    certificate: _Certificate = None,
+    key: _Key = None,
 ) -> None:
     """Show which versions an adapter serves."""
     import dataclasses
@@ -106,7 +121,7 @@ def model(
     from serving.client import report
     from serving.client.waiting import until_serving
 
-    with _connected(address, tls, ca) as client, _explained(wait):
+    with _connected(address, tls, ca, token_file, (certificate, key)) as client, _explained(wait):
         if wait:
             until_serving(client, wait)
         served = client.model(timeout)
@@ -119,29 +134,43 @@ def model(
 @contextmanager
 def _explained(waited: float) -> Iterator[None]:
     """Turns what the client raises into an error of the command."""
-    from serving.client.errors import ClientError, TooSlow, Unavailable
+    from serving.client.errors import ClientError, TooSlow, Unauthenticated, Unavailable
     from serving.client.waiting import HINT
 
     try:
         yield
+    except Unauthenticated as error:
+        raise UsageError(f"{error} (--token-file FILE)") from None
     except ClientError as error:
         may_be_starting = isinstance(error, Unavailable) and not isinstance(error, TooSlow)
         hint = f" {HINT}" if may_be_starting and not waited else ""
         raise InfrastructureError(f"{error}{hint}") from None
 
 
-def _connected(address: str, tls: bool | None, ca: Path | None) -> "Client":
+def _connected(
+    address: str, tls: bool | None, ca: Path | None, token_file: Path | None, own: tuple[Path | None, Path | None]
+) -> "Client":
+    from serving.client import Access
     from serving.client.client import Client
+    from serving.client.credentials import content_of, token_of
 
     if ca and tls is False:
         raise UsageError("Choose --ca or --plaintext, not both: without TLS there is no certificate.")
-    try:
-        authorities = ca.read_bytes() if ca else None
-    except OSError as error:
-        raise UsageError(f"{ca} can't be read: {(error.strerror or str(error)).lower()}.") from None
+    certificate, key = own
+    if bool(certificate) != bool(key):
+        raise UsageError("--certificate and --key belong together; name both.")
+    authorities = content_of(str(ca), "--ca") if ca else None
     if authorities is not None and b"-----BEGIN CERTIFICATE-----" not in authorities:
         raise UsageError(f"{ca} holds no certificate; name a file in PEM.")
-    return Client(address, tls=bool(ca or not _is_local(address)) if tls is None else tls, authorities=authorities)
+    by_tls = bool(ca or certificate or not _is_local(address)) if tls is None else tls
+    if token_file and not by_tls and not _is_local(address):
+        raise UsageError("--token-file with --plaintext would show the token to everybody on the way; use TLS.")
+    access = Access(
+        token=token_of(token_file, "--token-file") if token_file else None,
+        certificate=content_of(str(certificate), "--certificate") if certificate else None,
+        key=content_of(str(key), "--key") if key else None,
+    )
+    return Client(address, tls=by_tls, authorities=authorities, access=access)
 
 
 def _is_local(address: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.client.client import Prediction
-from serving.client.errors import ClientError, Unavailable
+from serving.client.errors import ClientError, Unauthenticated, Unavailable
 
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif"}
 # Enough to keep an adapter busy, well below what it turns away.
@@ -43,7 +43,7 @@ def classify_all(files: list[Path], classify: Callable[[bytes], Prediction]) -> 
     """What became of each file, in order, several at a time; a bad file is an outcome too.
 
     Raises:
-        Unavailable: there is nobody to ask, for this file as for the rest.
+        Unauthenticated, Unavailable: there is nobody to ask, for this file as for the rest.
     """
 
     def one(path: Path) -> Outcome:
@@ -51,7 +51,7 @@ def classify_all(files: list[Path], classify: Callable[[bytes], Prediction]) -> 
             return Outcome(str(path), prediction=classify(path.read_bytes()))
         except OSError as error:
             return Outcome(str(path), error=f"The file can't be read: {(error.strerror or str(error)).lower()}.")
-        except Unavailable:
+        except (Unauthenticated, Unavailable):
             raise
         except ClientError as error:
             return Outcome(str(path), error=str(error))

@@ -131,17 +131,25 @@ def drift(
 
 def counts(places: list[str], version: int) -> "dict[str, Seen]":
     """What each adapter has counted of the version since it started."""
+    import http
     import http.client
 
     from monitoring import population
+    from serving.client.credentials import of_settings
 
+    token = of_settings().token
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     found = {}
     for pod in resolved(place.removeprefix("http://").rstrip("/") for place in places):
         connection = http.client.HTTPConnection(pod, timeout=_SECONDS)
         try:
-            connection.request("GET", "/metrics")
+            connection.request("GET", "/metrics", headers=headers)
             response = connection.getresponse()
             text = response.read(_MOST_BYTES).decode()
+            if response.status == http.HTTPStatus.UNAUTHORIZED:
+                raise UsageError(
+                    f"{pod} wants a token; [serving] token_file, or TRAINYARD_SERVING_TOKEN_FILE, names it."
+                )
             if response.status != 200 or "trainyard_" not in text:
                 raise ValueError
             found[pod] = population.of_metrics(text, version)
@@ -160,11 +168,12 @@ def answered(images: list[Path], address: str, record: "Record") -> "Seen":
     from monitoring.population import Seen
     from serving.brightness import brightness
     from serving.client import Client, ClientError, Unavailable
+    from serving.client.credentials import of_settings
     from serving.client.files import classify_all, expand
 
     seen, files = Seen(), expand(images)
     seen_as = imaging.ImageInput.recorded(record.input, record.image_size)
-    with Client(address) as client:
+    with Client(address, access=of_settings()) as client:
         try:
             for outcome in classify_all(files, lambda image: client.classify(image, version=record.version)):
                 if answer := outcome.prediction:

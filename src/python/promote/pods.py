@@ -139,9 +139,10 @@ def _knows_nothing_of(record: Record, pod: Pod) -> bool:
 
 def _ask(address: str) -> Pod:
     from serving.client import Client, ClientError
+    from serving.client.credentials import of_settings
 
     try:
-        with Client(address) as client:
+        with Client(address, access=of_settings()) as client:
             served = client.model(timeout=_ANSWER_SECONDS)
     except ClientError as error:
         return Pod(address, error=str(error))
@@ -150,8 +151,9 @@ def _ask(address: str) -> Pod:
 
 def _ask_golden(address: str, record: Record) -> None:
     from serving.client import Client, ClientError
+    from serving.client.credentials import of_settings
 
-    with Client(address) as client:
+    with Client(address, access=of_settings()) as client:
         for number, golden in enumerate(record.golden, 1):
             what = f"golden request {number} of version {record.version}"
             try:

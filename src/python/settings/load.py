@@ -96,6 +96,10 @@ _PLACES = (
     ("signing", "key"),
     ("signing", "public_keys"),
     ("mail", "outbox"),
+    ("serving", "token_file"),
+    ("serving", "ca"),
+    ("serving", "certificate"),
+    ("serving", "key"),
 )
 
 

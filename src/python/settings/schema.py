@@ -139,6 +139,14 @@ class Serving(Section):
     # The adapters' gRPC addresses, HOST:PORT, that a promotion waits for. A name with several
     # addresses (a headless Kubernetes service) stands for all of them.
     pods: list[str] = []
+    # How adapters that want to know who asks are asked: a file with a bearer token on its first line; PEM files of who
+    # signed their certificate (then they are asked by TLS), and of a certificate of one's own with its key; and the
+    # name in their certificate, where they are asked by their addresses.
+    token_file: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    server_name: str = ""
     # Seconds a promotion waits for every pod to load the new version.
     rollover_timeout: Annotated[float, Field(gt=0)] = 120
     # What each of a pod's two programs may take; models are tested within the same.

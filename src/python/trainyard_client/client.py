@@ -5,6 +5,7 @@ import grpc
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 from trainyard_client import grpc_calls
+from trainyard_client.access import Access
 from trainyard_client.answers import Prediction, ServedModel
 
 DEFAULT_TIMEOUT = 10.0  # seconds
@@ -17,16 +18,22 @@ class Client:
         address: HOST:PORT of its gRPC service, or of what ends TLS in front of it.
         tls: whether TLS is spoken, and the server has to have a certificate for HOST.
         authorities: PEM of those whose certificates count with TLS; the public ones by default.
+        access: a token and whatever else the adapter wants to see; with authorities in it, TLS is spoken.
     """
 
-    def __init__(self, address: str, *, tls: bool = False, authorities: bytes | None = None) -> None:
+    def __init__(
+        self, address: str, *, tls: bool = False, authorities: bytes | None = None, access: Access | None = None
+    ) -> None:
+        access = access or Access()
+        tls = tls or access.authorities is not None
         self.address = address
         self._peer = grpc_calls.Peer(address, tls)
+        self._headers = access.headers
         if tls:
-            credentials = grpc.ssl_channel_credentials(authorities)
-            self._channel = grpc.secure_channel(address, credentials, options=grpc_calls.OPTIONS)
+            credentials = access.credentials(authorities)
+            self._channel = grpc.secure_channel(address, credentials, options=access.options)
         else:
-            self._channel = grpc.insecure_channel(address, options=grpc_calls.OPTIONS)
+            self._channel = grpc.insecure_channel(address, options=access.options)
         self._stub = classifier_pb2_grpc.ClassifierStub(self._channel)
 
     def __enter__(self) -> "Client":
@@ -54,7 +61,7 @@ class Client:
         """
         request = grpc_calls.request_for(image, version, version_label)
         try:
-            return grpc_calls.prediction_of(self._stub.Classify(request, timeout=timeout))
+            return grpc_calls.prediction_of(self._stub.Classify(request, timeout=timeout, metadata=self._headers))
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None
 
@@ -65,6 +72,8 @@ class Client:
             Unavailable, ClientError: as `classify` does.
         """
         try:
-            return grpc_calls.model_of(self._stub.GetModel(api.GetModelRequest(), timeout=timeout))
+            return grpc_calls.model_of(
+                self._stub.GetModel(api.GetModelRequest(), timeout=timeout, metadata=self._headers)
+            )
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None

@@ -2,6 +2,7 @@
 
 ClientError
 ├── BadImage         the adapter can't read the image, or it is too large: the next one may be fine
+├── Unauthenticated  the adapter wants a token, or another one
 ├── UnknownVersion   the version or label asked for is not being served
 └── Unavailable      no adapter, no model, or too busy: the same request may succeed later
     └── TooSlow      no answer within the time that was given
@@ -13,6 +14,10 @@ class ClientError(Exception):
 
 
 class BadImage(ClientError):
+    pass
+
+
+class Unauthenticated(ClientError):
     pass
 
 

@@ -8,7 +8,7 @@ import grpc
 
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard_client.answers import Prediction, ServedModel, check_choice
-from trainyard_client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
+from trainyard_client.errors import BadImage, ClientError, TooSlow, Unauthenticated, Unavailable, UnknownVersion
 from trainyard_client.float32 import shortest
 
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -28,7 +28,7 @@ _RETRY = {
         }
     ]
 }
-OPTIONS = [
+OPTIONS: list[tuple[str, object]] = [
     ("grpc.service_config", json.dumps(_RETRY)),
     # What is kept for another try; by default images over 256 KiB would get one try only.
     ("grpc.per_rpc_retry_buffer_size", 33 * 1024 * 1024),
@@ -94,6 +94,8 @@ class Peer:
                 return Unavailable(details)
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return TooSlow(f"{self.address} did not answer in time.")
+            case grpc.StatusCode.UNAUTHENTICATED:
+                return Unauthenticated(f"{self.address} wants to know who asks: {details}")
             case grpc.StatusCode.UNIMPLEMENTED:
                 return ClientError(f"What answers at {self.address} is not an adapter; give its gRPC address.")
         return ClientError(f"{self.address} answered {error.code().name}: {details}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from trainyard_client.answers import Prediction, ServedModel, check_choice
 from trainyard_client.client import DEFAULT_TIMEOUT
-from trainyard_client.errors import BadImage, ClientError, TooSlow, Unavailable, UnknownVersion
+from trainyard_client.errors import BadImage, ClientError, TooSlow, Unauthenticated, Unavailable, UnknownVersion
 
 _TRIES = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds, at most: the pause is a random part of it
@@ -29,9 +29,11 @@ class RestClient:
 
     Arguments:
         authorities: PEM of those whose certificates count with TLS; the public ones by default.
+        token: a bearer token, for adapters that want one.
     """
 
-    def __init__(self, url: str, *, authorities: bytes | None = None) -> None:
+    def __init__(self, url: str, *, authorities: bytes | None = None, token: str | None = None) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"Expected an address such as https://HOST:PORT. Received: {url!r}")
@@ -78,7 +80,7 @@ class RestClient:
 
     def _once(self, path: str, seconds: float, image: bytes | None) -> dict[str, Any]:
         # The adapter looks at the bytes, not at the type, which only has to be one of an image.
-        headers = {"Content-Type": "image/png"} if image is not None else {}
+        headers = {**self._headers, **({"Content-Type": "image/png"} if image is not None else {})}
         request = urllib.request.Request(self.url + path, data=image, headers=headers)
         try:
             with self._opener.open(request, timeout=max(seconds, 0.001)) as response:
@@ -104,8 +106,8 @@ class RestClient:
 class AsyncRestClient:
     """`RestClient` from asyncio: each request waits in a thread."""
 
-    def __init__(self, url: str, *, authorities: bytes | None = None) -> None:
-        self._client = RestClient(url, authorities=authorities)
+    def __init__(self, url: str, *, authorities: bytes | None = None, token: str | None = None) -> None:
+        self._client = RestClient(url, authorities=authorities, token=token)
         self.url = self._client.url
 
     async def classify(
@@ -141,6 +143,8 @@ def _explained(url: str, error: urllib.error.HTTPError) -> ClientError:
         return BadImage(detail)
     if error.code == 404 and detail:
         return UnknownVersion(detail)
+    if error.code == 401:
+        return Unauthenticated(f"{url} wants to know who asks: {detail}")
     if error.code in _AGAIN:
         return Unavailable(detail or f"{url} answered {error.code}.")
     if error.code in _LATE:

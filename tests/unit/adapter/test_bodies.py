@@ -89,12 +89,20 @@ def test_the_limit_of_bytes_holds_for_what_is_unpacked(model_server):
         problem(rest.post("/v1/classify", **packed(bytes(50 << 20), **PNG)), 413)
 
 
-@pytest.mark.parametrize("path", ["/v1/classify/", "/v1/model/", "/readyz/", f"/v1/models/{MODEL}/classify/"])
-def test_a_slash_too_much_never_leads_elsewhere(rest, path):
-    for headers in ({}, {"X-Forwarded-Proto": "https", "Host": "models.example.com"}):
-        response = rest.post(path, content=gray(1), headers={**PNG, **headers})
-        assert "location" not in response.headers
-        assert f"did you mean {path[:-1]}?" in problem(response, 404)["detail"]
+@pytest.mark.parametrize("path", ["/v1/classify/", f"/v1/models/{MODEL}/classify/"])
+def test_a_slash_at_the_end_changes_nothing_and_leads_nowhere_else(rest, path):
+    response = rest.post(path, content=gray(1), headers={**PNG, "X-Forwarded-Proto": "https"})
+    assert classified(response)["version"] == 1
+    assert "location" not in response.headers
+    assert rest.get("/readyz/").status_code == rest.get("/v1/model/").status_code == 200
+    problem(rest.post("/v1/classify//", content=gray(1), headers=PNG), 404)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/v1/model", f"/v1/models/{MODEL}", "/livez", "/readyz", "/metrics"])
+def test_what_get_answers_head_answers_without_the_body(rest, path):
+    told, whole = rest.head(path), rest.get(path)
+    assert (told.status_code, told.content) == (200, b"")
+    assert told.headers["content-type"] == whole.headers["content-type"]
 
 
 def test_a_model_is_reached_by_its_name(rest):

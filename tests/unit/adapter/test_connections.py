@@ -17,7 +17,7 @@ from tests.unit.adapter.waiting import wait_until
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
-HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
+HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
 
 
 def connect(it, sent=b""):
@@ -52,7 +52,7 @@ def test_a_connection_that_says_nothing_is_closed(model_server):
 
 def test_half_a_header_is_told_so_and_closed(model_server):
     with served(model_server, header_seconds=0.2, linger_seconds=0.2) as it:
-        for sent in (b"G", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n"):
+        for sent in (b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"\r\n"):
             with connect(it, sent) as connection:
                 assert told(connection).startswith(b"HTTP/1.1 408")
         # Byte for byte is no faster.
@@ -192,13 +192,17 @@ def test_a_pipeline_has_a_bound(model_server):
 
 def test_who_is_refused_in_the_middle_of_sending_reads_why_and_can_ask_again(model_server):
     with served(model_server, Limits(max_request_bytes=1000), linger_seconds=0.5) as it:
-        with connect(it, b"POST /v1/classify HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n") as connection:
+        with connect(
+            it, b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+        ) as connection:
             for _ in range(3):
                 connection.sendall(b"x" * 1_000_000)
             assert told(connection).startswith(b"HTTP/1.1 413")
             connection.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
             assert told(connection).startswith(b"HTTP/1.1 200")
-        with connect(it, b"POST /v1/classify HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n") as connection:
+        with connect(
+            it, b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+        ) as connection:
             assert told(connection).startswith(b"HTTP/1.1 413")
             # The rest does not come.
             assert connection.recv(1) == b""

@@ -1,12 +1,9 @@
 import re
-from types import SimpleNamespace
 
 import pytest
 
-from serving.adapter import lifecycle
+from serving.adapter import http_server
 from serving.adapter.connection import ConnectionLimits
-from serving.adapter.limits import Limits
-from serving.adapter.service import Service
 
 ASSET = re.compile(r"""(?:src|href|action)="([^"]*)\"""")
 
@@ -50,6 +47,4 @@ def test_page_answers_head(rest):
 
 def test_connections_outlive_those_of_load_balancers():
     """Google's keep theirs for 600 s and use them again."""
-    service = Service(SimpleNamespace(model="m"), Limits())
-
-    assert lifecycle._uvicorn_config(service, ConnectionLimits()).timeout_keep_alive > 600
+    assert http_server.config(lambda *_: None, ConnectionLimits()).timeout_keep_alive > 600

@@ -287,6 +287,6 @@ def test_metrics_count_requests_and_predictions_by_version(model_server, rest):
 def half_sent(it):
     """A connection with a request on it of which only the beginning has been sent."""
     connection = socket.create_connection(("127.0.0.1", it.ports.http), timeout=10)
-    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
+    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
     connection.sendall(b"Content-Length: 1000\r\n\r\nhalf")
     return connection

@@ -1,0 +1,98 @@
+"""Who may ask: what was asked for on the command line, and which caller a request is of."""
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving.adapter.refusals import TooManyImages
+from serving.adapter.tokens import Tokens
+
+# Answered without a token, by whatever name the adapter is called: a kubelet knows it by its address and has none.
+PROBES = ("/livez", "/readyz")
+ANYBODY = ""
+# Who asks: a token's digest, or ANYBODY. Set before a request reaches the service.
+caller: ContextVar[str] = ContextVar("caller", default=ANYBODY)
+
+
+@dataclass(frozen=True)
+class AccessOptions:
+    """What the command line says about callers; by default everybody on this machine may ask."""
+
+    token_file: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    # Images a second for each caller, and how many at once after a pause; None for no limit.
+    rate: float | None = None
+    burst: int = 64
+    metrics_port: int | None = None
+    reflection: bool = True
+
+
+@dataclass
+class _Bucket:
+    left: float
+    at: float
+
+
+@dataclass
+class Rates:
+    """Images a second, of each token and of all callers without one. This process's alone: pods do not add up."""
+
+    rate: float | None
+    burst: int
+    _buckets: dict[str, _Bucket] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Before a request is read.
+
+        Raises:
+            TooManyImages: the caller has nothing left.
+        """
+        if self.rate is None:
+            return
+        bucket = self._bucket()
+        if bucket.left < 1:
+            raise TooManyImages(self.rate, (1 - bucket.left) / self.rate)
+
+    def charge(self, images: int) -> None:
+        """Once it is known how many there are. A request may overdraw; the next one waits the longer."""
+        if self.rate is not None:
+            self._bucket().left -= images
+
+    def _bucket(self) -> _Bucket:
+        assert self.rate is not None
+        now = time.monotonic()
+        bucket = self._buckets.setdefault(caller.get(), _Bucket(self.burst, now))
+        bucket.left = min(self.burst, bucket.left + (now - bucket.at) * self.rate)
+        bucket.at = now
+        return bucket
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the two faces hold a request against."""
+
+    options: AccessOptions
+    tokens: Tokens | None
+    rates: Rates
+
+    @classmethod
+    def of(cls, options: AccessOptions) -> "Access":
+        """
+        Raises:
+            UsageError: the file of tokens can't be used.
+        """
+        tokens = Tokens(options.token_file) if options.token_file else None
+        return cls(options, tokens, Rates(options.rate, options.burst))
+
+    def identify(self, authorization: str | None) -> str:
+        """The caller that the header Authorization proves to be.
+
+        Raises:
+            Unauthenticated: tokens are wanted, and it holds none that is known.
+        """
+        return self.tokens.identify(authorization) if self.tokens else ANYBODY

@@ -1,0 +1,121 @@
+"""What a request over HTTP has to pass before anything of it is read: names, origins, certificates, tokens, room."""
+
+import asyncio
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.adapter.access import PROBES, Access, caller
+from serving.adapter.problems import response_of
+from serving.adapter.refusals import Forbidden, Overloaded, Refusal, Unauthenticated, WrongHost
+from serving.adapter.service import Service
+
+# What a browser has to get before there is anybody to ask for a token. None of it tells of the model.
+_OPEN = ("/", "/docs")
+_OPEN_BELOW = "/page/"
+# The extension of the scope in which the connection says whether a client has shown a certificate.
+CERTIFICATE = "trainyard.certificate"
+# Seconds that who is refused for lack of room waits for the answer. Who asks again at once would otherwise take, by
+# asking, the time in which others could be answered.
+_PAUSE = 0.1
+
+
+class Gate:
+    """Lets requests pass to `app`, or answers them itself."""
+
+    def __init__(self, app: ASGIApp, service: Service, access: Access, loopback: bool) -> None:
+        self._app, self._service, self._access = app, service, access
+        self._hosts = {host.lower() for host in access.options.allowed_hosts}
+        # Who listens on this machine alone is asked by its names alone: any other was made to point here.
+        self._own_names_only = loopback and not self._hosts
+        self._origins = {origin.rstrip("/").lower() for origin in access.options.allowed_origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = _plain(scope)
+        if scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except Refusal as refusal:
+            await response_of(refusal)(scope, receive, send)
+            return
+        if scope["method"] == "POST" and self._service.admission.full:
+            await asyncio.sleep(_PAUSE)
+            if self._service.admission.full:
+                await self._full(scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        self._check_host(host)
+        self._check_origin(headers.get("origin"), host)
+        if self._access.options.tls_client_ca and CERTIFICATE not in scope.get("extensions", {}):
+            raise Unauthenticated("Show a client certificate of the authority that this adapter trusts.")
+        path = scope["path"]
+        if path in _OPEN or path.startswith(_OPEN_BELOW):
+            return
+        caller.set(self._access.identify(headers.get("authorization")))
+
+    def _check_host(self, host: str) -> None:
+        name = _name(host)
+        if self._own_names_only:
+            if not _of_this_machine(name):
+                raise WrongHost(f"This adapter is not called '{host[:100]}'; --allowed-host lets it be.")
+        elif self._hosts and name not in self._hosts:
+            raise WrongHost(f"This adapter is not called '{host[:100]}'.")
+
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        """A browser names the page's origin with whatever it sends for one; programs name none."""
+        if origin is None or origin.lower() in self._origins:
+            return
+        try:
+            same = urlsplit(origin).netloc.lower() == host.lower() != ""
+        except ValueError:
+            same = False
+        if not same:
+            raise Forbidden(f"Pages of {origin[:100]} may not ask this adapter; --allowed-origin lets them.")
+
+    def _full(self, scope: Scope) -> JSONResponse:
+        try:
+            with self._service.metrics.request("POST /v1/classify"):
+                raise Overloaded(
+                    f"{self._service.admission.in_flight} requests are being worked on already; try again shortly."
+                )
+        except Overloaded as refusal:
+            return response_of(refusal)
+
+
+def _plain(scope: Scope) -> Scope:
+    """HEAD is answered where GET is (the server leaves the body out), and a slash at the end changes nothing."""
+    path = scope["path"]
+    shorter = path[:-1] if len(path) > 1 and path.endswith("/") else path
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "path": shorter, "method": method}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens at `host` is reached from this machine alone."""
+    return _of_this_machine(host.strip("[]").lower())
+
+
+def _name(host: str) -> str:
+    """The name in a header Host, without its port."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
+
+
+def _of_this_machine(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
