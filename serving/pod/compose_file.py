@@ -78,7 +78,8 @@ class ComposeFile:
             "read_only": True,
             "tmpfs": ["/tmp"],
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
+            # With SELinux a container would not reach what is mounted.
+            "security_opt": ["no-new-privileges:true", "label:disable"],
             "mem_limit": f"{self.memory_limit_mib:.0f}m",
             "memswap_limit": f"{self.memory_limit_mib:.0f}m",
             # The pod's readiness is asked for from outside.

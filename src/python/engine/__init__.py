@@ -1,5 +1,5 @@
 """Docker's engine, asked by its own command."""
 
-from engine.docker import docker, require_image
+from engine.docker import docker, require_image, require_shared_users
 
-__all__ = ["docker", "require_image"]
+__all__ = ["docker", "require_image", "require_shared_users"]

@@ -34,3 +34,18 @@ def require_image(image: str) -> None:
     if found.returncode:
         said = (found.stderr.strip().splitlines() or ["it said nothing"])[-1].rstrip(".")
         raise InfrastructureError(f"Docker can't be used: {said}; is its engine running?")
+
+
+def require_shared_users() -> None:
+    """Looks whether a user in a container is the same one outside, who may write what is mounted.
+
+    Raises:
+        InfrastructureError: the engine is rootless, so it is another one.
+    """
+    told = docker("info", "--format", "{{json .}}").stdout.replace(" ", "")
+    # Docker's words, and Podman's under Docker's name.
+    if "name=rootless" in told or '"rootless":true' in told:
+        raise InfrastructureError(
+            "This container engine is rootless: the user of a container is another one outside, who can't write the "
+            "registry. Use an engine that runs as root (`docker context use default`), or --executor local."
+        )

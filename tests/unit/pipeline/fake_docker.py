@@ -19,6 +19,8 @@ match sys.argv[1:]:
             sys.exit("Cannot connect to the Docker daemon at unix:///run/docker.sock")
         if image not in told["images"]:
             sys.exit(f"Error response from daemon: No such image: {image}")
+    case ["info", *_]:
+        print(json.dumps(told["info"]))
     case ["inspect", *_]:
         if told["state"] is None:
             sys.exit("Error: No such object")
@@ -45,7 +47,7 @@ class FakeDocker:
         command = folder / "docker"
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/program.py" "$@"\n')
         command.chmod(0o755)
-        self._told: dict[str, Any] = {"broken": False, "images": [], "says": "", "seconds": 0, "code": 0, "state": None}
+        self._told: dict[str, Any] = {"broken": False, "info": {}, "images": [], "says": "", "seconds": 0, "code": 0, "state": None}
         self.tell()
 
     def tell(self, **told: Any) -> None:

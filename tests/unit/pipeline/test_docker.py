@@ -85,7 +85,7 @@ def test_container_is_closed_off_and_limited(settings):
     assert found["--read-only"] == [None]
     assert found["--tmpfs"] == ["/tmp:mode=1777"]
     assert found["--cap-drop"] == ["ALL"]
-    assert found["--security-opt"] == ["no-new-privileges"]
+    assert found["--security-opt"] == ["no-new-privileges", "label=disable"]
     assert found["--memory"] == found["--memory-swap"] == ["3g"]
     assert "--pids-limit" in found
     # Signals reach the program, and its orphans are reaped.
@@ -226,7 +226,7 @@ def test_container_that_a_killed_run_left_is_removed_first_and_its_own_at_the_en
     carried_out()
     remove = ["rm", "--force", "--volumes", NAME]
     verbs = [call[0] for call in docker.calls]
-    assert verbs == ["rm", "image", "run", "inspect", "rm"]
+    assert verbs == ["rm", "image", "info", "run", "inspect", "rm"]
     assert docker.calls[0] == docker.calls[-1] == remove
 
 
@@ -313,3 +313,20 @@ def test_registry_in_a_bucket_is_out_of_reach_for_a_container(settings):
     bucket = settings.model_copy(update={"registry": settings.registry.model_copy(update={"uri": "gs://bucket/x"})})
     with pytest.raises(UsageError, match=r"no network.*gs://bucket/x.*--executor local"):
         start(bucket, "train")
+
+
+@pytest.mark.parametrize(
+    ("info", "refused"),
+    [
+        ({"SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"]}, True),
+        ({"host": {"security": {"rootless": True}}}, True),  # Podman
+        ({"SecurityOptions": ["name=seccomp,profile=builtin"]}, False),
+        ({"host": {"security": {"rootless": False}}}, False),
+    ],
+)
+def test_rootless_engine_is_named_before_anything_runs(carried_out, docker, info, refused):
+    docker.tell(info=info)
+    entry, log = carried_out()
+    assert entry.exit_code == (6 if refused else 0)
+    assert ("run" not in [call[0] for call in docker.calls]) == refused
+    assert ("is rootless" in log and "--executor local" in log) == refused

@@ -47,7 +47,7 @@ def test_both_have_a_read_only_root_no_rights_and_production_memory(bridged):
         assert service["read_only"] is True
         assert service["tmpfs"] == ["/tmp"]
         assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["security_opt"] == ["no-new-privileges:true", "label:disable"]
         # No swap either, which would turn a limit into slowness.
         assert service["mem_limit"] == service["memswap_limit"] == "2048m"
         assert "privileged" not in service and "cap_add" not in service and "pid" not in service

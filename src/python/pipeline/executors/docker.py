@@ -10,7 +10,7 @@ from cli import Exit, InfrastructureError, UsageError
 from contracts import location
 from contracts.executor import Executor
 from contracts.location import Local
-from engine import docker, require_image
+from engine import docker, require_image, require_shared_users
 from pipeline.executors.protocol import Job
 from pipeline.pants import nested_environment
 from pipeline.step import Step
@@ -85,10 +85,11 @@ class DockerContainer:
         """Removes what a killed run has left under the name.
 
         Raises:
-            InfrastructureError: no engine answers, or the image is not there.
+            InfrastructureError: no engine answers, the image is not there, or what is mounted could not be written.
         """
         docker("rm", "--force", "--volumes", self.name)
         require_image(self.image)
+        require_shared_users()
 
     def conclude(self, exit_code: int) -> tuple[int, str]:
         found = docker("inspect", "--format", "{{json .State}}", self.name)
@@ -119,7 +120,8 @@ def _isolation(settings: Settings) -> list[str]:
     if settings.containers.cpus:
         limits += ["--cpus", f"{settings.containers.cpus:g}"]
     closed = ["--network", "none", "--read-only", "--tmpfs", "/tmp:mode=1777", "--cap-drop", "ALL"]
-    return ["--init", *limits, *closed, "--security-opt", "no-new-privileges"]
+    # Where SELinux is on, a container would reach nothing that is mounted; a new label would stay on the user's files.
+    return ["--init", *limits, *closed, "--security-opt", "no-new-privileges", "--security-opt", "label=disable"]
 
 
 def _mount(source: Path, target: str | None = None, read_only: bool = True) -> list[str]:
