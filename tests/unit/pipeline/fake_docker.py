@@ -47,7 +47,15 @@ class FakeDocker:
         command = folder / "docker"
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/program.py" "$@"\n')
         command.chmod(0o755)
-        self._told: dict[str, Any] = {"broken": False, "info": {}, "images": [], "says": "", "seconds": 0, "code": 0, "state": None}
+        self._told: dict[str, Any] = {
+            "broken": False,
+            "info": {},
+            "images": [],
+            "says": "",
+            "seconds": 0,
+            "code": 0,
+            "state": None,
+        }
         self.tell()
 
     def tell(self, **told: Any) -> None:
