@@ -19,14 +19,15 @@ REPOSITORY = Path(__file__).parents[2]
 # All the launcher may take from the machine; none of them an interpreter.
 SYSTEM = ("bash", "cat", "cksum", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sleep", "tr")
 
-# `-c` is asked for its version first, and for a digest later; `-m venv FOLDER` makes stub programs.
+# `-c` is asked for its version first, and for a digest later; `-m venv FOLDER` makes stub programs. What the launcher
+# itself has in Python is run.
 PYTHON = """#!/usr/bin/env bash
 set -eu
 if [[ $1 == -c && $2 == *version_info* ]]; then
   [[ $2 == *"== '{version}'"* ]] || exit 1
   [[ $2 != *ensurepip* || -z ${{WITHOUT_ENSUREPIP:-}} ]] || exit 1
   echo "$0"
-elif [[ $1 == -c ]]; then
+elif [[ $1 != -m ]]; then
   exec {python} "$@"
 else
   echo "venv" >>"$LOG"
@@ -104,6 +105,7 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     root = tmp_path / "checkout"
     shutil.copytree(REPOSITORY / "3rdparty/python", root / "3rdparty/python")
+    shutil.copytree(REPOSITORY / "scripts/launch", root / "scripts/launch")
     shutil.copy(REPOSITORY / "pants", root / "pants")
     (root / "pants.toml").write_text('[GLOBAL]\npants_version = "2.17.1"\n')
 
@@ -289,6 +291,7 @@ def test_broken_installation_is_replaced(machine: Machine, broken: str) -> None:
         ("run src/program:target", False),
         ("run src/program/file.py -- src/program", False),
         ("run src/program:target -- run src/program", False),
+        ("run src/program::", False),
         ("test src/program", False),
         ("test src/program -- run src/program", False),
         ("list src/program", False),
@@ -299,6 +302,7 @@ def test_broken_installation_is_replaced(machine: Machine, broken: str) -> None:
 def test_only_a_folder_to_run_is_filtered(machine: Machine, tmp_path: Path, arguments: str, filtered: bool) -> None:
     (machine.root / "src/program").mkdir(parents=True)
     (machine.root / "src/program/file.py").touch()
+    (machine.root / "src/program/BUILD").write_text('python_sources(name="target")\npex_binary()\n')
     own = write_program(tmp_path / "own-pants", '#!/usr/bin/env bash\nfor word in "$@"; do echo "$word"; done\n')
     result = machine.launch(*arguments.split(), PANTS_BIN=str(own))
     assert result.returncode == 0, result.stderr
@@ -307,6 +311,7 @@ def test_only_a_folder_to_run_is_filtered(machine: Machine, tmp_path: Path, argu
 
 
 def test_arguments_reach_pants_unchanged(machine: Machine) -> None:
+    (machine.root / "a.py").touch()
     result = machine.launch("run", "a.py", "--", "two words", "", "*")
     assert result.stdout.endswith("<run><a.py><--><two words><><*>")
 
@@ -363,4 +368,65 @@ def test_token_that_cannot_be_read_is_named(machine: Machine, tmp_path: Path) ->
 def test_what_runs_for_hours_runs_beside_the_daemon(
     machine: Machine, tmp_path: Path, arguments: str, beside: bool
 ) -> None:
+    for folder in ("src/python/pipeline", "serving/adapter"):
+        (machine.root / folder).mkdir(parents=True)
+        (machine.root / folder / "BUILD").write_text("pex_binary()")
     assert options(machine, tmp_path, *arguments.split()) == ({"CONCURRENT": "True"} if beside else {})
+
+
+BENCHMARKS = """
+for name in ("latency", "soak"):
+    pex_binary(name=name, dependencies=parametrize(x=["a"]))
+python_sources(name="lib")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("run src/training", "src/training holds more than one program; name one: ./pants run src/training:train, "),
+        ("run src/trainin:train", "there is no src/trainin. Did you mean ./pants run src/training:train?"),
+        ("run src/training:trian", "src/training has no target `trian`. Did you mean ./pants run src/training:train?"),
+        ("run src/library", "src/library holds no program. The programs are:\n"),
+        ("run nowhere", "there is no nowhere. The programs are:\n  ./pants run src/ask\n"),
+        ("run src/ask picture.png", "arguments of the program come after `--`: ./pants run src/ask -- picture.png"),
+        ("run", "name what to run. The programs are:\n"),
+    ],
+)
+def test_a_program_that_is_mistyped_is_answered_with_those_there_are(
+    machine: Machine, arguments: str, said: str
+) -> None:
+    for folder, text in (
+        ("src/training", 'for name in ("train", "retrain"):\n    pex_binary(name=name)\nmodel()\n'),
+        ("src/library", "python_sources()\n"),
+        ("src/ask", "pex_binary(name='ask')\n"),
+        ("benchmarks", BENCHMARKS),
+    ):
+        (machine.root / folder).mkdir(parents=True)
+        (machine.root / folder / "BUILD").write_text(text)
+    result = machine.launch(*arguments.split(), PANTS_BIN="/bin/false")
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {said}")
+    if "The programs are" in said:
+        assert result.stderr.endswith("  ./pants run benchmarks:NAME, where NAME is latency, soak\n")
+
+
+def test_a_call_that_has_ended_is_not_waited_for(machine: Machine) -> None:
+    calls = machine.root / ".pants.d/calls"
+    calls.mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    # That one is alive, and none of ours: numbers are used again.
+    with subprocess.Popen(["sleep", "60"]) as other:
+        for pid in (ended.pid, other.pid):
+            (calls / str(pid)).write_text("test ::")
+        result = machine.launch("list", PANTS_BIN="/bin/true")
+        other.kill()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not {file.name for file in calls.iterdir()} & {str(ended.pid), str(other.pid)}
+
+
+def test_own_pants_that_is_not_there_is_named(machine: Machine) -> None:
+    result = machine.launch("run", "--help", PANTS_BIN="/nowhere/pants")
+    assert result.returncode == 2
+    assert result.stderr == "error: /nowhere/pants can't be started; correct PANTS_BIN.\n"
