@@ -139,7 +139,7 @@ def compared(subject: Subject) -> list[Comparison] | None:
         return None
     own, truth = subject.ask_holdout(), [item.label for item in subject.holdout]
     labels, tolerance = subject.candidate.labels, subject.budget.tolerance
-    return compare([a.label for a in own], [a.label for a in before], truth, tolerance, labels)
+    return compare([a.label for a in own], [a.label for a in before], truth, tolerance, labels, _groups(subject))
 
 
 def intervals(subject: Subject, answers: list[Prediction]) -> Intervals:
@@ -147,14 +147,19 @@ def intervals(subject: Subject, answers: list[Prediction]) -> Intervals:
     labels = subject.candidate.labels
     probabilities = np.array([[answer.scores.get(label, 0.0) for label in labels] for answer in answers])
     truth = np.array([labels.index(item.label) for item in subject.holdout])
-    groups = [item.group for item in subject.holdout if item.group is not None]
-    found = judge(probabilities, truth, labels, groups=groups or None)
+    found = judge(probabilities, truth, labels, groups=_groups(subject))
     return Intervals(
         accuracy=found.accuracy_interval,
         recall=found.recall_intervals,
         precision=found.precision_intervals,
         f1=found.f1_intervals,
     )
+
+
+def _groups(subject: Subject) -> list[int] | None:
+    """Of each held-out image the number of its group; None where groups are not told."""
+    groups = [item.group for item in subject.holdout if item.group is not None]
+    return groups or None
 
 
 def measured(subject: Subject, answers: list[Prediction]) -> Metrics:

@@ -1,7 +1,11 @@
 """A model is behind when it is worse by more than a tolerance and than chance explains."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluation import allowed_for_chance, behind, compare, paired
 
@@ -78,6 +82,52 @@ def test_chance_alone_hardly_ever_puts_an_equal_model_behind():
         refused += bool(behind(compare(own, other, truth, 0.02, labels)))
     # Both questions at 5 % two-sided: about one in forty each; the old allowance of 1.5 images refused nearly all.
     assert refused <= 0.08 * 300
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_groups_of_one_image_each_are_no_groups(right):
+    own, other = (np.array([pair[side] for pair in right], bool) for side in (0, 1))
+    assert paired(own, other, np.arange(len(right))) == pytest.approx(paired(own, other))
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_p_value_of_groups_is_that_of_all_their_signs(differences):
+    """By trying every way in which whole groups may have fallen."""
+    own, other, groups = [], [], []
+    for group, difference in enumerate(differences):
+        images = max(1, abs(difference))
+        groups += [group] * images
+        own += [difference < 0] * images
+        other += [difference > 0] * images
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    as_far = sum(abs(one) >= abs(sum(differences)) for one in sums) / len(sums)
+    assert paired(np.array(own), np.array(other), np.array(groups)) == pytest.approx(as_far)
+
+
+def test_many_images_of_few_patients_prove_little():
+    """Forty images lost, of five patients: each patient is one chance, and twice 1/32 is no proof."""
+    own, other, truth = answers(0, 40, 60)
+    patients = [image % 5 for image in range(40)] + [5 + image // 4 for image in range(60)]
+    alone, grouped = compare(own, other, truth, 0.02, LABELS), compare(own, other, truth, 0.02, LABELS, patients)
+    assert [one.outcome for one in alone] == ["behind", "behind"]
+    assert [(one.outcome, one.groups, one.p_value) for one in grouped] == [("chance", 20, 2 / 32)] * 2
+    assert "on the same 100 images of 20 groups, which may be chance" in grouped[0].sentence()
+
+
+def test_chance_alone_hardly_ever_puts_an_equal_model_behind_where_patients_have_many_images():
+    """Both are wrong about whole patients, of eight images each; taken for 320 independent images that looks sure."""
+    random, truth = np.random.default_rng(5), np.zeros(320, int)
+    patients = np.repeat(np.arange(40), 8)
+    refused = {"images": 0, "patients": 0}
+    for _ in range(200):
+        own, other = (np.repeat(random.random(40) < 0.2, 8).astype(int) for _ in range(2))
+        refused["images"] += bool(behind(compare(own, other, truth, 0.02, LABELS)))
+        refused["patients"] += bool(behind(compare(own, other, truth, 0.02, LABELS, patients)))
+    assert refused["patients"] <= 0.05 * 200
+    assert refused["images"] > 0.2 * 200
 
 
 def test_places_of_classes_are_compared_like_their_names():

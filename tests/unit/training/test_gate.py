@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,16 @@ def test_parent_that_misses_the_gate_itself_does_not_stay():
     parent = answers("1*80 0*20", "1*80 0*20")
     decision = decide(answers("1*60 0*40", "1*60 0*40"), GATE, parent)
     assert decision.reasons and not decision.parent_stays
+
+
+def test_images_of_one_patient_are_lost_together():
+    """Twelve images lost would put a model behind; of four patients they may be chance."""
+    parent, own = answers("1*40", "1*40"), answers("0*12 1*28", "1*40")
+    assert decide(own, GATE, parent).reasons
+    patients = [image // 3 for image in range(80)]
+    decision = decide(replace(own, groups=patients), GATE, parent)
+    assert decision.reasons == []
+    assert [sentence.split(" groups")[0].split("same ")[1] for sentence in decision.allowed_for_chance] == [
+        "80 images of 27",
+        "40 images of 14",
+    ]

@@ -19,6 +19,8 @@ class Answers:
     probabilities: np.ndarray
     truth: np.ndarray
     labels: list[str]
+    # Number of each image's group, such as one patient's; None where groups are not told.
+    groups: list[int] | None = None
 
     @property
     def likeliest(self) -> np.ndarray:
@@ -33,4 +35,4 @@ class Answers:
 def answers_of(network: keras.Model, image: ImageInput, data: Dataset, split: str) -> Answers:
     """The answers of `network`, which takes `image`, to one split of `data`."""
     pixels, truth = data.arrays(split, image)
-    return Answers(Predictor(network)(pixels), truth, data.labels)
+    return Answers(Predictor(network)(pixels), truth, data.labels, data.groups(split))

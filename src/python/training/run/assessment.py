@@ -32,7 +32,7 @@ def assess(
     }
     return Account(
         metrics=test.metrics(),
-        judgement=judge(served, test.truth, data.labels, measures, seed, data.groups("test")),
+        judgement=judge(served, test.truth, data.labels, measures, seed, test.groups),
         unscaled=judge(plain, test.truth, data.labels, seed=seed),
         temperature=temperature,
         probabilities=served,

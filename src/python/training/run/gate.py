@@ -33,7 +33,7 @@ def decide(own: Answers, thresholds: Thresholds, parent: Answers | None = None) 
     reasons = shortfalls(own.metrics(), thresholds)
     if parent is None:
         return Decision(reasons)
-    found = compare(own.likeliest, parent.likeliest, own.truth, thresholds.tolerance, own.labels)
+    found = compare(own.likeliest, parent.likeliest, own.truth, thresholds.tolerance, own.labels, own.groups)
     worse = behind(found)
     before = parent.metrics()
     stays = any(one.label is None for one in worse) and not shortfalls(before, thresholds)
