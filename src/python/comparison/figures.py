@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from contracts.classes import named_as
 from contracts.record import Metrics, Record, Verdict
 from contracts.verdict import Intervals
 
@@ -44,7 +45,10 @@ def figures(record: Record, production: Record | None, verdict: Verdict | None =
     known = found.intervals or _intervals(record, metrics)
     if production is None:
         return Figures(metrics, None, False, known)
-    return Figures(metrics, baseline or production.metrics.test, baseline is not None, known)
+    before = baseline or production.metrics.test
+    if before:
+        before = before.model_copy(update={"per_class": named_as(before.per_class, record.labels)})
+    return Figures(metrics, before, baseline is not None, known)
 
 
 def change(now: float, before: float) -> float:

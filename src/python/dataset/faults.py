@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
+from contracts.classes import in_one_form
 from dataset.finding import Finding, Offender
-from dataset.folder import in_one_form
 from dataset.read import Read
 from dataset.scan import Scan
 from dataset.skew import Previous

@@ -6,13 +6,13 @@ too. A class is named by its folder.
 """
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.errors import DataRefused
+from contracts.classes import in_one_form
 from dataset import layout
 
 SUFFIXES = layout.SUFFIXES
@@ -97,11 +97,6 @@ def look(root: Path, by_folder: bool = False, classes: Sequence[str] = ()) -> Fo
 def by_count(counts: Counter[str]) -> list[tuple[str, int]]:
     """The most frequent first; in an order that the file system has no say in."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def in_one_form(label: str) -> str:
-    """A class's name: macOS writes the same one in another form of Unicode than others do."""
-    return unicodedata.normalize("NFC", label)
 
 
 def label_of(folder: Path) -> str:

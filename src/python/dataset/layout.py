@@ -2,12 +2,12 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import DataRefused
+from contracts.classes import in_one_form
 
 if TYPE_CHECKING:
     from dataset.folder import Found
@@ -51,8 +51,8 @@ def require_classes(root: Path, folders: Sequence[Path], classes: Sequence[str])
     """
     if not folders:
         raise DataRefused(_no_classes(root))
-    wanted = {unicodedata.normalize("NFC", label) for label in classes}
-    if {unicodedata.normalize("NFC", folder.name) for folder in folders} <= wanted:
+    wanted = {in_one_form(label) for label in classes}
+    if {in_one_form(folder.name) for folder in folders} <= wanted:
         return  # somebody's class is called `test`
     names = ", ".join(folder.name for folder in folders[:4]) + (", …" if len(folders) > 4 else "")
     if is_split(folders):

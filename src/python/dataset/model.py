@@ -5,8 +5,9 @@ import math
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
 from cli.machine import processors
+from contracts.classes import name_among, same_classes
 from contracts.record import DatasetUsed, SplitRule
 from dataset.fingerprint import fingerprint
 from dataset.sides import Sides
@@ -95,6 +97,20 @@ class Dataset:
         """Images per label."""
         found = Counter(image.label for image in self.images)
         return {label: found[label] for label in self.labels}
+
+    def named_as(self, labels: Sequence[str]) -> "Dataset":
+        """The same images, with the classes in the order of `labels` and called as there.
+
+        Raises:
+            ValueError: `labels` are other classes.
+        """
+        if not same_classes(self.labels, labels):
+            raise ValueError(f"Expected the classes {', '.join(self.labels)}. Received: {', '.join(labels)}")
+        if self.labels == list(labels):
+            return self
+        called = {label: name_among(label, labels) for label in self.labels}
+        images = [replace(image, label=called[image.label]) for image in self.images]
+        return replace(self, labels=list(labels), images=images)
 
     def lacking(self) -> list[str]:
         """A sentence for each class that has images, but none on one side of the split."""

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 
 import pages
+from contracts.classes import in_one_form
 from dataset.check import Checked
 from dataset.finding import Finding, Offender
-from dataset.folder import in_one_form
 from dataset.groups import described
 from dataset.sides import NAME as SIDES_NAME
 from dataset.statistics import MEASURES

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dataset.folder import in_one_form
+from contracts.classes import in_one_form
 from dataset.scan import Scan
 from dataset.statistics import told_by_the_file
 

@@ -1,9 +1,9 @@
 """The images that a version is judged on: neither it, nor production's, nor an ancestor of theirs learnt from them."""
 
 from cli import DataRefused
+from contracts.classes import in_one_form
 from contracts.record import Record
 from dataset import Dataset, open_dataset, previous
-from dataset.folder import in_one_form
 from registry import Registry
 from testing.subject import MOST_IMAGES, Labelled, input_of
 

@@ -6,13 +6,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from cli.loopback import open_url
 from contracts.changes import Changes
+from contracts.classes import name_among, named_as
 from contracts.record import Record
 from contracts.verdict import Loads, Memory
 from imaging import ImageInput
@@ -129,8 +130,15 @@ class Subject:
         )
 
     def ask_baseline(self) -> list[Prediction] | None:
-        """Production's answers to the held-out images; None where nothing is in production."""
-        return None if self.baseline is None else self.ask_holdout(PREVIOUS)
+        """Production's answers to the held-out images, by the candidate's names of the classes; None where nothing is
+        in production."""
+        if self.baseline is None:
+            return None
+        labels = self.candidate.labels
+        return [
+            replace(answer, label=name_among(answer.label, labels), scores=named_as(answer.scores, labels))
+            for answer in self.ask_holdout(PREVIOUS)
+        ]
 
     def load(self) -> Loads:
         """How fast "candidate" and "production" answer when several ask at once, in turns."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import inspection
 from cli import InfrastructureError
 from comparison import history
+from contracts.classes import same_classes
 from contracts.record import Record
 from contracts.verdict import JudgedOn, ModelVerdict
 from registry import Registry
@@ -52,7 +53,7 @@ def make(
     """
     stable = registry.serving().stable
     baseline = registry.record(stable) if stable is not None and stable != record.version else None
-    if baseline and baseline.labels != record.labels:
+    if baseline and not same_classes(baseline.labels, record.labels):
         baseline = None  # another set of classes: nothing to compare
     images = held_out.opened(registry, dataset, max_unreadable, record, baseline, index)
     asked = held_out.chosen(images, dataset, record)

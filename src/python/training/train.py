@@ -1,9 +1,8 @@
 """The command `train`: a model from scratch."""
 
-from dataclasses import replace
-
 from cli import command_line, progress_console, run
-from training.commands import options as flags
+from cli.flags import with_flags
+from training.commands.options import Backbone, BackboneWeights, Flags, resolve
 
 app = command_line(
     "train",
@@ -21,48 +20,21 @@ app = command_line(
 
 
 @app.command()
+@with_flags
 def train(
-    dataset: flags.Dataset = None,
-    registry: flags.RegistryUri = None,
-    model: flags.ModelName = None,
-    seed: flags.Seed = 0,
-    epochs: flags.Epochs = None,
-    max_minutes: flags.MaxMinutes = 10.0,
-    max_trials: flags.MaxTrials = None,
-    tune: flags.Tune = False,
-    work: flags.Work = None,
-    min_accuracy: flags.MinAccuracy = None,
-    min_recall: flags.MinRecall = None,
-    signing_key: flags.SigningKey = None,
-    reason: flags.Reason = "",
-    backbone: flags.Backbone = None,
-    weights: flags.BackboneWeights = None,
-    reproduce: flags.Reproduce = None,
-    mail: flags.MailOwner = False,
-    as_json: flags.AsJson = False,
+    flags: Flags,
+    backbone: Backbone = None,
+    weights: BackboneWeights = None,
 ) -> None:
     """Train a classifier from scratch and save it as a candidate if it passes the gate."""
-    options = flags.resolve(
-        dataset,
-        registry,
-        model,
-        min_accuracy,
-        min_recall,
-        signing_key,
-        seed=seed,
-        max_minutes=max_minutes,
-        max_trials=max_trials,
-        tune=tune,
-        work=work,
-        reason=reason,
-    )
+    options = resolve(flags)
     from training.commands import tensorflow
 
     tensorflow.prepare_tensorflow()
-    if reproduce is not None:
+    if flags.reproduce is not None:
         from training.commands.reproduce import reproduce as train_again
 
-        train_again(options, reproduce, as_json)
+        train_again(options, flags.reproduce, flags.as_json)
         return
     from training.commands.network import choose, pretrained, require_complete
     from training.commands.outcome import finish
@@ -78,9 +50,8 @@ def train(
     if not current.team.chief:
         current.assist(family, data)
         return
-    if epochs is not None:
-        trials = [replace(trial, schedule=replace(trial.schedule, epochs=epochs)) for trial in trials]
-    finish(current.make(family, data, trials, pretrained=start), as_json, options, mail)
+    made = current.make(family, data, flags.in_epochs(trials), pretrained=start)
+    finish(made, flags.as_json, options, flags.mail)
 
 
 if __name__ == "__main__":

@@ -145,3 +145,19 @@ def test_class_of_an_older_version_in_another_form_has_neither_vanished_nor_come
     }
     checked = check(root, Limits(), Previous("version 1", kept, "", figures))
     assert [one.kind for one in checked.findings] == ["few"]
+
+
+def test_dataset_may_be_named_and_ordered_as_an_older_version_was(root):
+    """The forms sort differently: as NFC "Écho" comes last, as NFD it comes before "Zebra"."""
+    for old, new in (("COVID", "Écho"), ("Normal", "Zebra")):
+        (root / old).rename(root / unicodedata.normalize("NFD", new))
+    data = scan(root, 0.0)
+    older = sorted(unicodedata.normalize("NFD", label) for label in data.labels)
+    assert older != data.labels != [unicodedata.normalize("NFC", label) for label in older]
+    named = data.named_as(older)
+    assert named.counts() == {label: 40 for label in older} and list(named.counts()) == older
+    assert (named.arrays("test", 8)[0] == data.arrays("test", 8)[0]).all()
+    assert (named.arrays("test", 8)[1] == 1 - data.arrays("test", 8)[1]).all()
+    assert data.named_as(data.labels) is data
+    with pytest.raises(ValueError, match=r"Expected the classes Zebra, Écho\. Received: Zebra"):
+        data.named_as(["Zebra"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import DataRefused
-from dataset.folder import in_one_form
+from contracts.classes import in_one_form
 from dataset.importing.account import Account, Candidate
 from dataset.importing.sources import may_be_image, walk
 from dataset.table import Table

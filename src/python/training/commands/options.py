@@ -1,7 +1,7 @@
 """The flags that train and retrain share, joined with the settings. Imports nothing heavy: --help must be quick."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from dataset import Limits, Split
     from models import Model
+    from training.parameters import Parameters
 
 Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
 RegistryUri = Annotated[
@@ -104,17 +105,35 @@ class Options:
 TUNED_TRIALS = 12
 
 
-def resolve(
-    dataset: str | None,
-    registry: str | None,
-    model: str | None,
-    min_accuracy: float | None,
-    min_recall: float | None,
-    signing_key: str | None = None,
-    max_trials: int | None = None,
-    tune: bool = False,
-    **others: int | float | str | None,
-) -> Options:
+@dataclass(frozen=True)
+class Flags:
+    """What train and retrain are told alike."""
+
+    dataset: Dataset = None
+    registry: RegistryUri = None
+    model: ModelName = None
+    seed: Seed = 0
+    epochs: Epochs = None
+    max_minutes: MaxMinutes = 10.0
+    max_trials: MaxTrials = None
+    tune: Tune = False
+    work: Work = None
+    min_accuracy: MinAccuracy = None
+    min_recall: MinRecall = None
+    signing_key: SigningKey = None
+    reason: Reason = ""
+    reproduce: Reproduce = None
+    mail: MailOwner = False
+    as_json: AsJson = False
+
+    def in_epochs(self, trials: "list[Parameters]") -> "list[Parameters]":
+        """`trials`, each of as many epochs as was asked for, if anything was."""
+        if self.epochs is None:
+            return trials
+        return [replace(trial, schedule=replace(trial.schedule, epochs=self.epochs)) for trial in trials]
+
+
+def resolve(flags: Flags) -> Options:
     """Precedence: flag, TRAINYARD_* variable, the model's files, trainyard.toml, default.
 
     Raises:
@@ -123,22 +142,25 @@ def resolve(
     import models
     from dataset import Limits, Split
 
-    found = models.find(model)
+    found = models.find(flags.model)
     settings = found.settings
     gates = settings.gates
     return Options(
-        dataset=dataset or settings.dataset.uri,
-        registry=registry or settings.registry.uri,
+        dataset=flags.dataset or settings.dataset.uri,
+        registry=flags.registry or settings.registry.uri,
         model=found,
         checks=Limits.of(settings.dataset),
         split=Split.of(settings.dataset),
-        min_accuracy=gates.min_accuracy if min_accuracy is None else min_accuracy,
-        min_recall=gates.min_recall if min_recall is None else min_recall,
+        min_accuracy=gates.min_accuracy if flags.min_accuracy is None else flags.min_accuracy,
+        min_recall=gates.min_recall if flags.min_recall is None else flags.min_recall,
         tolerance=gates.tolerance,
-        signing_key=signing_key or settings.signing.key,
+        signing_key=flags.signing_key or settings.signing.key,
         public_keys=settings.signing.public_keys,
-        max_trials=max_trials or (TUNED_TRIALS if tune else 1),
-        tune=tune,
+        seed=flags.seed,
+        max_minutes=flags.max_minutes,
+        max_trials=flags.max_trials or (TUNED_TRIALS if flags.tune else 1),
+        tune=flags.tune,
+        work=flags.work,
+        reason=flags.reason,
         arguments=sys.argv[1:],
-        **others,  # type: ignore[arg-type]
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from cli import DataRefused
 from contracts.record import Record
+from dataset import Dataset
 from evaluation import scaled
 from imaging.array import canonical
 from registry import Registry
@@ -45,6 +46,21 @@ def choices_of(record: Record, network_file: Path | None) -> tuple[Family, Param
         return family_of(parameters, network_file), parameters
     except ValueError as error:
         raise _refused(record, error) from None
+
+
+def in_terms_of(parent: Record, data: Dataset) -> Dataset:
+    """`data` with its classes in the order and by the names of `parent`, whose weights and users know no other.
+
+    Raises:
+        DataRefused: it has other classes.
+    """
+    try:
+        return data.named_as(parent.labels)
+    except ValueError:
+        raise DataRefused(
+            f"The dataset has the classes {', '.join(data.labels)}, but version {parent.version} knows "
+            f"{', '.join(parent.labels)}; run train to make a model for the new classes."
+        ) from None
 
 
 def rebuild(registry: Registry, record: Record, family: Family, parameters: Parameters) -> keras.Model:
