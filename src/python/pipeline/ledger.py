@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli import Conflict, Exit, InfrastructureError, TrainyardError
+from cli import Conflict, Exit, InfrastructureError, TrainyardError, processes
 
 # In a folder of its own: in Cloud Storage rights are given by folder, and who plans may read this and nothing else.
 KEY = "pipeline/state.json"
@@ -63,7 +63,7 @@ class UnderWay(_Part):
     def alive(self) -> bool:
         if (datetime.now(UTC) - _time(self.beat)).total_seconds() > SILENCE_SECONDS:
             return False
-        return self.host != platform.node() or _is_alive(self.pid)
+        return self.host != platform.node() or processes.exists(self.pid)
 
 
 class Entry(_Part):
@@ -186,13 +186,3 @@ def _time(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from cli import processes
+
 
 class Holder(BaseModel):
     host: str
@@ -26,7 +28,7 @@ class Holder(BaseModel):
             return None
         here = _life(os.getpid())
         if not (self.life and here):
-            return _exists(self.pid) if not (self.life or here) else None
+            return processes.exists(self.pid) if not (self.life or here) else None
         if self.life.rsplit("/", 1)[0] != here.rsplit("/", 1)[0]:
             return None
         return _life(self.pid) == self.life
@@ -44,13 +46,3 @@ def _life(pid: int) -> str:
         if fields[0] not in "ZX":  # a process that has ended may still be listed
             return f"{boot}/{namespace}/{fields[19]}"
     return ""
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

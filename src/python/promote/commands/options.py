@@ -1,5 +1,6 @@
 """The flags that verbs share. Imports nothing heavy: --help must be quick."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -28,3 +29,18 @@ Timeout = Annotated[
 Approver = Annotated[str | None, typer.Option("--approver", help="Who decided; default: who calls.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal and the mail.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@dataclass(frozen=True)
+class Changing:
+    """What the verbs that change production are told alike."""
+
+    yes: Yes = False
+    approver: Approver = None
+    reason: Reason = ""
+    pod: Pod = None
+    timeout: Timeout = None
+    public_key: PublicKey = None
+    registry: Registry = None
+    model: Model = None
+    as_json: AsJson = False
