@@ -9,20 +9,17 @@ import typer
 from cli import (
     DataRefused,
     GateNotPassed,
-    InfrastructureError,
     UsageError,
     command_line,
     print_json,
     progress_console,
     run,
 )
-from cli.addresses import resolved
 from cli.text import counted
 
 if TYPE_CHECKING:
     import notify
     from contracts.record import Record
-    from monitoring.population import Seen
     from registry import Registry
     from settings import Settings
 
@@ -36,10 +33,6 @@ app = command_line(
         "./pants run src/python/monitoring:drift -- --images ./recent --address localhost:9090",
     ],
 )
-_SECONDS = 10.0
-# The report that the next call with --since-last reads.
-_REPORT = "drift.json"
-_MOST_BYTES = 16 * 1024 * 1024
 
 
 @app.command()
@@ -73,7 +66,7 @@ def drift(
     """Detect drift in production's images."""
     import models.lookup
     import notify
-    from monitoring import population
+    from monitoring import counts, population
     from registry import Registry
 
     named = models.lookup.named(model, registry)
@@ -87,12 +80,10 @@ def drift(
         raise UsageError("Name the adapters with --metrics HOST:PORT or in [drift] metrics, or images with --images.")
     uri = registry or settings.registry.uri
     opened = Registry.open(uri, named.name)
-    version = opened.serving().stable
-    if version is None:
-        raise UsageError(f"No version of '{opened.model}' is in production; promote one first.")
-    record = opened.record(version)
-    pods = {"images": answered(images, address, record)} if images else counts(places, version)
-    before = last(opened, version) if since_last else {}
+    record = _in_production(opened)
+    version = record.version
+    pods = {"images": counts.answered(images, address, record)} if images else counts.of_pods(places, version)
+    before = counts.last(opened, version) if since_last else {}
     seen = sum((own.since(before.get(pod, population.Seen())) for pod, own in pods.items()), population.Seen())
     needed = min_images or settings.drift.min_images
     enough = seen.images >= needed
@@ -111,89 +102,38 @@ def drift(
         output.write_text(text, "utf-8")
     if since_last and enough:
         # Else what came so far counts the next time too.
-        opened.save_report(version, _REPORT, text.encode())
-    what = f"{record.model} {version}"
+        opened.save_report(version, counts.REPORT, text.encode())
     if found:
-        looked = [text for pod in metrics or [] for text in ("--metrics", pod)]
-        looked += [text for place in images or [] for text in ("--images", str(place), "--address", address)]
-        mail = notify.drifted(record, found, looked=looked, registry=uri)
+        mail = notify.drifted(record, found, looked=_flags(metrics, images, address), registry=uri)
         result["mail"] = tell_owner(mail, settings)
     if as_json:
         print_json(result)
-    if not enough:
-        images_seen, on_pods = counted(int(seen.images), "image"), counted(len(pods), "pod")
-        raise DataRefused(f"{what} answered only {images_seen} on {on_pods}; {needed} are needed to tell.")
+    _end(record, int(seen.images), needed, len(pods), found)
+
+
+def _in_production(registry: "Registry") -> "Record":
+    version = registry.serving().stable
+    if version is None:
+        raise UsageError(f"No version of '{registry.model}' is in production; promote one first.")
+    return registry.record(version)
+
+
+def _flags(metrics: list[str] | None, images: list[Path] | None, address: str) -> list[str]:
+    """Those by which the same is looked at again."""
+    looked = [text for pod in metrics or [] for text in ("--metrics", pod)]
+    return looked + [text for place in images or [] for text in ("--images", str(place), "--address", address)]
+
+
+def _end(record: "Record", images: int, needed: int, pods: int, found: list[str]) -> None:
+    """Says what came out, by the exit code too."""
+    what = f"{record.model} {record.version}"
+    if images < needed:
+        on_pods = counted(pods, "pod")
+        raise DataRefused(f"{what} answered only {counted(images, 'image')} on {on_pods}; {needed} are needed to tell.")
     if found:
         raise GateNotPassed(f"Drift: recent images no longer resemble the test data of {what}. {' '.join(found)}")
-    looked_at = counted(int(seen.images), "recent image")
-    progress_console().print(f"No drift: {looked_at} of {what} resemble its test data.")
-
-
-def counts(places: list[str], version: int) -> "dict[str, Seen]":
-    """What each adapter has counted of the version since it started."""
-    import http
-    import http.client
-
-    from monitoring import population
-    from serving.client.credentials import of_settings
-
-    token = of_settings().token
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    found = {}
-    for pod in resolved(place.removeprefix("http://").rstrip("/") for place in places):
-        connection = http.client.HTTPConnection(pod, timeout=_SECONDS)
-        try:
-            connection.request("GET", "/metrics", headers=headers)
-            response = connection.getresponse()
-            text = response.read(_MOST_BYTES).decode()
-            if response.status == http.HTTPStatus.UNAUTHORIZED:
-                raise UsageError(
-                    f"{pod} wants a token; [serving] token_file, or TRAINYARD_SERVING_TOKEN_FILE, names it."
-                )
-            if response.status != 200 or "trainyard_" not in text:
-                raise ValueError
-            found[pod] = population.of_metrics(text, version)
-        except OSError as error:
-            raise InfrastructureError(f"No adapter answers at {pod}: {error.strerror or error}.") from None
-        except (ValueError, http.client.HTTPException):
-            raise UsageError(f"What answers at {pod} is not an adapter; give its HTTP address.") from None
-        finally:
-            connection.close()
-    return found
-
-
-def answered(images: list[Path], address: str, record: "Record") -> "Seen":
-    """What production answers for each image; images that can't be read are left out."""
-    import imaging
-    from monitoring.population import Seen
-    from serving.brightness import brightness
-    from serving.client import Client, ClientError, Unavailable
-    from serving.client.credentials import of_settings
-    from serving.client.files import classify_all, expand
-
-    seen, files = Seen(), expand(images)
-    seen_as = imaging.ImageInput.recorded(record.input, record.image_size)
-    with Client(address, access=of_settings()) as client:
-        try:
-            for outcome in classify_all(files, lambda image: client.classify(image, version=record.version)):
-                if answer := outcome.prediction:
-                    data = Path(outcome.file).read_bytes()
-                    pixels, filled = imaging.pixels(data, seen_as), imaging.filled(data, seen_as)
-                    bright = brightness(pixels, seen_as.channels, filled)
-                    seen += Seen({answer.label: 1}, answer.scores[answer.label], bright)
-        except Unavailable as error:
-            raise InfrastructureError(str(error)) from None
-        except ClientError as error:
-            raise UsageError(str(error)) from None
-    return seen
-
-
-def last(registry: "Registry", version: int) -> "dict[str, Seen]":
-    """The pods' counts at the last call that saved them; none if there was no such call about the version."""
-    from monitoring.population import Seen
-
-    saved = registry.read_report(version, _REPORT)
-    return {pod: Seen(**own) for pod, own in json.loads(saved)["pods"].items()} if saved else {}
+    resemble = f"{counted(images, 'recent image')} of {what} resemble its test data."
+    progress_console().print(f"No drift: {resemble}")
 
 
 def tell_owner(mail: "notify.Message", settings: "Settings") -> dict[str, object]:
