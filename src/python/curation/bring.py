@@ -2,13 +2,18 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import UsageError, print_json, progress_console
 from cli.home import home_expanded
 from curation.options import AsJson
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dataset.importing.account import Account
 
 # Files of one reason that are named on the terminal, and in JSON.
 _NAMED, _LISTED = 3, 200
@@ -74,25 +79,7 @@ def import_(
     console = progress_console()
     with shown(console, "Files") as tell:
         account = run(wanted, tell)
-    for one in account.reasons(_NAMED):
-        names = ", ".join(one["files"]) + (", …" if one["count"] > _NAMED else "")
-        console.print(f"left out {one['count']}: {one['reason']} ({names})", markup=False, soft_wrap=True)
-    classes = ", ".join(f"{count} {label}" for label, count in sorted(account.taken.items()))
-    there = f"; {account.already} were there already, or are there twice" if account.already else ""
-    console.print(f"{account.images} images into {to}: {classes}{there}", markup=False, soft_wrap=True)
-    if account.groups:
-        console.print(
-            f'{len(account.groups)} groups, each in a folder named by a hash: set groups = "folder" under [dataset]. '
-            f"Keep {wanted.group_key}: further images of the same patients need it.",
-            markup=False,
-            soft_wrap=True,
-        )
-    named = f"--dataset {shlex.quote(str(to))}"
-    for line in (
-        f"Its quality: ./pants run src/python/dataset -- check {named}",
-        f"Next, train: ./pants run src/python/training:train -- {named}",
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    _tell(account, to, wanted.group_key, console)
     if as_json:
         print_json(
             {
@@ -104,6 +91,28 @@ def import_(
                 "left_out": account.reasons(_LISTED),
             }
         )
+
+
+def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> None:
+    for one in account.reasons(_NAMED):
+        names = ", ".join(one["files"]) + (", …" if one["count"] > _NAMED else "")
+        console.print(f"left out {one['count']}: {one['reason']} ({names})", markup=False, soft_wrap=True)
+    classes = ", ".join(f"{count} {label}" for label, count in sorted(account.taken.items()))
+    there = f"; {account.already} were there already, or are there twice" if account.already else ""
+    console.print(f"{account.images} images into {to}: {classes}{there}", markup=False, soft_wrap=True)
+    if account.groups:
+        console.print(
+            f'{len(account.groups)} groups, each in a folder named by a hash: set groups = "folder" under [dataset]. '
+            f"Keep {group_key}: further images of the same patients need it.",
+            markup=False,
+            soft_wrap=True,
+        )
+    named = f"--dataset {shlex.quote(str(to))}"
+    for line in (
+        f"Its quality: ./pants run src/python/dataset -- check {named}",
+        f"Next, train: ./pants run src/python/training:train -- {named}",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _home() -> Path:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import command_line, print_json, progress_console, run
+from cli.flags import with_flags
+from pipeline.options import Asked, Json, Key, RunsFolder
 
 if TYPE_CHECKING:
     from pipeline.execution import Execution
@@ -37,57 +39,26 @@ runs_app = command_line(
 )
 app.add_typer(runs_app)
 
-Since = Annotated[
-    str,
-    typer.Option(
-        "--since",
-        metavar="REV",
-        help="The revision to compare the working tree with: a branch at the commit where HEAD left it, a commit as it "
-        "is, nothing (or zeros) for everything. A model that was carried out before is compared with that commit.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The run's key, or its beginning: see `runs list`.")]
-ModelName = Annotated[str | None, typer.Option("--model", "--model-name", help="Just this model.")]
-Demand = Annotated[
-    str,
-    typer.Option(
-        help="A pipeline to run whatever changed: `train`, `retrain` or `test`; of --model, or the usual one."
-    ),
-]
-RunsFolder = Annotated[
-    str | None, typer.Option("--runs", metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
-]
-Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
-Place = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
-Again = Annotated[bool, typer.Option("--again", help="Do what was done already, since REV.")]
-OrEverything = Annotated[
-    bool,
-    typer.Option("--or-everything", help="Where REV is unknown here, plan everything; in CI that is so by itself."),
-]
-
 
 @app.command()
-def plan(
-    since: Since,
-    model: ModelName = None,
-    demand: Demand = "",
-    why: Why = "",
-    registry: Place = None,
-    again: Again = False,
-    or_everything: OrEverything = False,
-    as_json: Json = False,
-) -> None:
+@with_flags
+def plan(flags: Asked) -> None:
     """Say which pipeline a change asks for of each model, why, and which targets it affects."""
     from pipeline import changes, steps
     from pipeline import plan as planning
 
     root = changes.repository_root(Path.cwd())
     question = planning.Question(
-        since, model, demand, why, _absolute(registry), again=again, or_everything=or_everything
+        flags.since,
+        flags.model,
+        flags.demand,
+        flags.why,
+        _absolute(flags.registry),
+        again=flags.again,
+        or_everything=flags.or_everything,
     )
     made = planning.make(root, question, _say())
-    if as_json:
+    if flags.as_json:
         models = [planned.as_json() | {"steps": steps.of_model(planned)} for planned in made.models]
         of_all = {"steps": steps.of_plan(made), "checks": steps.of_checks(made)}
         print_json(made.as_json() | of_all | {"models": models})
@@ -103,12 +74,12 @@ def plan(
 
 
 @app.command("run")
+@with_flags
 def run_command(
-    since: Since,
+    flags: Asked,
     executor: Annotated[
         str, typer.Option(help="Where steps run: `local` (processes), `docker` (containers) or `kubernetes` (Jobs).")
     ] = "local",
-    registry: Place = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`; of all models.")] = None,
     build: Annotated[
         bool,
@@ -132,16 +103,10 @@ def run_command(
         str | None,
         typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
     ] = None,
-    model: ModelName = None,
     parallel: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Models at a time.  [default: 1, or all of them with `kubernetes`]"),
     ] = None,
-    demand: Demand = "",
-    why: Why = "",
-    again: Again = False,
-    or_everything: OrEverything = False,
-    as_json: Json = False,
 ) -> None:
     """Plan, check what is affected, then train, retrain or test each model, and mail its owner."""
     from pipeline import changes
@@ -151,19 +116,19 @@ def run_command(
 
     root = changes.repository_root(Path.cwd())
     request = Request(
-        since,
+        flags.since,
         executor,
-        _absolute(registry),
+        _absolute(flags.registry),
         _absolute(dataset),
         build,
         check,
         only,
-        demand,
-        why,
-        model,
+        flags.demand,
+        flags.why,
+        flags.model,
         parallel,
-        again,
-        or_everything,
+        flags.again,
+        flags.or_everything,
         checked,
     )
     request.must_be_possible()
@@ -174,7 +139,7 @@ def run_command(
             say(f"{planned.name}: {planned.reason}")
     if not made.asked:
         say(f"no model work: {made.reason}")
-    _tell(carry_out(root, folder, request, made, say), folder, as_json)
+    _tell(carry_out(root, folder, request, made, say), folder, flags.as_json)
 
 
 @app.command()

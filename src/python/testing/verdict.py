@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import inspection
@@ -51,17 +52,10 @@ def make(
         DataRefused: the dataset can't be used, or has no held-out image of a class.
         InfrastructureError: the clone did not come up, or stopped answering; there is no verdict then.
     """
-    stable = registry.serving().stable
-    baseline = registry.record(stable) if stable is not None and stable != record.version else None
-    if baseline and not same_classes(baseline.labels, record.labels):
-        baseline = None  # another set of classes: nothing to compare
+    baseline = _baseline(registry, record)
     images = held_out.opened(registry, dataset, max_unreadable, record, baseline, index)
     asked = held_out.chosen(images, dataset, record)
-    folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
-    # The copies of the models are large: a kill must not leave them behind.
-    guard = Guard()
-    guard.tell(remove=str(folder))
-    try:
+    with _folder(registry.model) as folder:
         junit = folder / "junit.xml"
         clone.fetch(registry, [record.version, *([baseline.version] if baseline else [])], folder)
 
@@ -81,23 +75,43 @@ def make(
         else:
             made = _judge(trial, record, baseline, junit, say)
             made = made.model_copy(update={"model_server": place.model_server})
-        made = _with_origins(
-            made, record, baseline, JudgedOn(uri=dataset, fingerprint=images.fingerprint), budget, place
-        )
-        made = keeping.save(registry, record, made, junit)
+        judged_on = JudgedOn(uri=dataset, fingerprint=images.fingerprint)
+        made = _with_origins(made, record, baseline, judged_on, budget, place)
+        return keeping.save(registry, record, made, junit)
+
+
+def _baseline(registry: Registry, record: Record) -> Record | None:
+    """Production's version, where it is another one and answers with the same classes: else nothing can be compared."""
+    stable = registry.serving().stable
+    if stable is None or stable == record.version:
+        return None
+    baseline = registry.record(stable)
+    return baseline if same_classes(baseline.labels, record.labels) else None
+
+
+@contextmanager
+def _folder(model: str) -> Iterator[Path]:
+    """Where the clone's files lie: copies of models, and the servers' logs, which stay where the clone failed.
+
+    The copies are large: neither an error nor a kill leaves them behind.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
+    guard = Guard()
+    guard.tell(remove=str(folder))
+    try:
+        yield folder
     except InfrastructureError as error:
-        # The servers' logs stay for whoever looks into it; the copies of the models need not.
-        shutil.rmtree(folder / registry.model, ignore_errors=True)
+        shutil.rmtree(folder / model, ignore_errors=True)
         if str(folder) in str(error):
             raise
         raise InfrastructureError(f"{error} (logs: {folder / 'logs'})") from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         guard.dismiss()
-    shutil.rmtree(folder, ignore_errors=True)
-    return made
 
 
 def _judge(

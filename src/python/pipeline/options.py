@@ -1,0 +1,49 @@
+"""The flags that the verbs of `pipeline` share. Imports nothing heavy: --help must be quick."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="REV",
+        help="The revision to compare the working tree with: a branch at the commit where HEAD left it, a commit as it "
+        "is, nothing (or zeros) for everything. A model that was carried out before is compared with that commit.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The run's key, or its beginning: see `runs list`.")]
+ModelName = Annotated[str | None, typer.Option("--model", "--model-name", help="Just this model.")]
+Demand = Annotated[
+    str,
+    typer.Option(
+        help="A pipeline to run whatever changed: `train`, `retrain` or `test`; of --model, or the usual one."
+    ),
+]
+RunsFolder = Annotated[
+    str | None, typer.Option("--runs", metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
+]
+Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
+Place = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
+Again = Annotated[bool, typer.Option("--again", help="Do what was done already, since REV.")]
+OrEverything = Annotated[
+    bool,
+    typer.Option("--or-everything", help="Where REV is unknown here, plan everything; in CI that is so by itself."),
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What plan and run are told alike."""
+
+    since: Since
+    model: ModelName = None
+    demand: Demand = ""
+    why: Why = ""
+    registry: Place = None
+    again: Again = False
+    or_everything: OrEverything = False
+    as_json: Json = False
