@@ -7,7 +7,7 @@ from curation.pointing import fetch, point
 
 app = command_line(
     "dataset",
-    "Makes a dataset of what there is, checks it, fetches the one that a pointer names, and writes pointers.",
+    "Imports, checks and fetches datasets, and writes pointers to them.",
     [
         "./pants run src/python/dataset -- import archive.zip --to ./xrays",
         "./pants run src/python/dataset -- import ./nih --labels Data_Entry.csv --image-column 'Image Index' "

@@ -1,4 +1,4 @@
-"""`dataset import`: a dataset out of what there is."""
+"""`dataset import`: images in other layouts become a dataset."""
 
 import shlex
 from pathlib import Path
@@ -25,7 +25,7 @@ def import_(
     ],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The dataset's folder; what is there already stays.")],
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A CSV that tells the classes, where no folders do.")
+        Path | None, typer.Option(metavar="FILE", help="A CSV with the classes, where no folders name them.")
     ] = None,
     image_column: Annotated[str | None, typer.Option(metavar="NAME", help="Its column of file names.")] = None,
     label_column: Annotated[str | None, typer.Option(metavar="NAME", help="Its column of classes.")] = None,
@@ -51,7 +51,7 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset of what there is: train/val/test folders, a CSV of labels, DICOM, Kaggle's archive.
+    """Import images as a dataset: from train/val/test folders, a CSV of labels, DICOM or Kaggle's archive.
 
     DICOM becomes PNG: windowed, MONOCHROME1 inverted, and nothing of a patient in it. Each file that is left out is
     counted, with the reason.

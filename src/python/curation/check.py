@@ -21,14 +21,14 @@ def check(
     previous: Annotated[
         str | None,
         typer.Option(
-            help="Hold it against the dataset of a version, of an earlier check's JSON file, or of `none`. Default: "
+            help="Compare it with the dataset of a version, of an earlier check's JSON file, or with `none`. Default: "
             "production's version, or else the newest one in testing."
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures of the offenders here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at every image: what breaks the dataset's shape ends with exit code 4, what moved in it is reported."""
+    """Check every image: a broken dataset ends with exit code 4; what changed since the earlier one is reported."""
     from cli.progress import shown
     from dataset import report as reports
     from dataset.check import Limits
@@ -64,7 +64,7 @@ def check(
     console.print(f"{len(data.images)} images: {counts}", markup=False, soft_wrap=True)
     if data.grouping:
         groups = len({image.group for image in data.images})
-        console.print(f"{groups} groups, told {described(data.grouping)}", markup=False, soft_wrap=True)
+        console.print(f"{groups} groups, {described(data.grouping)}", markup=False, soft_wrap=True)
 
 
 def _previous(wanted: str | None, registry: str, model: str) -> "tuple[Previous | None, tuple[Split, ...], Sides]":

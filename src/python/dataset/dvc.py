@@ -95,5 +95,5 @@ def _config(folder: Path) -> configparser.ConfigParser:
         # The latter is for this machine alone, and not in Git.
         config.read([folder / "config", folder / "config.local"], "utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise DataRefused(f"{folder / 'config'} can't be read ({error}); mend it with `dvc config`.") from None
+        raise DataRefused(f"{folder / 'config'} can't be read ({error}); fix it with `dvc config`.") from None
     return config

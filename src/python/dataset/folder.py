@@ -83,7 +83,7 @@ def look(root: Path, by_folder: bool = False, classes: Sequence[str] = ()) -> Fo
             _images_below(Path(e)) for e in os.scandir(root) if e.is_dir() and e.name.startswith((".", "_"))
         )
     except OSError as error:
-        raise DataRefused(f"{error.filename} can't be read ({error.strerror}); give yourself access to it.") from None
+        raise DataRefused(f"{error.filename} can't be read ({error.strerror}); check its permissions.") from None
     # A folder beside one of the same class may be empty: names in two forms of Unicode are one class.
     labels = set(found.labels)
     if empty := [folder for folder in empty if label_of(folder) not in labels]:

@@ -100,7 +100,7 @@ def _by_pattern(text: str) -> Callable[[File], str]:
     if pattern.groups != 1:
         raise UsageError(
             f"The pattern of groups under [dataset], {text!r}, must have one group in round brackets: the part of a "
-            f"file's name that tells the patient. It has {pattern.groups}."
+            f"file's name that names the patient. It has {pattern.groups}."
         )
 
     def of(file: File) -> str:
@@ -117,7 +117,7 @@ def _by_table(file: str, image_column: str, group_column: str, root: Path) -> Ca
     told: dict[str, str] = {}
     for row in table.rows:
         if told.setdefault(row[image], row[group]) != row[group]:
-            raise DataRefused(f"{table.path} tells two groups of {row[image]}; keep the right row.")
+            raise DataRefused(f"{table.path} names two groups for {row[image]}; keep the right row.")
 
     def of(one: File) -> str:
         relative = one.path.relative_to(root).as_posix()

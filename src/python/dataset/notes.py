@@ -104,7 +104,7 @@ def grouping(found: Scan) -> list[Finding]:
     """Groups that may be missing, and images that have none."""
     if found.ungrouped:
         message = (
-            f"{found.ungrouped} images have no group (groups are told {groups.described(found.grouping.rule)}); each "
+            f"{found.ungrouped} images have no group (groups are set {groups.described(found.grouping.rule)}); each "
             "counts as a group of its own."
         )
         return [Finding("ungrouped", message)]

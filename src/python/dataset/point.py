@@ -98,7 +98,7 @@ def read_promise(pointer: Path) -> Promise | None:
     path, promised, images = said.get("path"), said.get("fingerprint"), said.get("images")
     if not (isinstance(path, str) and path and isinstance(promised, str) and isinstance(images, int)):
         raise DataRefused(
-            f"{pointer} lacks path, fingerprint or images below [{TABLE}]; write it anew with "
+            f"{pointer} lacks path, fingerprint or images below [{TABLE}]; write it again with "
             f"`./pants run src/python/dataset -- point --dataset DIR {pointer}`."
         )
     folder = Path(os.path.normpath(pointer.absolute().parent / home_expanded(path)))
@@ -109,4 +109,4 @@ def _digest(path: Path) -> str:
     try:
         return digest(path)
     except OSError as error:
-        raise DataRefused(f"{path} can't be read ({error.strerror}); give yourself access to it.") from None
+        raise DataRefused(f"{path} can't be read ({error.strerror}); check its permissions.") from None

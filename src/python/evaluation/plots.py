@@ -22,7 +22,7 @@ def curves(epochs: Sequence[Mapping[str, float]], best_epoch: int, theme: Theme 
     )
     axes.plot([best_epoch], [epochs[best_epoch - 1]["validation_loss"]], "o", color=theme.candidate, markersize=6)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("epoch (the dot: the best one, whose weights the model has)")
+    axes.set_xlabel("epoch (dot: the best epoch, whose weights are used)")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=theme.faint, linewidth=0.7)
@@ -62,7 +62,7 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin], theme: Theme = LIGHT
     The area of a dot is its number of images.
     """
     drawn, axes = canvas(theme, 3.6)
-    axes.plot([0, 100], [0, 100], color=theme.faint, linewidth=1.2, label="as sure as right")
+    axes.plot([0, 100], [0, 100], color=theme.faint, linewidth=1.2, label="perfect calibration")
     for name, own, color, line in (
         ("before scaling", before, theme.production, 1.0),
         ("served", bins, theme.candidate, 1.8),
@@ -74,8 +74,8 @@ def reliability(bins: Sequence[Bin], before: Sequence[Bin], theme: Theme = LIGHT
             axes.scatter(x, y, s=[12 + 260 * b.images / total for b in own], color=color, alpha=0.75, linewidths=0)
     axes.set_xlim(0, 104)
     axes.set_ylim(0, 104)
-    axes.set_xlabel("confidence of the answer in %")
-    axes.set_ylabel("right answers in %")
+    axes.set_xlabel("confidence in %")
+    axes.set_ylabel("accuracy in %")
     axes.grid(color=theme.faint, linewidth=0.5)
     axes.tick_params(length=0)
     axes.legend(loc="upper left", frameon=False, labelcolor=theme.ink, fontsize=POINTS - 1)
@@ -96,8 +96,8 @@ def roc(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str], the
             axes.plot(100 * false_alarms, 100 * found, color=color, linewidth=1.6, label=short(label))
     axes.set_xlim(-1, 101)
     axes.set_ylim(0, 102)
-    axes.set_xlabel("false alarms in %")
-    axes.set_ylabel("found in %")
+    axes.set_xlabel("false positive rate in %")
+    axes.set_ylabel("true positive rate in %")
     axes.grid(color=theme.faint, linewidth=0.5)
     axes.tick_params(length=0)
     if len(labels) <= len(theme.several):

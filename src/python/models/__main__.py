@@ -9,7 +9,7 @@ from cli import UsageError, command_line, print_json, progress_console, run
 
 app = command_line(
     "models",
-    "Starts a model of your own, lists all models, and says what is wrong with one.",
+    "Starts a model of your own, lists all models, and checks one.",
     [
         "./pants run src/python/models -- new leaves --dataset ~/leaves --rgb",
         "./pants run src/python/models -- new leaves --dataset ~/leaves --rgb --own-network",
@@ -70,7 +70,7 @@ def check(name: Name, as_json: AsJson = False) -> None:
     if found:
         more = f" (and {len(found) - 1} more, above)" if len(found) > 1 else ""
         raise UsageError(f"{found[0]}{more}")
-    progress_console().print(f"{name}: nothing is wrong", markup=False)
+    progress_console().print(f"{name}: no problems", markup=False)
 
 
 if __name__ == "__main__":

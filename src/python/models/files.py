@@ -62,7 +62,7 @@ class ModelFile(_Part):
         known = {field.name: field.type for field in fields(Changes)}
         for name, value in changes.items():
             if name not in known:
-                raise ValueError(f"'{name}' is no change; known are {', '.join(known)}")
+                raise ValueError(f"'{name}' is not a change; known are {', '.join(known)}")
             if isinstance(value, bool) != (name == "mirror") or not isinstance(value, (bool, int, float)):
                 raise ValueError(f"{name} must be {'true or false' if name == 'mirror' else 'a number'}")
         changes_of(changes)

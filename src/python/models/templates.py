@@ -57,7 +57,7 @@ def card_md(name: str, labels: Sequence[str], pointer: str) -> str:
 
 def network_py(name: str) -> str:
     return f'''\
-"""The network of {name}: change it as you like, and look with `./pants run src/python/models -- check {name}`."""
+"""The network of {name}: change it as you like, and check it with `./pants run src/python/models -- check {name}`."""
 
 import keras
 from keras import layers

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 app = command_line(
     "drift",
-    "Detects drift in production's images: predicted classes, certainty and brightness, as the adapters counted them, "
-    "against the test data. Drift is exit code 3 and a mail to the owner, too few images are exit code 4.",
+    "Detects drift in production's images: predicted classes, confidence and brightness, as the adapters counted them, "
+    "compared with the test data. Drift is exit code 3 and a mail to the owner, too few images are exit code 4.",
     [
         "./pants run src/python/monitoring:drift -- --model digits --metrics localhost:8080",
         "./pants run src/python/monitoring:drift -- --metrics adapter.trainyard.svc:8080 --since-last",

@@ -16,11 +16,11 @@ _GREEN, _RED, _BLUE, _AMBER = "#1b7f4d", "#b3261e", "#1a5fb4", "#8a5a00"
 # Of versions whose state a test does not change.
 _PASSED = {
     "production": "It is in production, and stays there.",
-    "retired": "It was in production before, and is not now; production is as it was.",
+    "retired": "It was in production before and is not now; production is unchanged.",
 }
 _FAILED = {
     "production": "It is in production all the same: users get its answers until you promote another or go back.",
-    "retired": "It was in production before, and is not now; production is as it was.",
+    "retired": "It was in production before and is not now; production is unchanged.",
 }
 _STATES = {
     "candidate": "a candidate that waits for its tests",
@@ -74,10 +74,10 @@ def gate_missed(
     changed: Changed | None = None,
     cause: Cause = AS_RECORDED,
 ) -> Message:
-    """A model fell short of the training gate; the reasons are those of the record's last gate verdict."""
+    """A model missed the training gate; the reasons are those of the record's last gate verdict."""
     return render(
-        title=f"{record.model} {record.version} fell short of the gate",
-        lead="It was not saved; production is as it was.",
+        title=f"{record.model} {record.version} missed the gate",
+        lead="It was not saved; production is unchanged.",
         color=_RED,
         record=record,
         production=production,
@@ -104,7 +104,7 @@ def tests_failed(
     verdict = Verdict.model_validate(verdict)
     return render(
         title=f"{record.model} {record.version} failed its tests",
-        lead=_FAILED.get(record.state, "It can't be promoted; production is as it was."),
+        lead=_FAILED.get(record.state, "It can't be promoted; production is unchanged."),
         color=_RED,
         record=record,
         production=production,
@@ -126,8 +126,8 @@ def tests_broken(record: Record, faults: Iterable[Fault], *, registry: str = "",
     as well."""
     state = f"Version {record.version} stays what it was: {_STATES.get(record.state, record.state)}."
     return render(
-        title=f"{record.model} {record.version}: model tests went wrong",
-        lead=f"The tests are at fault, not the model. {state} Mend the tests, and test it again.",
+        title=f"{record.model} {record.version}: broken model tests",
+        lead=f"The tests are broken, not the model. {state} Fix the tests, then test it again.",
         color=_AMBER,
         record=record,
         production=None,

@@ -89,7 +89,7 @@ def _notes(record: Record, verdict: Verdict | None) -> list[str]:
     if record.judged > 1 and (test := record.metrics.test):
         notes.append(
             f"This is the {ordinal(record.judged)} model judged on these {counted(test.images, 'image')}: the more are "
-            "tried, the likelier one does well on them by chance."
+            "tried, the likelier one scores well by chance."
         )
     gate = [one for one in record.verdicts if one.kind == "gate"][-1:]
     chance = [sentence for one in (*gate, *([verdict] if verdict else [])) for sentence in one.allowed_for_chance()]
@@ -97,7 +97,7 @@ def _notes(record: Record, verdict: Verdict | None) -> list[str]:
     if not record.checked:
         waits = record.state in ("candidate", "tested")
         taken = " `promote run` takes it with --unchecked." if waits else ""
-        notes.append(f"The checks of its commit were left out (`--no-check`).{taken}")
+        notes.append(f"The checks of its commit were skipped (`--no-check`).{taken}")
     return notes
 
 
@@ -115,7 +115,7 @@ def _facts(record: Record, why: str) -> list[tuple[str, str]]:
     if record.dataset:
         facts.append(("Dataset", f"{record.dataset.images} images, fingerprint {record.dataset.fingerprint[:12]}"))
     if record.code.commit:
-        facts.append(("Commit", record.code.commit[:12] + (" with changes not committed" if record.code.dirty else "")))
+        facts.append(("Commit", record.code.commit[:12] + (" with uncommitted changes" if record.code.dirty else "")))
     if seconds:
         facts.append(("Took", f"{seconds / 60:.1f} min"))
     return [(name, one_line(value)) for name, value in facts if value]

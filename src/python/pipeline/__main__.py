@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = command_line(
     "pipeline",
-    "Works out from the build graph what a change asks for, and does it.",
+    "Plans from the build graph which models a change trains, retrains or tests, and runs the plan.",
     [
         "./pants run src/python/pipeline -- plan --since HEAD~1",
         "./pants run src/python/pipeline -- run --since origin/main --executor local",
@@ -30,7 +30,7 @@ app = command_line(
 
 runs_app = command_line(
     "runs",
-    "Shows what ran and how it ended, and goes on with it.",
+    "Lists runs, shows one, resumes an interrupted one.",
     [
         "./pants run src/python/pipeline -- runs list",
         "./pants run src/python/pipeline -- runs show 1a2b3c",
@@ -43,7 +43,7 @@ app.add_typer(runs_app)
 @app.command()
 @with_flags
 def plan(flags: Asked) -> None:
-    """Say which pipeline a change asks for of each model, why, and which targets it affects."""
+    """Show each model's pipeline for a change, the reason, and the affected targets."""
     from pipeline import changes, steps
     from pipeline import plan as planning
 
@@ -96,12 +96,12 @@ def run_command(
         ),
     ] = True,
     checked: Annotated[
-        bool, typer.Option("--checked", help="The checks were carried out before, as by a stage of a build.")
+        bool, typer.Option("--checked", help="The checks have run before, as in a stage of a build.")
     ] = False,
     runs: RunsFolder = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="STEP", help="Just this step, if the plan asks for it; `notify`, the last, ends the run."),
+        typer.Option(metavar="STEP", help="Only this step, if it is in the plan; `notify`, the last, ends the run."),
     ] = None,
     parallel: Annotated[
         int | None,
@@ -150,9 +150,11 @@ def watch(
     executor: Annotated[str, typer.Option(help="Where steps run, as with `run`.")] = "local",
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The dataset's folder, or `sample`.")] = None,
-    once: Annotated[bool, typer.Option(help="Look once, do at most one run, and end as it ends: for cron.")] = False,
+    once: Annotated[
+        bool, typer.Option(help="Look once, run at most once, and exit with that run's code: for cron.")
+    ] = False,
 ) -> None:
-    """Do for each new commit of a remote's branch what a build server would, until stopped."""
+    """Run the pipeline for each new commit of a remote's branch, as a build server would, until stopped."""
     import settings as settings_module
     from pipeline import changes
     from pipeline.remote import Branch

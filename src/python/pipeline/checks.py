@@ -48,7 +48,7 @@ def of_lint(said: str) -> str:
     findings = [
         found["place"] + (f" ({rest})" if (rest := found["rest"].strip()) else "") for found in _FINDING.finditer(said)
     ]
-    return f"{_some(findings)}; `scripts/lint --fix` mends what it can." if findings else ""
+    return f"{_some(findings)}; `scripts/lint --fix` fixes what it can." if findings else ""
 
 
 def of_tests(said: str) -> str:

@@ -75,7 +75,7 @@ def carry_out(
     request.must_be_possible()
     ended = Execution(made)
     if request.only and request.only not in steps.of_plan(made):
-        say(f"{request.only}: the plan does not ask for it")
+        say(f"{request.only}: not in the plan")
         return ended
     common = _Common(root, folder, request, made, say)
     models = _models(root, folder, request, made, common.tag, say, resumed)

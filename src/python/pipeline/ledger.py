@@ -140,7 +140,7 @@ class Ledger:
         try:
             self.begin(pipeline, commit, run)
         except (TrainyardError, OSError) as error:
-            say(f"Others are not told that {pipeline} is under way: {error}")
+            say(f"That {pipeline} is under way could not be recorded for others: {error}")
         heart = threading.Thread(target=beat, daemon=True)
         heart.start()
         try:

@@ -115,7 +115,7 @@ class ModelRun:
         try:
             write()
         except (TrainyardError, OSError) as error:
-            self._say(f"How {self.name} ended is not kept for later plans, which may do it again: {error}")
+            self._say(f"How {self.name} ended could not be recorded; a later plan may repeat it: {error}")
 
 
 def _of_table(code: int | None) -> int:

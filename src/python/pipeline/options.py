@@ -11,7 +11,7 @@ Since = Annotated[
         "--since",
         metavar="REV",
         help="The revision to compare the working tree with: a branch at the commit where HEAD left it, a commit as it "
-        "is, nothing (or zeros) for everything. A model that was carried out before is compared with that commit.",
+        "is, nothing (or zeros) for everything. A model whose pipeline ran before is compared with that run's commit.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
@@ -26,12 +26,12 @@ Demand = Annotated[
 RunsFolder = Annotated[
     str | None, typer.Option("--runs", metavar="DIR", help="Where runs are kept.  [default: .trainyard/runs]")
 ]
-Why = Annotated[str, typer.Option(help="Why it is asked for; the record and the mail say so.")]
+Why = Annotated[str, typer.Option(help="The reason, for the record and the mail.")]
 Place = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
-Again = Annotated[bool, typer.Option("--again", help="Do what was done already, since REV.")]
+Again = Annotated[bool, typer.Option("--again", help="Repeat what has been done since REV.")]
 OrEverything = Annotated[
     bool,
-    typer.Option("--or-everything", help="Where REV is unknown here, plan everything; in CI that is so by itself."),
+    typer.Option("--or-everything", help="Where REV is unknown here, plan everything; the default in CI."),
 ]
 
 

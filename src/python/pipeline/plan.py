@@ -155,7 +155,7 @@ def _of_model(tree: _Tree, model: Model, since: Changes, entry: Entry, revision:
         if failed.final and _covers(tree, name, failed.commit, failed.pipeline, asked):
             why = (
                 f"{failed.pipeline} was carried out at {at}: {_SELDOM[Exit(failed.exit_code)]}; nothing that it "
-                "depends on has changed since (--again does it anew)"
+                "depends on has changed since (--again repeats it)"
             )
             return ModelPlan(name, None, why, base, owed)
         made = failed.version is not None and not failed.final and failed.pipeline != "test"

@@ -50,7 +50,7 @@ class Run:
         except BlockingIOError:
             raise Conflict(f"The same run is under way in {self.folder}; wait for it to end.") from None
         except OSError as error:
-            raise InfrastructureError(f"Runs can't be kept in {self.folder}: {error.strerror}.") from None
+            raise InfrastructureError(f"Runs can't be written to {self.folder}: {error.strerror}.") from None
 
     @property
     def key(self) -> str:
@@ -63,7 +63,7 @@ class Run:
         """
         done = self.state.step(step.name)
         if done and done.exit_code == Exit.OK:
-            self.say(f"{step.name}: done in an earlier try")
+            self.say(f"{step.name}: done in an earlier run")
             return done
         self.state.steps = [entry for entry in self.state.steps if entry.name != step.name]
         log = self.folder / f"{step.name}.log"
@@ -122,7 +122,7 @@ class Run:
         hint = ""
         if entry.exit_code == Exit.INFRASTRUCTURE:
             epoch = process.epoch_of(log)
-            hint = f" {RESUME.format(key=self.key)} goes on" + (f" from epoch {epoch}." if epoch else ".")
+            hint = f" {RESUME.format(key=self.key)} resumes it" + (f" from epoch {epoch}." if epoch else ".")
         return f"Step {entry.name} failed: {told}{hint} (log: {entry.log})"
 
     def leave(self) -> None:

@@ -37,9 +37,9 @@ class Kept:
         if self.status == "running":
             raise Conflict(f"Run {self.key} is under way (process {self.state.pid or '?'}); wait for it to end.")
         if self.status == "succeeded":
-            raise UsageError(f"Run {self.key} has ended well; there is nothing to go on with.")
+            raise UsageError(f"Run {self.key} has succeeded; there is nothing to resume.")
         if self.state.arguments is None or "model" not in self.state.arguments:
-            raise UsageError(f"Run {self.key} was kept by an older Trainyard; start it anew.")
+            raise UsageError(f"Run {self.key} was recorded by an older Trainyard; start a new run.")
 
 
 class Runs:

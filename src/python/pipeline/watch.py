@@ -79,9 +79,9 @@ class Watch:
             self._lock = os.open(home, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"Another watch is at work in {home}; end it first.") from None
+            raise Conflict(f"Another watch is running in {home}; end it first.") from None
         except OSError as error:
-            raise InfrastructureError(f"A watch can't be kept in {home}: {error.strerror}.") from None
+            raise InfrastructureError(f"The state of the watch can't be written to {home}: {error.strerror}.") from None
 
     def run(self) -> None:
         """Polls until a signal comes; then ends what is under way, and this process."""

@@ -79,7 +79,7 @@ class Rollover:
             except Lost:  # what is served by now is somebody else's doing
                 raise
             except TrainyardError as error:
-                error.args = (f"{error} Version {version} is served; the next call of promote ends the bookkeeping.",)
+                error.args = (f"{error} Version {version} is served; the next call of promote completes the records.",)
                 raise
         return outcome
 

@@ -36,7 +36,7 @@ def show(console: Console, story: Story) -> None:
     if danger := place.warning(str(story.folder / "registry")):
         console.print(f"\n{danger}", soft_wrap=True, markup=False, highlight=False)
     where = f"--registry {story.folder / 'registry'} --model {story.model}"
-    console.print("\nGo on with")
+    console.print("\nNext:")
     for command in (
         f"./pants run src/python/promote -- list {where}",
         f"./pants run src/python/promote -- history {where}",

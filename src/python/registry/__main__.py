@@ -34,7 +34,7 @@ def gc(
     keep: Annotated[
         int, typer.Option(min=0, help="How many candidates and tested versions to keep, from the newest down.")
     ] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     model: Annotated[
         str | None,
@@ -92,7 +92,7 @@ def _show(plan: "Plan") -> None:
 
 def _agreed(count: int) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("Nothing was removed. There is no terminal to ask at; add --yes, or --dry-run to only look.")
+        raise UsageError("Nothing was removed. There is no terminal to ask on; add --yes, or --dry-run to only look.")
     return typer.confirm(f"Remove the files of {counted(count, 'version')} for good?", err=True)
 
 

@@ -49,10 +49,10 @@ def _told(address: str) -> Iterator[None]:
     except PyKCS11Error as error:
         if str(error).startswith(_REFUSED):
             raise UsageError(
-                f"The keeper of {name} refuses the PIN ({error}); name a file that holds it, and no line break, with "
-                "pin-source=FILE."
+                f"The module that holds {name} refuses the PIN ({error}); name a file that holds it, and "
+                "no line break, with pin-source=FILE."
             ) from None
-        raise InfrastructureError(f"The keeper of the signing key {name} fails: {error}.") from None
+        raise InfrastructureError(f"The module that holds the signing key {name} failed: {error}.") from None
     except TypeError:  # the library looks for the curve of a key that has none
         raise UsageError(
             f"The signing key {name} is no elliptic-curve key; it takes one on the curve P-256, P-384 or P-521."

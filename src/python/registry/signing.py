@@ -53,7 +53,7 @@ def check(keys: Keys, record: Record) -> str:
     name = f"version {record.version} of '{record.model}'"
     if not record.sigstore:
         raise Unsigned(
-            f"V{name[1:]} is not signed: it was published before there were signatures, or past Trainyard. "
+            f"V{name[1:]} is not signed: it was published before there were signatures, or without Trainyard. "
             f"If you know where it comes from, sign it with `{SIGN_COMMAND} {record.version}`."
         )
     trusted, signer = keys.public_keys(), signer_of(record.sigstore)

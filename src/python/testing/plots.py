@@ -57,7 +57,7 @@ def latency(
         if len(samples):
             clipped, share = np.minimum(samples, end), np.full(len(samples), 100 / len(samples))
             axes.hist(clipped, bins=edges, weights=share, label=name, **style)
-    axes.set_xlabel("milliseconds to an answer (the last bar: this long and longer)")
+    axes.set_xlabel("response time in ms (the last bar: this long and longer)")
     axes.set_ylabel("% of requests")
     axes.grid(axis="y", color=theme.faint, linewidth=0.7)
     axes.tick_params(length=0)

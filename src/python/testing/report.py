@@ -10,14 +10,14 @@ from testing import plots
 
 _FIGURES = ("recall", "precision", "f1")
 _BUDGET = {
-    "min_accuracy": "least accuracy",
-    "min_recall": "least recall of every class",
+    "min_accuracy": "minimum accuracy",
+    "min_recall": "minimum recall of every class",
     "tolerance": "tolerance behind production",
-    "max_flips": "most answers that a harmless change may turn",
-    "max_confidence": "most confidence in pictures of something else",
-    "max_p95_ms": "most milliseconds that 95 % of answers may take",
-    "max_slowdown": "most times slower than production",
-    "max_growth_mib": "most MiB that memory may grow by",
+    "max_flips": "maximum share of answers that a harmless change alters",
+    "max_confidence": "maximum confidence in out-of-distribution pictures",
+    "max_p95_ms": "maximum 95th percentile of the response time, ms",
+    "max_slowdown": "maximum slowdown against production, times",
+    "max_growth_mib": "maximum growth of memory, MiB",
 }
 
 

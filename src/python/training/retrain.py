@@ -6,7 +6,7 @@ from training.commands.options import Flags, resolve
 
 app = command_line(
     "retrain",
-    "Trains production's model (or, if there is none, testing's newest) on the dataset as it is now, and saves the "
+    "Trains production's model (or, if there is none, testing's newest) on the current dataset, and saves the "
     "result as a candidate if it passes the gate and is no worse than its parent.",
     [
         "./pants run src/python/training:retrain -- --dataset ./xrays",
@@ -19,7 +19,7 @@ app = command_line(
 @app.command()
 @with_flags
 def retrain(flags: Flags) -> None:
-    """Train production's model on with the dataset as it is now."""
+    """Continue the training of production's model on the current dataset."""
     options = resolve(flags)
     from training.commands import tensorflow
 
@@ -43,7 +43,7 @@ def retrain(flags: Flags) -> None:
     current.say_notes()
     current.say(f"Starting from version {parent.version} ({parent.state})")
     if parent.state != "production":
-        current.warn(f"Nothing is in production: only testing's version {parent.version} is compared with")
+        current.warn(f"Nothing is in production: the comparison is with testing's version {parent.version} alone")
     family, parameters = choices_of(parent, options.model.network_file)
     data = in_terms_of(parent, current.scan(parent))
     if not current.team.chief:

@@ -177,7 +177,7 @@ def test_run_of_an_earlier_trainyard_is_listed_and_shown_and_not_resumed(reposit
     code, _, err = repository.call("runs", "resume", folder.name)
     assert (code, err) == (
         Exit.USAGE,
-        f"error: Run {folder.name} was kept by an older Trainyard; start it anew.\n",
+        f"error: Run {folder.name} was recorded by an older Trainyard; start a new run.\n",
     )
 
 

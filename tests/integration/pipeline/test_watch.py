@@ -286,7 +286,7 @@ def test_second_watch_is_a_conflict(laptop: Laptop) -> None:
     laptop.wait_for(laptop.runs)
     code, said = laptop.once()
     assert code == Exit.CONFLICT
-    assert "Another watch is at work" in said
+    assert "Another watch is running" in said
     process.terminate()
     process.communicate(timeout=30)
 

@@ -110,7 +110,7 @@ def test_wrong_pin_is_told_and_never_shown(kept: Kept) -> None:
 
 def test_module_that_is_none_is_the_keepers_failure(kept: Kept, tmp_path: Path) -> None:
     (tmp_path / "module.so").write_bytes(b"no library")
-    with pytest.raises(InfrastructureError, match="The keeper of the signing key"):
+    with pytest.raises(InfrastructureError, match="The module that holds the signing key"):
         Keys.of(kept.address(module=tmp_path / "module.so"), [], "registry").require()
 
 
@@ -124,7 +124,7 @@ def test_keeper_that_fails_while_it_signs_is_told(kept: Kept, tmp_path: Path, mo
         return sign(self, payload)
 
     monkeypatch.setattr(Signer, "sign", late)
-    with pytest.raises((InfrastructureError, UsageError), match="The keeper of"):
+    with pytest.raises((InfrastructureError, UsageError), match="The module that holds"):
         published(Registry.open(str(tmp_path / "registry"), MODEL, kept.keys()), tmp_path)
 
 

@@ -66,7 +66,7 @@ def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_
     # Where the settings say, which are those of the folder that it is called from.
     mails = sorted(mail.read_text() for mail in (tmp_path / ".trainyard" / "outbox").glob("*.eml"))
     assert [mail.count("Subject: chest-xray 1 failed its tests") for mail in mails] == [1, 0]
-    assert "Subject: chest-xray 1: model tests went wrong" in mails[1]
+    assert "Subject: chest-xray 1: broken model tests" in mails[1]
     verdict = json.loads(result.stdout)
     own = {test["name"].rpartition("::")[2]: test for test in verdict["tests"] if test["suite"] == "chest-xray"}
     assert {name: test["outcome"] for name, test in own.items()} == {"test_own": "passed", "test_broken": "broken"}
@@ -167,4 +167,4 @@ def test_test_that_goes_wrong_by_itself_rejects_no_model_and_is_told(tmp_path, s
     assert registry.record(1).state == "candidate"
     assert registry.record(1).verdicts == []
     (mail,) = (tmp_path / ".trainyard" / "outbox").glob("*.eml")
-    assert "Subject: chest-xray 1: model tests went wrong" in mail.read_text()
+    assert "Subject: chest-xray 1: broken model tests" in mail.read_text()

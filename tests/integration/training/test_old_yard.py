@@ -50,7 +50,7 @@ def test_the_users_own_owner_is_told_of_a_missed_gate(old_yard: Path) -> None:
         retrain(epochs=1, mail=True)
     (mail,) = (old_yard / "outbox").iterdir()
     told = message_from_bytes(mail.read_bytes())
-    assert (told["To"], told["Subject"]) == (yards.OWNER, "shapes 3 fell short of the gate")
+    assert (told["To"], told["Subject"]) == (yards.OWNER, "shapes 3 missed the gate")
 
 
 def test_class_that_is_written_in_another_form_of_unicode_is_the_same(old_yard: Path) -> None:

@@ -95,7 +95,7 @@ def test_pointer_to_a_folder_that_is_gone_is_named(repository):
 def test_pointer_that_lacks_a_part_is_refused(tmp_path, content):
     file = tmp_path / "xrays.toml"
     file.write_text(content)
-    with pytest.raises(DataRefused, match=r"lacks path, fingerprint or images below \[folder\]; write it anew with"):
+    with pytest.raises(DataRefused, match=r"lacks path, fingerprint or images below \[folder\]; write it again with"):
         locate(str(file))
 
 

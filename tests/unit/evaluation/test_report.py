@@ -62,7 +62,7 @@ def test_page_shows_the_surest_mistakes_first(record, tmp_path):
 
 def test_page_tells_a_temperature_only_where_there_is_one(record, tmp_path):
     assert "Temperature 2.00" in render(account(tmp_path, temperature=2.0), record).decode()
-    assert "Left as it is" in render(account(tmp_path), record).decode()
+    assert "Not scaled" in render(account(tmp_path), record).decode()
 
 
 def test_missed_gate_is_told_with_its_reasons(record, tmp_path):

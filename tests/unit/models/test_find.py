@@ -123,7 +123,7 @@ def test_input_and_changes_are_read(tmp_path):
         (XRAY + "[input]\nsize = 4\n", "'input.size' is 4"),
         (XRAY + '[input]\nchannels = "cmyk"\n', "'input.channels' is 'cmyk'"),
         (XRAY + "[input]\nsise = 64\n", "unknown key 'input.sise'; did you mean 'size'?"),
-        (XRAY + "[changes]\nmirrored = true\n", "'mirrored' is no change; known are mirror, turn"),
+        (XRAY + "[changes]\nmirrored = true\n", "'mirrored' is not a change; known are mirror, turn"),
         (XRAY + "[changes]\nmirror = 1\n", "mirror must be true or false"),
         (XRAY + "[changes]\nturn = 400\n", "Expected turn between 0 and 180"),
         (XRAY + '[dataset]\nurl = "x"\n', "unknown key 'dataset.url'; did you mean 'uri'?"),

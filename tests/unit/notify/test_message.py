@@ -99,7 +99,7 @@ def test_mail_tells_where_chance_was_allowed_for_once() -> None:
 
 def test_unchecked_version_is_told_and_the_command_that_promotes_it_says_so() -> None:
     mail = notify.candidate_passed(record(checked=False), VERDICT | {"passed": True}, PRODUCTION)
-    assert "checks of its commit were left out" in mail.text
+    assert "checks of its commit were skipped" in mail.text
     assert "promote -- run --unchecked --version 4" in mail.text
     assert "--unchecked" not in notify.gate_missed(record(checked=False, state="rejected")).text
 

@@ -56,7 +56,7 @@ def test_mail_goes_to_who_wrote_and_committed_the_test_and_to_the_owner(tmp_path
     assert mail["To"] == "owner@example.com"
     assert mail["Cc"] == "bob@example.com, ada@example.com"
     text = mail.get_body(("plain",)).get_content()
-    assert mail["Subject"] == "chest-xray 1: model tests went wrong"
+    assert mail["Subject"] == "chest-xray 1: broken model tests"
     assert "stays what it was: tested, and not promoted yet" in " ".join(text.split())
     assert f"{FILE}::test_it: KeyError: 'x'" in text
     assert "Why      models/m/tests/test_own.py changed" in text

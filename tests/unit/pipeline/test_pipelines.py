@@ -129,7 +129,7 @@ def test_tests_that_went_wrong_are_mailed_and_blame_no_model(only, settings, reg
         assert outcome.exit_code == 2 and subjects(tmp_path) == []
     outcome, _ = carry_out("test", settings, tmp_path, only, test=broken)
     assert (outcome.exit_code, outcome.version) == (2, 1)
-    assert subjects(tmp_path) == ["chest-xray 1: model tests went wrong"]
+    assert subjects(tmp_path) == ["chest-xray 1: broken model tests"]
     text = mail(tmp_path).get_body(("plain",)).get_content()
     assert "test_it.py::test_it: KeyError: 'x'" in text
     assert "Why      a reason" in text
@@ -139,7 +139,7 @@ def test_tests_that_went_wrong_are_mailed_and_blame_no_model(only, settings, reg
 def test_tests_that_went_wrong_beside_others_that_failed_are_a_mail_of_their_own(settings, registry, tmp_path):
     outcome, _ = carry_out("test", settings, tmp_path, test=(3, {"version": 1, "passed": False, "broken": [FAULT]}))
     assert outcome.exit_code == 3
-    assert sorted(subjects(tmp_path)) == ["chest-xray 1 failed its tests", "chest-xray 1: model tests went wrong"]
+    assert sorted(subjects(tmp_path)) == ["chest-xray 1 failed its tests", "chest-xray 1: broken model tests"]
 
 
 def test_usage_error_of_a_test_blames_no_test(settings, registry, tmp_path):

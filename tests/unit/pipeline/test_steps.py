@@ -79,15 +79,15 @@ def test_plan_of_an_earlier_trainyard_is_read():
         ),
         (
             "src/a.py:3:1: F401 [*] `os` imported but unused\nFound 1 error.\n",
-            "src/a.py:3:1 (F401 [*] `os` imported but unused); `scripts/lint --fix` mends what it can.",
+            "src/a.py:3:1 (F401 [*] `os` imported but unused); `scripts/lint --fix` fixes what it can.",
         ),
         (
             "F401 [*] `os` imported but unused\n --> src/a.py:3:8\n  |\n",
-            "src/a.py:3:8; `scripts/lint --fix` mends what it can.",
+            "src/a.py:3:8; `scripts/lint --fix` fixes what it can.",
         ),
         (
             "src/a.py:7: error: Incompatible types\n",
-            "src/a.py:7 (error: Incompatible types); `scripts/lint --fix` mends what it can.",
+            "src/a.py:7 (error: Incompatible types); `scripts/lint --fix` fixes what it can.",
         ),
         ("All checks passed!\n", ""),
     ],

@@ -416,7 +416,7 @@ def test_storage_that_answers_with_an_old_configuration_leaves_no_record_behind(
             monkeypatch.setattr(registry, "serving", lambda: old if next(reads) >= from_read else serving())
 
     with pytest.raises(
-        InfrastructureError, match=r"was switched to version 3, but names 2 as `stable`.* ends the book"
+        InfrastructureError, match=r"was switched to version 3, but names 2 as `stable`.* completes the records"
     ):
         rollover(registry, tmp_path / "out", say=say).run("promote", 3, "ada", "")
     monkeypatch.undo()

@@ -306,4 +306,4 @@ def test_verdict_of_an_earlier_trainyard_is_read_and_shown():
         assert told[field] == ([test | {"suite": "common"} for test in value] if field == "tests" else value), field
     page = report.render(read, Record.model_validate_json((EARLIER / "records/2.json").read_text())).decode()
     assert "pictures that are no xrays get no certain answer[noise]" in page
-    assert "least recall of every class" in page
+    assert "minimum recall of every class" in page

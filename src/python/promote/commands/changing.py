@@ -89,7 +89,7 @@ def declined(as_json: bool) -> None:
 def agreed(question: str, must_ask: bool) -> bool:
     if not has_terminal():
         if must_ask:
-            raise UsageError(f"{question} There is no terminal to ask at; add --yes, or name the version.")
+            raise UsageError(f"{question} There is no terminal to ask on; add --yes, or name the version.")
         return True
     return typer.confirm(question, err=True)
 

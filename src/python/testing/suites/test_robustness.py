@@ -40,5 +40,5 @@ def test_pictures_of_something_else_get_no_certain_answer(kind, something_else, 
     assert sums == pytest.approx([1] * len(sums), abs=1e-3), f"{kind}: probabilities sum to {sums}, not to 1"
     mean = sum(max(answer.scores.values(), default=0) for answer in answers) / len(answers)
     assert mean <= budget.max_confidence, (
-        f"{kind}: a mean confidence of {mean:.3f} in pictures of something else; at most {budget.max_confidence:g}"
+        f"{kind}: a mean confidence of {mean:.3f} in out-of-distribution pictures; at most {budget.max_confidence:g}"
     )

@@ -124,6 +124,6 @@ def require_same(found: Comparison, record: Record) -> None:
         reasons.append("there are changes that were not committed")
     why = "; ".join(reasons) or "code and libraries are the same, so another type of machine is the likeliest reason"
     raise GateNotPassed(
-        f"Version {found.version} trained again comes to other weights: {found.differing} of {found.weights} arrays "
+        f"Version {found.version} trained again gives other weights: {found.differing} of {found.weights} arrays "
         f"differ, by {found.largest_difference:.2g} at most ({why})."
     )

@@ -53,7 +53,7 @@ class Checkpoints:
         except BlockingIOError:
             os.close(self._lock)
             raise Conflict(
-                f"This very training is under way already, as version {version}; wait for it, or change the seed."
+                f"The same training is under way already, as version {version}; wait for it, or change the seed."
             ) from None
         if _key(store, version) != key:
             self._write(_RUN, json.dumps({"key": key}).encode())

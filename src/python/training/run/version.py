@@ -150,7 +150,7 @@ class Run:
             try:
                 self._searching(family, data, lambda: False).assist()
             except ValueError as error:
-                raise DataRefused(f"Process {self.team.place} can't train along: {error}.") from None
+                raise DataRefused(f"Process {self.team.place} can't take part in the training: {error}.") from None
             except Exception as error:
                 if why := interrupted_by(error, self.team):
                     raise InfrastructureError(f"{why}; start all processes again.") from None
@@ -289,10 +289,10 @@ class Run:
         with suppress(TrainyardError):  # a sentence is no reason to lose what was trained
             stable = self.registry.serving().stable
         if stable is None:
-            self.warn("There is no model to compare with: this one is held against the thresholds alone")
+            self.warn("There is no model to compare with: only the thresholds count")
         else:
             self.say(
-                "`train` compares with no model: this one is held against the thresholds alone, and its tests "
+                "`train` compares with no model: only the thresholds count here; the tests "
                 f"compare it with version {stable}, which is in production"
             )
 
