@@ -83,5 +83,5 @@ def _shifts(statistics: Mapping[str, Any], limits: Allowed, previous: Previous) 
                 yield (
                     measure,
                     f"Mean {measure} of '{label}' went from {before['mean']:.0f} to {now['mean']:.0f} {unit}, "
-                    f"{shift:+.1f} deviations of {previous.name}.",
+                    f"{shift:+.1f} standard deviations of {previous.name}.",
                 )

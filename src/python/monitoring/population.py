@@ -1,9 +1,9 @@
-"""Whether recent images resemble those that a version was tested on: classes, certainty, brightness.
+"""Whether recent images resemble those that a version was tested on: classes, confidence, brightness.
 
 Classes are compared by the population stability index (Siddiqi, Credit Risk Scorecards, 2006): under 0.1 nothing moved,
 over 0.25 much did. By chance alone it is about (1/n + 1/m) times a chi-square of one degree less than there are classes
 (Yurdakul and Naranjo, Statistical properties of the population stability index, 2020): few images prove nothing.
-Mean certainty is held against that on the held-out images.
+Mean confidence is compared with that on the held-out images.
 """
 
 import math
@@ -91,24 +91,25 @@ def drifts(record: Record, seen: Seen, allowed: Allowed) -> Iterator[str]:
         index, chance = stability_index(expected, seen.labels)
         if index > max(allowed.max_psi, chance):
             yield (
-                f"Answers moved (stability index {index:.2f}, at most {max(allowed.max_psi, chance):.2f}): now "
-                f"{_shares(seen.labels)}; on held-out images {_shares(expected)}."
+                f"Predicted classes have shifted (population stability index {index:.2f}, at most "
+                f"{max(allowed.max_psi, chance):.2f}): now {_shares(seen.labels)}; on held-out images "
+                f"{_shares(expected)}."
             )
         certainty = seen.certainty / seen.images
         # Records older than this figure: a calibrated model is as certain as it is right.
         usual = test.accuracy if record.evaluation.mean_confidence is None else record.evaluation.mean_confidence
         if certainty < usual - allowed.max_certainty_loss:
             yield (
-                f"Answers are {certainty:.0%} certain on average; of the held-out images the version was {usual:.0%} "
-                f"certain, and may fall short of that by {allowed.max_certainty_loss:.0%}."
+                f"Mean confidence is {certainty:.0%}; on held-out images it was {usual:.0%}, and it may be up to "
+                f"{allowed.max_certainty_loss:.0%} lower."
             )
     if known := _brightness(record):
         mean, deviation = known
         now = seen.brightness / seen.images
         if abs(now - mean) > allowed.max_brightness_shift * deviation:
             yield (
-                f"Images have a mean brightness of {now:.0f} gray levels; the dataset's is {mean:.0f}, and may move by "
-                f"{allowed.max_brightness_shift:g} of its deviations of {deviation:.0f}."
+                f"Mean brightness is {now:.0f} gray levels; the dataset's is {mean:.0f}, and it may differ by "
+                f"{allowed.max_brightness_shift:g} standard deviations of {deviation:.0f}."
             )
 
 

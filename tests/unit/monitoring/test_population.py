@@ -45,21 +45,21 @@ def test_other_mix_of_answers_is_told_with_both_mixes():
 
 def test_class_that_nobody_gets_any_more_is_drift():
     (told,) = drifts(seen({"COVID": 500, "Normal": 500}))
-    assert told.startswith("Answers moved")
+    assert told.startswith("Predicted classes have shifted")
 
 
 def test_less_certainty_than_of_held_out_images_is_drift_and_more_is_not():
     """Though it is right more often than it is certain."""
     known = {"evaluation": {"mean_confidence": 0.73}}
     (told,) = drifts(seen(LIKE_HELD_OUT, certainty=0.60), **known)
-    assert "60% certain" in told and "73%" in told
+    assert "is 60%" in told and "73%" in told
     assert drifts(seen(LIKE_HELD_OUT, certainty=0.99), **known) == []
     assert drifts(seen(LIKE_HELD_OUT, certainty=0.65), **known) == []
 
 
 def test_record_that_does_not_tell_the_certainty_is_taken_for_calibrated():
     (told,) = drifts(seen(LIKE_HELD_OUT, certainty=0.70))
-    assert "70% certain" in told and "85%" in told
+    assert "is 70%" in told and "85%" in told
     assert drifts(seen(LIKE_HELD_OUT, certainty=0.99)) == drifts(seen(LIKE_HELD_OUT, certainty=0.76)) == []
 
 
@@ -67,7 +67,7 @@ def test_record_that_does_not_tell_the_certainty_is_taken_for_calibrated():
 def test_darker_and_brighter_images_are_drift(brightness):
     # The classes' means differ by 10 and each deviates by 10: all images together by 12.9.
     (told,) = drifts(seen(LIKE_HELD_OUT, brightness=brightness))
-    assert f"mean brightness of {brightness}" in told and "is 100" in told and "deviations of 13" in told
+    assert f"Mean brightness is {brightness}" in told and "is 100" in told and "deviations of 13" in told
     assert drifts(seen(LIKE_HELD_OUT, brightness=106)) == []
 
 
