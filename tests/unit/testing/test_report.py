@@ -114,7 +114,7 @@ def test_outcome_and_reasons_come_first_and_who_served_it_last(full):
     text, _ = read(full)
     order = [
         "m version 4 failed its tests", "Recall of COVID is 0.61.", "85.0 %", "worst mistakes",
-        "How fast", "xrays", "recall holds", "embedded (TensorFlow 2.21.0)",
+        "Latency", "xrays", "recall holds", "embedded (TensorFlow 2.21.0)",
     ]  # fmt: skip
     places = [text.index(said) for said in order]
     assert places == sorted(places)
