@@ -80,7 +80,7 @@ def test_retry_skips_what_is_done_and_goes_on_where_infrastructure_failed(yard: 
     code, result, err = run(yard)
     assert code == Exit.INFRASTRUCTURE, "before a missed gate, which no retry mends"
     assert (result["exit_code"], of(result, "b")["exit_code"]) == (6, 3)
-    assert f"runs resume {of(result, 'a')['run']}` goes on" in err
+    assert f"runs resume {of(result, 'a')['run']}` resumes it" in err
     assert yard.carried_out() == ["a:train:0", "a:test_model:0", "b:train:0"]
     yard.does(test_model_a=TESTED)
     code, result, _ = run(yard)
