@@ -459,5 +459,5 @@ HOSTILE: dict[str, Hostile] = {
     "slow": Hostile(write_slow, "tests", "95 % of answers take up to"),
     "hungry": Hostile(write_hungry, "memory", "MiB of memory"),
     "always the same answer": Hostile(_weighing(0.0, [0.0, 3.0, 0.0]), "tests", "accuracy 0.3"),
-    "certain of everything": Hostile(lambda folder: save(folder, _certain), "tests", "in pictures of something else"),
+    "certain of everything": Hostile(lambda folder: save(folder, _certain), "tests", "in out-of-distribution pictures"),
 }

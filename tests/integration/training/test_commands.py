@@ -172,7 +172,7 @@ def test_train_beside_production_says_what_compares_with_it(trained, copied, sam
     Registry.open(str(copied), MODEL).write_serving(ServingState((1,), {"stable": 1}))
     train(dataset=str(sample), registry=str(copied), epochs=1, min_accuracy=0, min_recall=0)
     said = capsys.readouterr().err
-    assert "its tests compare it with version 1, which is in production" in said
+    assert "the tests compare it with version 1, which is in production" in said
     assert "no model to compare with" not in said
 
 

@@ -139,7 +139,7 @@ def test_numbers_after_the_class_are_no_views(tmp_path):
 def test_images_without_a_group_are_counted(patients):
     (patients / "A" / "odd.png").write_bytes(png(8888))
     found = {one.kind: one for one in check(patients, Limits(), rules=(Split(groups=PATTERN),)).findings}
-    assert found["ungrouped"].message.startswith("1 images have no group (groups are told by file name")
+    assert found["ungrouped"].message.startswith("1 images have no group (groups are set by file name")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_images_without_a_group_are_counted(patients):
             UsageError,
             "has no column 'who' for the groups under .* its columns are image, patient",
         ),
-        ("csv:two.csv:image:patient", DataRefused, r"two\.csv tells two groups of a\.png; keep the right row"),
+        ("csv:two.csv:image:patient", DataRefused, r"two\.csv names two groups for a\.png; keep the right row"),
     ],
 )
 def test_rule_that_can_not_be_used_says_why(tmp_path, rule, error, said):

@@ -118,6 +118,6 @@ def test_registry_that_takes_no_word_keeps_nobody_from_working(tmp_path):
     with Ledger(str(tmp_path / "registry"), "a").beating("train", "c", "k", heard.append):
         pass
     assert len(heard) == 1
-    assert heard[0].startswith("Others are not told that train is under way: ")
+    assert heard[0].startswith("That train is under way could not be recorded for others: ")
     with pytest.raises((InfrastructureError, OSError)):
         Ledger(str(tmp_path / "registry"), "a").end(ended(0))

@@ -137,13 +137,13 @@ def test_what_was_measured_is_told(full):
     text, _ = read(full)
     for said in (
         "1 passed, 1 failed, 1 broken", "version 4 3 requests 12.0 ms 21.0 ms 33.3", "version 3 3 requests 15.5 ms",
-        "800 MiB of memory at most, 600 MiB after loading; it may take 1500 MiB", "least recall of every class 0.7",
+        "800 MiB of memory at most, 600 MiB after loading; it may take 1500 MiB", "minimum recall of every class 0.7",
         "max latency ms no limit", "too low", "test_a.py::test_recall_holds failed 1.25", "The clone did not come up.",
         "2 attempts, 48.2 s", "Images: COVID +40 (now 140)", "abc1234 Rotate less Ada", "and 3 more",
         "COVID answered Normal , 98.7 % a.png", "2 of 6 mistakes are shown",
         "Allowed for chance: recall of 'COVID' 0.800 falls behind production's 0.850",
         "does not count: models/m/tests/test_own.py::test_x: KeyError: 'x'",
-        "least accuracy TRAINYARD_GATES_MIN_ACCURACY 0.85", "models/m/tests/test_own.py::test_y (the model's own)",
+        "minimum accuracy TRAINYARD_GATES_MIN_ACCURACY 0.85", "models/m/tests/test_own.py::test_y (the model's own)",
     ):  # fmt: skip
         assert said in text, said
 
