@@ -30,9 +30,9 @@ def check(
 ) -> None:
     """Check every image: a broken dataset ends with exit code 4; what changed since the earlier one is reported."""
     from cli.progress import shown
+    from contracts.grouping import described
     from dataset import report as reports
     from dataset.check import Limits
-    from dataset.groups import described
     from dataset.pointer import examine
     from dataset.split import Split, lineage
 

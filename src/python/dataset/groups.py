@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
+from contracts.grouping import CSV, FOLDER, NONE, PATTERN
 from dataset.folder import File
 from dataset.table import read_table
 
-NONE, FOLDER, PATTERN, CSV = "", "folder", "pattern", "csv"
 _WAYS = f'"{FOLDER}", "{PATTERN}:REGEX" or "{CSV}:FILE:IMAGE_COLUMN:GROUP_COLUMN"'
 # A name that ends like `p01_v2`, `00012_003`, `patient7-lateral`: what stands before may be the patient.
 _VIEW = r"^(.*\d.*?)[-_. ]+[A-Za-z]{0,10}[-_ ]?\d{0,4}$"
@@ -49,19 +49,6 @@ def grouping(rule: str, root: Path) -> Grouping:
         file, image, group = rest.rsplit(":", 2)
         return Grouping(rule, _by_table(file, image, group, root))
     raise UsageError(f"groups under [dataset] is {rule!r}; write {_WAYS}.")
-
-
-def described(rule: str) -> str:
-    """How groups are told, for people."""
-    kind, _, rest = rule.partition(":")
-    if kind == FOLDER:
-        return "by sub-folder of the class"
-    if kind == PATTERN:
-        return f"by file name ({rest})"
-    if kind == CSV:
-        file, _, group = rest.rsplit(":", 2)
-        return f"by column '{group}' of {file}"
-    return "none"
 
 
 def suspected(files: Sequence[File]) -> str:

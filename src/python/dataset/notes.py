@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from contracts.grouping import described
 from dataset import groups, layout
 from dataset.finding import Finding, Offender, offenders
 from dataset.folder import by_count
@@ -104,7 +105,7 @@ def grouping(found: Scan) -> list[Finding]:
     """Groups that may be missing, and images that have none."""
     if found.ungrouped:
         message = (
-            f"{found.ungrouped} images have no group (groups are set {groups.described(found.grouping.rule)}); each "
+            f"{found.ungrouped} images have no group (groups are set {described(found.grouping.rule)}); each "
             "counts as a group of its own."
         )
         return [Finding("ungrouped", message)]

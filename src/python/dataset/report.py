@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pages
 from contracts.classes import in_one_form
+from contracts.grouping import described
 from dataset.check import Checked
 from dataset.finding import Finding, Offender
-from dataset.groups import described
 from dataset.sides import NAME as SIDES_NAME
 from dataset.statistics import MEASURES
 from imaging import ImageError

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import pages
+from contracts.grouping import described
 from contracts.record import Evaluation, Metrics, Record
 from evaluation.judgement import Judgement
 from evaluation.temperature import NONE
@@ -86,6 +87,7 @@ def render(account: Account, record: Record, reasons: Sequence[str] = ()) -> byt
     wrong = np.flatnonzero(account.probabilities.argmax(axis=1) != account.truth)
     view = {
         "record": record,
+        "groups": described(record.dataset.groups) if record.dataset else "",
         "metrics": metrics,
         "own": own,
         "unscaled": account.unscaled,

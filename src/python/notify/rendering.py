@@ -10,6 +10,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from cli.text import counted, one_line, ordinal
 from comparison.changed import Changed, Commit
 from comparison.figures import Figures, change, figures
+from contracts.grouping import described
 from contracts.record import Record, Verdict
 from notify import links
 from notify.commands import Command
@@ -113,7 +114,9 @@ def _facts(record: Record, why: str) -> list[tuple[str, str]]:
     seconds = sum(step.seconds for step in record.steps)
     facts = [("Why", why or record.reason), ("Kind", record.kind), ("Made", record.created)]
     if record.dataset:
-        facts.append(("Dataset", f"{record.dataset.images} images, fingerprint {record.dataset.fingerprint[:12]}"))
+        groups = f", groups {described(record.dataset.groups)}" if record.dataset.groups else ""
+        fingerprint = record.dataset.fingerprint[:12]
+        facts.append(("Dataset", f"{record.dataset.images} images{groups}, fingerprint {fingerprint}"))
     if record.code.commit:
         facts.append(("Commit", record.code.commit[:12] + (" with uncommitted changes" if record.code.dirty else "")))
     if seconds:

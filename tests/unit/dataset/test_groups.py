@@ -6,10 +6,11 @@ import shutil
 import pytest
 
 from cli import UsageError
+from contracts.grouping import described
 from contracts.record import SplitRule
 from dataset import DataRefused, Limits, Split, check, scan
 from dataset.folder import File
-from dataset.groups import described, grouping, suspected
+from dataset.groups import grouping, suspected
 from tests.unit.dataset.conftest import png
 
 PATTERN = r"pattern:^(p\d+)_"

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from contracts.record import Evaluation, Record
+from contracts.record import DatasetUsed, Evaluation, Record
 from evaluation import Account, judge, measure, scaled
 from evaluation.report import as_json, render, summary
 from imaging.array import encode_png
@@ -78,3 +78,13 @@ def test_json_and_summary_hold_what_the_page_tells(tmp_path):
     assert whole["judgement"]["calibration_error"] == short.calibration_error != short.calibration_error_unscaled
     assert len(whole["epochs"]) == 8
     assert Evaluation.model_validate_json(short.model_dump_json()) == short
+
+
+def test_page_says_how_images_are_grouped(record, tmp_path):
+    used = {"uri": "xrays", "fingerprint": "f" * 64, "images": 60, "classes": {}}
+    alone, grouped = (
+        record.model_copy(update={"dataset": DatasetUsed.model_validate(used | {"groups": rule})})
+        for rule in ("", "folder")
+    )
+    assert "on 60 images of xrays." in render(account(tmp_path), alone).decode()
+    assert "on 60 images of xrays, groups by sub-folder of the class." in render(account(tmp_path), grouped).decode()

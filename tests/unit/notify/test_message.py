@@ -173,6 +173,14 @@ def test_commands_can_be_pasted() -> None:
     assert f"promote -- rollback --to {record().version}" in MAILS["rollback"].text
 
 
+def test_mail_says_how_images_are_grouped() -> None:
+    own = {"uri": "xrays", "fingerprint": "f" * 64, "images": 20, "classes": {"COVID": 20}}
+    grouped = record(dataset=own | {"groups": "folder"})
+    alone, told = (notify.candidate_passed(one, VERDICT, None) for one in (record(dataset=own), grouped))
+    assert "20 images, fingerprint ffffffffffff" in alone.text
+    assert "20 images, groups by sub-folder of the class, fingerprint ffffffffffff" in told.text
+
+
 def test_mail_about_the_version_in_production_does_not_say_that_it_waits() -> None:
     served = record().model_copy(update={"state": "production"})
     verdict = {"kind": "test", "passed": False, "reasons": ["Slow."], "at": "2026-01-01T00:00:00Z"}
