@@ -9,7 +9,7 @@ from serving.adapter.refusals import TooManyImages
 from serving.adapter.tokens import Tokens
 
 # Answered without a token, by whatever name the adapter is called: a kubelet knows it by its address and has none.
-PROBES = ("/livez", "/readyz")
+PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 ANYBODY = ""
 # Who asks: a token's digest, or ANYBODY. Set before a request reaches the service.
 caller: ContextVar[str] = ContextVar("caller", default=ANYBODY)

@@ -131,6 +131,15 @@ async def read_body(request: Request, body: bytes, limits: Limits) -> Body:
     return await asyncio.to_thread(_read, content_type, media_type, body, _packed(request), limits)
 
 
+def unpack(request: Request, body: bytes, limits: Limits) -> bytes:
+    """The body as it was before it was packed, which the request may say that it is.
+
+    Raises:
+        UnknownFormat, BadRequest, TooLarge: it is packed otherwise, is broken, or holds too much.
+    """
+    return unpacked(body, limits.max_request_bytes) if _packed(request) else body
+
+
 def _read(content_type: str, media_type: str, body: bytes, packed: bool, limits: Limits) -> Body:
     if packed:
         body = unpacked(body, limits.max_request_bytes)

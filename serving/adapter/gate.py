@@ -41,7 +41,7 @@ class Gate:
         try:
             self._check(scope)
         except Refusal as refusal:
-            await response_of(refusal)(scope, receive, send)
+            await response_of(refusal, scope["path"])(scope, receive, send)
             return
         if scope["method"] == "POST" and self._service.admission.full:
             await asyncio.sleep(_PAUSE)
@@ -88,7 +88,7 @@ class Gate:
                     f"{self._service.admission.in_flight} requests are being worked on already; try again shortly."
                 )
         except Overloaded as refusal:
-            return response_of(refusal)
+            return response_of(refusal, scope["path"])
 
 
 def _plain(scope: Scope) -> Scope:

@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health
 
+from serving.adapter import v2_grpc
 from serving.adapter.access import Access, caller
 from serving.adapter.refusals import Unauthenticated
 
@@ -26,7 +27,8 @@ class TokenCheck(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
         handler: Any = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith(_OPEN):
+        method = handler_call_details.method
+        if handler is None or method.startswith(_OPEN) or method in v2_grpc.OPEN:
             return handler
         metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
         try:

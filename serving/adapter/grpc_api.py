@@ -9,10 +9,12 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from cli.version import VERSION
+from serving.adapter import v2_grpc
 from serving.adapter.access import Access
 from serving.adapter.grpc_access import TokenCheck
 from serving.adapter.limits import MEBIBYTE
-from serving.adapter.predictor import Answer, Choice
+from serving.adapter.predictor import Answer, Choice, Pixels
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
 from serving.adapter.service import Read, Service, refusing
 from serving.adapter.tls import Tls
@@ -40,7 +42,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             answer = await self._service.classify("Classify", _reader(request), seconds)
             return self._response(answer)
         except Refusal as refusal:
-            await self._abort(context, refusal)
+            await self.abort(context, refusal)
 
     async def ClassifyStream(
         self, requests: AsyncIterator[api.ClassifyStreamRequest], context: grpc.aio.ServicerContext
@@ -51,13 +53,13 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
                 async for response in self._answers(requests):
                     yield response
         except Refusal as refusal:
-            await self._abort(context, refusal)
+            await self.abort(context, refusal)
 
     async def GetModel(self, _: api.GetModelRequest, context: grpc.aio.ServicerContext) -> api.GetModelResponse:
         try:
             served = await self._service.describe("GetModel")
         except Refusal as refusal:
-            await self._abort(context, refusal)
+            await self.abort(context, refusal)
         image = served.image
         return api.GetModelResponse(
             model=served.name,
@@ -72,7 +74,8 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             white=image.white if image else 0,
         )
 
-    async def _abort(self, context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+    async def abort(self, context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:
+        """Tells why, and whether and when to try again."""
         if isinstance(refusal, Unavailable) and self._service.admission.draining.is_set():
             await self._service.admission.hold()
         # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
@@ -150,7 +153,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
 
 
 def _reader(request: api.ClassifyRequest) -> Read:
-    async def read() -> tuple[Sequence[bytes | Refusal], Choice]:
+    async def read() -> tuple[Sequence[bytes | Pixels | Refusal], Choice]:
         chosen = request.WhichOneof("version_choice")
         return [request.image], Choice(
             version=request.version if chosen == "version" else None,
@@ -186,7 +189,9 @@ class GrpcServer:
         ]
         self._server = grpc.aio.server(options=options, interceptors=[TokenCheck(access), WellFormed()])
         self._health = health.aio.HealthServicer()
-        classifier_pb2_grpc.add_ClassifierServicer_to_server(ClassifierServicer(service), self._server)
+        classifier = ClassifierServicer(service)
+        classifier_pb2_grpc.add_ClassifierServicer_to_server(classifier, self._server)
+        self._server.add_generic_rpc_handlers((v2_grpc.handlers(service, classifier.abort, VERSION),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if access.options.reflection:
             reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)

@@ -59,6 +59,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """An image that was decoded by who sends it: bytes of height, width and channels."""
+
+    data: bytes
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
 class Decoded:
     """An image as a version takes it, and how bright it is."""
 
@@ -95,7 +103,7 @@ class Predictor:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def classify(self, images: Sequence[bytes | Refusal], choice: Choice) -> Answer:
+    async def classify(self, images: Sequence[bytes | Pixels | Refusal], choice: Choice) -> Answer:
         """Classify `images`, all by the same version; a bad image, or one that is a Refusal already, fails alone.
 
         Raises:
@@ -172,12 +180,18 @@ class Predictor:
         self._numbered[number] = asked
         return version
 
-    async def _decode(self, images: Sequence[bytes | Refusal], wanted: imaging.ImageInput) -> list[Decoded | Refusal]:
+    async def _decode(
+        self, images: Sequence[bytes | Pixels | Refusal], wanted: imaging.ImageInput
+    ) -> list[Decoded | Refusal]:
         return await asyncio.gather(*(self._decode_one(data, wanted) for data in images))
 
-    async def _decode_one(self, data: bytes | Refusal, wanted: imaging.ImageInput) -> Decoded | Refusal:
+    async def _decode_one(self, data: bytes | Pixels | Refusal, wanted: imaging.ImageInput) -> Decoded | Refusal:
         if isinstance(data, Refusal):
             return data
+        if isinstance(data, Pixels):
+            if data.shape != wanted.shape:
+                return BadImage(f"Expected pixels of shape {list(wanted.shape)}. Received: {list(data.shape)}.")
+            return Decoded(data.data, brightness(data.data, wanted.channels))
         # What claims more pixels than are decoded is refused by its header, which takes none.
         pixels = imaging.area(data, self.limits.image)
         async with self._pixels.of(pixels if pixels <= self.limits.image.max_pixels else 0):

@@ -29,41 +29,40 @@ def problem(refusal: Refusal) -> Problem:
     )
 
 
-def response_of(refusal: Refusal) -> JSONResponse:
-    """The problem document with the headers that belong to it."""
+def response_of(refusal: Refusal, path: str = "") -> JSONResponse:
+    """The problem document with the headers that belong to it; below /v2 the error of the Open Inference Protocol."""
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
-    return _response(problem(refusal), headers)
+    return _response(problem(refusal), headers, path)
 
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
 
-    def refused(_: Request, refusal: Refusal) -> JSONResponse:
-        return response_of(refusal)
+    def refused(request: Request, refusal: Refusal) -> JSONResponse:
+        return response_of(refusal, request.url.path)
 
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         path = request.url.path
-        near = f"did you mean {path.rstrip('/')}?" if path.endswith("/") else "/docs lists what there is."
         detail = {
-            404: f"There is nothing at {path}; {near}",
+            404: f"There is nothing at {path[:100]}; /docs lists what there is.",
             405: f"{path} does not take {request.method}.",
         }.get(error.status_code, str(error.detail))
         about = Problem(type="about:blank", title=phrase, status=error.status_code, detail=detail)
-        return _response(about, error.headers)
+        return _response(about, error.headers, path)
 
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = " ".join(str(part) for part in first["loc"])
         about = Problem(
             type="about:blank", title=HTTPStatus(422).phrase, status=422, detail=f"The {where}: {first['msg']}."
         )
-        return _response(about)
+        return _response(about, path=request.url.path)
 
-    def failed(_: Request, error: Exception) -> JSONResponse:
-        return _response(problem(Fault("The adapter failed on this request.")))
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        return _response(problem(Fault("The adapter failed on this request.")), path=request.url.path)
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, http_error)
@@ -71,5 +70,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, failed)
 
 
-def _response(about: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _response(about: Problem, headers: Mapping[str, str] | None = None, path: str = "") -> JSONResponse:
+    if path == "/v2" or path.startswith("/v2/"):
+        return JSONResponse({"error": f"{about.title}: {about.detail}"}, about.status, headers)
     return JSONResponse(about.model_dump(), about.status, headers, media_type=MEDIA_TYPE)

@@ -8,7 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BeforeValidator
 from starlette.middleware.cors import CORSMiddleware
 
-from serving.adapter import pages, problems
+from cli.version import VERSION
+from serving.adapter import pages, problems, v2_rest
 from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
 from serving.adapter.gate import Gate
@@ -166,6 +167,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
     async def readyz() -> Ready:
         return Ready(status="ready", version=await service.ready())
 
+    app.include_router(v2_rest.router(service, bodies, VERSION))
     if access.options.metrics_port is None:
         _add_metrics(app, service)
     return app

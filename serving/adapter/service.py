@@ -9,12 +9,12 @@ from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
 from serving.adapter.limits import Limits
 from serving.adapter.metrics import Metrics
-from serving.adapter.predictor import Answer, Choice, Predictor, ServedModel
+from serving.adapter.predictor import Answer, Choice, Pixels, Predictor, ServedModel
 from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
 
 logger = logging.getLogger(__name__)
 
-Read = Callable[[], Awaitable[tuple[Sequence[bytes | Refusal], Choice]]]
+Read = Callable[[], Awaitable[tuple[Sequence[bytes | Pixels | Refusal], Choice]]]
 Receive = Callable[[], Awaitable[None]]
 
 
