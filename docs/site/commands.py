@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import typer
-from click import Command, Context
 
 # What a user types after ./pants run, and the module whose `app` that is.
 COMMANDS = {
@@ -52,8 +51,8 @@ def helps(target: str, module: str) -> Iterator[tuple[str, str]]:
     yield from _of(typer.main.get_command(app), call)
 
 
-def _of(command: Command, call: str) -> Iterator[tuple[str, str]]:
-    context = Context(command, info_name=call, terminal_width=_WIDTH, max_content_width=_WIDTH)
+def _of(command: typer.core.TyperCommand | typer.core.TyperGroup, call: str) -> Iterator[tuple[str, str]]:
+    context = typer.Context(command, info_name=call, terminal_width=_WIDTH, max_content_width=_WIDTH)
     yield call, command.get_help(context)
     for name, verb in getattr(command, "commands", {}).items():
         yield from _of(verb, f"{call} {name}")
