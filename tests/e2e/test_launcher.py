@@ -17,7 +17,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 # All the launcher may take from the machine; none of them an interpreter.
-SYSTEM = ("bash", "cat", "cksum", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sleep", "tr")
+SYSTEM = ("bash", "cat", "cksum", "cp", "dirname", "env", "ln", "mkdir", "mktemp", "rm", "sleep", "tr")
 
 # `-c` is asked for its version first, and for a digest later; `-m venv FOLDER` makes stub programs. What the launcher
 # itself has in Python is run.
@@ -29,7 +29,12 @@ if [[ $1 == -c && $2 == *version_info* ]]; then
   echo "$0"
 elif [[ $1 != -m ]]; then
   exec {python} "$@"
+elif [[ $2 == pip ]]; then
+  [[ -n ${{WITH_PIP:-}} && $5 == --target ]] || exit 1
+  echo "pip ${{*:7}}" >>"$LOG"
+  mkdir -p "$6/bin" && cp "$STUBS/uv" "$6/bin/uv"
 else
+  [[ $3 != */uv.* ]] || exit 1
   echo "venv" >>"$LOG"
   mkdir -p "$3/bin"
   ln -s "$0" "$3/bin/python"
@@ -48,6 +53,14 @@ PEX = """#!/usr/bin/env bash
 echo "pex $*" >>"$LOG"
 while [[ $1 != -o ]]; do shift; done
 echo "a pex" >"$2"
+"""
+
+# Installs what stands ready, as the interpreters' own host would.
+UV = """#!/usr/bin/env bash
+echo "uv $*" >>"$LOG"
+[[ -z ${UV_STATUS:-} ]] || { echo "uv: no answer from a host" >&2; exit "$UV_STATUS"; }
+there=$UV_PYTHON_INSTALL_DIR/cpython-${!#}.18-linux/bin
+mkdir -p "$there" && ln -s "$READY/python${!#}" "$there/python"
 """
 
 PANTS = """#!/usr/bin/env bash
@@ -117,7 +130,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         (programs / name).symlink_to(found)
 
     stubs = tmp_path / "stubs"
-    for name, text in (("pip", PIP), ("pex", PEX), ("pants", PANTS)):
+    for name, text in (("pip", PIP), ("pex", PEX), ("pants", PANTS), ("uv", UV)):
         write_program(stubs / name, text)
     interpreters = tmp_path / "interpreters"
     for version in ("3.9", "3.11"):
@@ -132,6 +145,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         "XDG_CACHE_HOME": str(cache),
         "LOG": str(log),
         "STUBS": str(stubs),
+        "READY": str(tmp_path / "ready"),
     }
     yield Machine(root, cache, log, interpreters, env)
     for link in Path("/tmp").glob(f"trainyard-{os.getuid()}-*.pex"):
@@ -139,22 +153,70 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             link.unlink()
 
 
+def missing(machine: Machine, version: str) -> None:
+    """Takes an interpreter off the machine, to where the stub of uv has it from."""
+    ready = machine.root.parent / "ready"
+    ready.mkdir()
+    (machine.interpreters / f"python{version}").rename(ready / f"python{version}")
+
+
+def refused(machine: Machine, said: str, **env: str) -> list[str]:
+    result = machine.launch("--version", **env)
+    assert (result.returncode, result.stdout) == (6, "")
+    *before, last = result.stderr.splitlines()
+    assert last.startswith("error: ") and said in last
+    assert machine.links() == []
+    return before
+
+
 @pytest.mark.parametrize("version", ["3.9", "3.11"])
-def test_missing_interpreter_is_named_in_one_sentence(machine: Machine, version: str) -> None:
-    (machine.interpreters / f"python{version}").unlink()
+def test_missing_interpreter_that_nothing_can_fetch_is_named_in_one_sentence(machine: Machine, version: str) -> None:
+    missing(machine, version)
+    assert refused(machine, f"Python {version} was not found on PATH or in pyenv, and to fetch it neither uv") == []
+    assert refused(machine, f"`pyenv install {version}`", TRAINYARD_PYTHON="system") == []
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11"])
+@pytest.mark.parametrize("has", ["uv", "pip"])
+def test_missing_interpreter_is_fetched_once(machine: Machine, version: str, has: str) -> None:
+    missing(machine, version)
+    env = {"WITH_PIP": "1"} if has == "pip" else {}
+    if has == "uv":
+        shutil.copy(Path(machine.env["STUBS"]) / "uv", machine.interpreters / "uv")
+    first = machine.launch("--version", **env)
+    assert first.returncode == 0, first.stderr
+    told = f"Python {version} was not found: fetching it into {machine.cache}/trainyard"
+    assert [line for line in first.stderr.splitlines() if line.startswith(told)]
+    calls = machine.log.read_text().splitlines()
+    assert [line for line in calls if line[:3] == "uv "] == [f"uv python install --no-config --quiet {version}"]
+    pinned = f"pip --require-hashes -r {machine.root}/3rdparty/python/uv.lock"
+    assert (pinned in calls) == (has == "pip")
+    second = machine.launch("--version", **env)
+    assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
+    assert machine.log.read_text().splitlines() == calls
+
+
+def test_a_python_that_was_fetched_is_where_pants_looks_for_it(machine: Machine) -> None:
+    missing(machine, "3.11")
+    shutil.copy(Path(machine.env["STUBS"]) / "uv", machine.interpreters / "uv")
+    write_program(Path(machine.env["STUBS"]) / "pants", '#!/usr/bin/env bash\necho "$PATH"\n')
     result = machine.launch("--version")
-    assert result.returncode == 6
-    assert result.stdout == ""
-    assert result.stderr.startswith(f"error: Python {version} was not found")
-    assert f"pyenv install {version}" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert machine.installs() == 0
+    assert result.stdout.rstrip().endswith(f":{machine.cache}/trainyard/python/cpython-3.11.18-linux/bin")
+
+
+def test_a_fetch_that_fails_shows_why_and_the_ways_out(machine: Machine) -> None:
+    missing(machine, "3.9")
+    before = refused(machine, "UV_PYTHON_INSTALL_MIRROR, or install it", WITH_PIP="1", UV_STATUS="2")
+    assert before[-1] == "uv: no answer from a host"
+
+
+def test_a_cache_that_cannot_be_written_is_named(machine: Machine) -> None:
+    (machine.root / "file").touch()
+    assert refused(machine, "name a folder that can in XDG_CACHE_HOME", XDG_CACHE_HOME=str(machine.root / "file")) == []
 
 
 def test_python_without_ensurepip_does_not_count(machine: Machine) -> None:
-    result = machine.launch("--version", WITHOUT_ENSUREPIP="1")
-    assert result.returncode == 6
-    assert result.stderr.startswith("error: Python 3.9 was not found")
+    assert refused(machine, "Python 3.9 was not found", WITHOUT_ENSUREPIP="1") == []
 
 
 def test_interpreter_is_found_in_pyenv(machine: Machine, tmp_path: Path) -> None:
