@@ -1,4 +1,4 @@
-"""uv from PyPI fetches an interpreter for ./pants: from a mirror on this disk, with an archive made of what runs here."""
+"""uv from PyPI fetches an interpreter for ./pants, from a mirror on this disk: an archive of the one that runs here."""
 
 import hashlib
 import json
