@@ -4,12 +4,11 @@ An object is replaced by one request that names the generation it replaces. A fo
 once: it is there as soon as its saved_model.pb is, which comes last and goes first (docs/decisions/0010).
 """
 
-import hashlib
 import mimetypes
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,17 @@ from google.api_core.exceptions import NotFound, PreconditionFailed
 
 from cli.errors import TrainyardError
 from contracts.location import InBucket
-from registry.cloud import PATIENCE_SECONDS, TIMEOUT_SECONDS, Cloud
+from registry.cloud import PATIENCE_SECONDS, Cloud
 from registry.errors import Conflict, Immutable, InfrastructureError, Missing
 from registry.manifest import compare, manifest_of
 from registry.names import check_key
+from registry.objects import CHECKED, OPTIONS, Objects
 from registry.staging import LAST_FILE, STAGING, appear, filled_folder, refuse
 
 # What a process has staged and not removed for so long was left by one that ended.
 _ABANDONED_SECONDS = 24 * 3600.0
 # Tells this process's own write from another's of the same bytes.
 _WRITE = "write"
-_OPTIONS: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "retry": None}  # retried as a whole, by Cloud
-_CHECKED: dict[str, Any] = {**_OPTIONS, "checksum": "crc32c"}
 
 
 class BucketStore:
@@ -37,6 +35,7 @@ class BucketStore:
 
     def __init__(self, bucket: str, folder: str, patience: float = PATIENCE_SECONDS) -> None:
         self._cloud = Cloud(bucket, patience)
+        self._objects = Objects(self._cloud)
         self._root = f"{folder}/"
 
     @classmethod
@@ -52,7 +51,7 @@ class BucketStore:
     def folders(cls, place: InBucket) -> list[str]:
         """The names of the folders right below a place: in a registry, of models."""
         root = f"{place.prefix}/" if place.prefix else ""
-        found = cls(place.bucket, "")._names(root, delimiter="/")
+        found = Objects(Cloud(place.bucket)).names(root, delimiter="/")
         return sorted(name.removeprefix(root).rstrip("/") for name in found if name.endswith("/") and name != root)
 
     def require_writable(self) -> None:
@@ -63,7 +62,7 @@ class BucketStore:
     def read(self, key: str) -> tuple[bytes, int]:
         def download() -> tuple[bytes, int]:
             blob = self._blob(key)
-            data = blob.download_as_bytes(**_CHECKED)
+            data = blob.download_as_bytes(**CHECKED)
             return data, blob.generation
 
         try:
@@ -79,7 +78,7 @@ class BucketStore:
             blob.metadata = {_WRITE: own}
             blob.cache_control = "no-store"  # or a public bucket answers with what was there an hour ago
             kind = mimetypes.guess_type(key)[0] or "text/plain"
-            blob.upload_from_string(data, content_type=kind, if_generation_match=if_generation, **_CHECKED)
+            blob.upload_from_string(data, content_type=kind, if_generation_match=if_generation, **CHECKED)
             return int(blob.generation)
 
         try:
@@ -91,7 +90,7 @@ class BucketStore:
                 return int(blob.generation)
             raise Conflict(_changed(key) if if_generation else f"{key} exists already.") from None
         except NotFound:
-            raise self._no_bucket() from None
+            raise self._objects.no_bucket() from None
 
     def delete(self, key: str, if_generation: int | None = None) -> None:
         tries = 0
@@ -99,7 +98,7 @@ class BucketStore:
         def delete() -> None:
             nonlocal tries
             tries += 1
-            self._blob(key).delete(if_generation_match=if_generation, **_OPTIONS)
+            self._blob(key).delete(if_generation_match=if_generation, **OPTIONS)
 
         try:
             self._cloud.call(delete, NotFound, PreconditionFailed)
@@ -112,7 +111,7 @@ class BucketStore:
 
     def list(self, prefix: str) -> list[str]:
         folder = check_key(prefix.rstrip("/"))
-        found = self._names(f"{self._root}{folder}/", delimiter="/")
+        found = self._objects.names(f"{self._root}{folder}/", delimiter="/")
         keys = [name.removeprefix(self._root) for name in found]
         # An object named like the folder itself is what some tools make of an empty folder.
         return sorted(key for key in keys if key != f"{folder}/" and not _last(key).startswith("."))
@@ -126,14 +125,16 @@ class BucketStore:
         return self._get(f"{prefix}/{LAST_FILE}") is not None
 
     def manifest(self, prefix: str) -> dict[str, str]:
-        return {name: digest for name, (digest, _) in self._read_back(check_key(prefix)).items()}
+        return {
+            name: digest for name, (digest, _) in self._objects.read_back(f"{self._root}{check_key(prefix)}/").items()
+        }
 
     def put_folder(self, prefix: str, source: Path, manifest: Mapping[str, str]) -> None:
         self._refuse_existing(prefix, manifest)
         refuse(source, compare(manifest_of(source), manifest))
         with self._stage() as stage:
             for name in manifest:
-                self._upload(source / name, f"{stage}{name}")
+                self._objects.upload(source / name, f"{stage}{name}")
             self._appear(stage, prefix, manifest, source)
 
     def copy_folder(self, source: str, prefix: str, manifest: Mapping[str, str]) -> None:
@@ -148,7 +149,7 @@ class BucketStore:
 
         def fill(folder: Path) -> None:
             for name in manifest:
-                self._download(f"{self._root}{prefix}/{name}", folder / name)
+                self._objects.download(f"{self._root}{prefix}/{name}", folder / name)
 
         area = destination.parent / STAGING
         try:
@@ -165,15 +166,15 @@ class BucketStore:
 
     def remove_folder(self, prefix: str) -> None:
         root = f"{self._root}{check_key(prefix)}/"
-        for name in sorted(self._names(root), key=lambda name: (name != root + LAST_FILE, name)):
-            self._remove(name)
+        for name in sorted(self._objects.names(root), key=lambda name: (name != root + LAST_FILE, name)):
+            self._objects.remove(name)
 
     def sweep(self) -> None:
         """Removes what processes staged and left, a day after they did."""
         before = time.time() - _ABANDONED_SECONDS
-        for name, blob in self._list(f"{self._root}{STAGING}/").items():
+        for name, blob in self._objects.listed(f"{self._root}{STAGING}/").items():
             if blob.time_created is not None and blob.time_created.timestamp() < before:
-                self._remove(name)
+                self._objects.remove(name)
 
     # Parts of those
 
@@ -191,39 +192,14 @@ class BucketStore:
     def _appear(self, source: str, prefix: str, manifest: Mapping[str, str], where: object) -> None:
         """Copies the objects below `source`, once they are what `manifest` says, to the folder `prefix`."""
         target = f"{self._root}{prefix}/"
-        found = self._read_back(source.removeprefix(self._root).rstrip("/"))
+        found = self._objects.read_back(source)
         refuse(where, compare({name: digest for name, (digest, _) in found.items()}, manifest))
         for name in sorted(manifest, key=lambda name: (name == LAST_FILE, name)):
             if name == LAST_FILE:
-                there = {key.removeprefix(target): blob.crc32c for key, blob in self._list(target).items()}
+                there = {key.removeprefix(target): blob.crc32c for key, blob in self._objects.listed(target).items()}
                 if there != {key: blob.crc32c for key, (_, blob) in found.items() if key != LAST_FILE}:
                     raise Conflict(f"{self.uri(prefix)} was changed by somebody else meanwhile; take a new version.")
-            self._copy(found[name][1], target + name)
-
-    def _copy(self, source: Any, name: str) -> None:
-        def rewrite() -> str:
-            blob, token = self._cloud.bucket.blob(name), None
-            while True:
-                # Of just the bytes that were read back, and only where there is nothing.
-                token, _, _ = blob.rewrite(
-                    source,
-                    token=token,
-                    if_generation_match=0,
-                    if_source_generation_match=source.generation,
-                    **_OPTIONS,
-                )
-                if token is None:
-                    return str(blob.crc32c)
-
-        try:
-            crc32c = self._cloud.call(rewrite, NotFound, PreconditionFailed)
-        except PreconditionFailed:
-            there = self._get(name.removeprefix(self._root))
-            crc32c = there.crc32c if there is not None else ""
-        except NotFound:
-            crc32c = ""
-        if crc32c != source.crc32c:
-            raise Conflict(f"gs://{self._cloud.name}/{name} was changed by somebody else meanwhile; try again.")
+            self._objects.copy(found[name][1], target + name)
 
     @contextmanager
     def _stage(self) -> Iterator[str]:
@@ -233,100 +209,15 @@ class BucketStore:
             yield stage
         finally:
             with suppress(TrainyardError):
-                for name in self._names(stage):
-                    self._remove(name)
-
-    def _upload(self, source: Path, name: str) -> None:
-        def upload() -> None:
-            with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                self._cloud.bucket.blob(name).upload_from_file(file, size=size, **_CHECKED)
-
-        try:
-            self._cloud.call(upload, NotFound)
-        except NotFound:
-            raise self._no_bucket() from None
-        except OSError as error:
-            raise InfrastructureError(f"{source} can't be read: {error.strerror or error}.") from error
-
-    def _download(self, name: str, path: Path) -> None:
-        def download() -> None:
-            with path.open("wb") as file:
-                self._cloud.bucket.blob(name).download_to_file(file, **_CHECKED)
-                file.flush()
-                os.fsync(file.fileno())
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._cloud.call(download, NotFound)
-        except NotFound:
-            path.unlink(missing_ok=True)  # the comparison with the manifest names it
-
-    def _read_back(self, prefix: str) -> dict[str, tuple[str, Any]]:
-        """Relative name -> sha256 of what was read now, and the object it was read from."""
-        root = f"{self._root}{prefix}/"
-        found = {}
-        for name, listed in sorted(self._list(root).items()):
-            if name.endswith("/") and not listed.size:
-                continue  # what some tools make of an empty folder
-
-            def digest(blob: Any = listed) -> str:
-                hashed = hashlib.sha256()
-                blob.download_to_file(_Sink(hashed), if_generation_match=blob.generation, **_CHECKED)
-                return hashed.hexdigest()
-
-            try:
-                found[name.removeprefix(root)] = (self._cloud.call(digest, NotFound, PreconditionFailed), listed)
-            except (NotFound, PreconditionFailed):
-                raise Conflict(f"gs://{self._cloud.name}/{name} was changed while it was read; try again.") from None
-        return found
+                for name in self._objects.names(stage):
+                    self._objects.remove(name)
 
     def _get(self, key: str) -> Any:
         """The object's properties, or None."""
-        return self._cloud.call(lambda: self._cloud.bucket.get_blob(self._root + check_key(key), **_OPTIONS))
-
-    def _remove(self, name: str) -> None:
-        with suppress(NotFound):
-            self._cloud.call(lambda: self._cloud.bucket.blob(name).delete(**_OPTIONS), NotFound)
-
-    def _list(self, prefix: str) -> dict[str, Any]:
-        """Name -> object of all that is below, at any depth."""
-        try:
-            return self._cloud.call(
-                lambda: {blob.name: blob for blob in self._cloud.bucket.list_blobs(prefix=prefix, **_OPTIONS)},
-                NotFound,
-            )
-        except NotFound:
-            raise self._no_bucket() from None
-
-    def _names(self, prefix: str, delimiter: str | None = None) -> Sequence[str]:
-        def names() -> Sequence[str]:
-            pages = self._cloud.bucket.list_blobs(prefix=prefix, delimiter=delimiter, **_OPTIONS)
-            return [*(blob.name for blob in pages), *pages.prefixes]
-
-        try:
-            return self._cloud.call(names, NotFound)
-        except NotFound:
-            raise self._no_bucket() from None
+        return self._objects.get(self._root + check_key(key))
 
     def _blob(self, key: str) -> Any:
         return self._cloud.bucket.blob(self._root + check_key(key))
-
-    def _no_bucket(self) -> InfrastructureError:
-        return InfrastructureError(
-            f"The bucket gs://{self._cloud.name} does not exist, or this account may not see it; make it first."
-        )
-
-
-class _Sink:
-    """A file that keeps nothing but the digest of what is written to it."""
-
-    def __init__(self, hashed: Any) -> None:
-        self._hashed = hashed
-
-    def write(self, data: bytes) -> int:
-        self._hashed.update(data)
-        return len(data)
 
 
 def _last(key: str) -> str:

@@ -33,7 +33,7 @@ def registry(place: Place) -> Registry:
 def names(registry: Registry) -> list[str]:
     """Every object of the registry, from its root on."""
     store: Any = registry.store
-    return sorted(name.removeprefix(store._root) for name in store._list(store._root))
+    return sorted(name.removeprefix(store._root) for name in store._objects.listed(store._root))
 
 
 def test_own_write_is_known_when_its_answer_was_lost(registry: Registry, proxy: Proxy) -> None:
@@ -55,13 +55,13 @@ def test_own_deletion_is_known_when_its_answer_was_lost(registry: Registry, prox
 def test_staged_objects_have_no_number_and_go(registry: Registry, tmp_path: Path) -> None:
     seen: list[str] = []
     store: Any = registry.store
-    copy = store._copy
+    copy = store._objects.copy
 
     def watched(source: Any, name: str) -> None:
         seen.append(source.name.removeprefix(store._root).split("/")[0])
         copy(source, name)
 
-    store._copy = watched
+    store._objects.copy = watched
     published(registry, tmp_path)
     assert seen == [".staging"] * 4
     assert [name for name in names(registry) if name.startswith(".")] == []
@@ -69,20 +69,21 @@ def test_staged_objects_have_no_number_and_go(registry: Registry, tmp_path: Path
 
 def test_graph_comes_last_and_goes_first(registry: Registry, tmp_path: Path) -> None:
     store: Any = registry.store
+    objects = store._objects
     changes: list[str] = []
-    for verb in ("_copy", "_remove"):
-        real = getattr(store, verb)
+    for verb in ("copy", "remove"):
+        real = getattr(objects, verb)
 
         def told(*arguments: Any, verb: str = verb, real: Any = real) -> None:
             if not str(arguments[-1]).startswith(store._root + "."):
                 changes.append(f"{verb} {arguments[-1].split('/')[-1]}")
             real(*arguments)
 
-        setattr(store, verb, told)
+        setattr(objects, verb, told)
     published(registry, tmp_path)
     store.remove_folder("testing/1")
-    assert changes.index("_copy saved_model.pb") == 3
-    assert changes.index("_remove saved_model.pb") == 4 and len(changes) == 8
+    assert changes.index("copy saved_model.pb") == 3
+    assert changes.index("remove saved_model.pb") == 4 and len(changes) == 8
 
 
 def half_made(registry: Registry, tmp_path: Path) -> Path:

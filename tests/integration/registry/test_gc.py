@@ -175,7 +175,7 @@ def test_leftovers_are_swept(place: Place, registry: Registry, tmp_path: Path, m
     if isinstance(store, DirectoryStore):
         model_folder(store.root / ".staging" / "left")
     else:
-        store._upload(model_folder(tmp_path / "x") / "saved_model.pb", f"{store._root}.staging/left/x")  # type: ignore[attr-defined]
+        store._objects.upload(model_folder(tmp_path / "x") / "saved_model.pb", f"{store._root}.staging/left/x")  # type: ignore[attr-defined]
         store.sweep()
         assert _staged(registry) == 1, "it may still be in use"
         now = time.time()
@@ -189,4 +189,4 @@ def _staged(registry: Registry) -> int:
     store = registry.store
     if isinstance(store, DirectoryStore):
         return len(os.listdir(store.root / ".staging"))
-    return len(store._list(f"{store._root}.staging/"))  # type: ignore[attr-defined]
+    return len(store._objects.listed(f"{store._root}.staging/"))  # type: ignore[attr-defined]
