@@ -37,7 +37,7 @@ OrEverything = Annotated[
 
 @dataclass(frozen=True)
 class Asked:
-    """What plan and run are told alike."""
+    """The flags that plan and run share."""
 
     since: Since
     model: ModelName = None

@@ -30,8 +30,8 @@ class BrokenTests(UsageError):
         more = f" and {len(faults) - _MOST_TOLD} more" if len(faults) > _MOST_TOLD else ""
         told = "; ".join(map(str, faults[:_MOST_TOLD]))
         super().__init__(
-            f"The model tests are at fault, not version {version}: {told}{more}. The version stays as it was; mend the "
-            "tests and test it again."
+            f"The model tests are at fault, not version {version}: {told}{more}. The version stays as it was; fix the "
+            "tests, then test it again."
         )
         self.version, self.faults = version, list(faults)
 

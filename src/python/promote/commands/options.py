@@ -33,7 +33,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 @dataclass(frozen=True)
 class Changing:
-    """What the verbs that change production are told alike."""
+    """The flags of the verbs that change production."""
 
     yes: Yes = False
     approver: Approver = None

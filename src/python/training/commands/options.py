@@ -107,7 +107,7 @@ TUNED_TRIALS = 12
 
 @dataclass(frozen=True)
 class Flags:
-    """What train and retrain are told alike."""
+    """The flags that train and retrain share."""
 
     dataset: Dataset = None
     registry: RegistryUri = None
