@@ -254,7 +254,7 @@ def test_step_that_the_kernel_kills_is_told_with_its_usual_cause_and_the_way_on(
     code, result, err = run(yard, "--model=a")
     assert code == Exit.INFRASTRUCTURE
     assert "Step train failed: It was killed by signal 9; out of memory is its usual cause (" in err
-    assert f"runs resume {of(result, 'a')['run']}` goes on from epoch 22." in err
+    assert f"runs resume {of(result, 'a')['run']}` resumes it from epoch 22." in err
 
 
 def test_unknown_revision_by_hand_is_a_mistake(yard: Yard) -> None:

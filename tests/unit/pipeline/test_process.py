@@ -53,13 +53,13 @@ def test_step_that_a_signal_ends_says_so_instead_of_its_last_line(tmp_path, numb
     entry = run.step(step(code))
     assert entry.exit_code == Exit.INFRASTRUCTURE
     assert process.said(tmp_path / "key/train.log").startswith(told)
-    assert run.failure_of(entry).split(" (log")[0].endswith("runs resume key` goes on from epoch 22.")
+    assert run.failure_of(entry).split(" (log")[0].endswith("runs resume key` resumes it from epoch 22.")
 
 
 def test_failure_without_a_checkpoint_names_the_way_on_and_no_epoch(tmp_path):
     run = Run(tmp_path, "key", {}, lambda text: None)
     told = run.failure_of(run.step(step("raise SystemExit(6)")))
-    assert "runs resume key` goes on. (log" in told
+    assert "runs resume key` resumes it. (log" in told
     run = Run(tmp_path, "other", {}, lambda text: None)
     assert "resume" not in run.failure_of(run.step(step("raise SystemExit(3)")))
 
