@@ -50,7 +50,9 @@ def classify_all(files: list[Path], classify: Callable[[bytes], Prediction]) -> 
         try:
             return Outcome(str(path), prediction=classify(path.read_bytes()))
         except OSError as error:
-            return Outcome(str(path), error=f"The file can't be read: {(error.strerror or str(error)).lower()}.")
+            # The absolute path: ./pants runs the program in its own folder, not in the caller's.
+            why = (error.strerror or str(error)).lower()
+            return Outcome(str(path), error=f"{path.absolute()} can't be read: {why}.")
         except (Unauthenticated, Unavailable):
             raise
         except ClientError as error:

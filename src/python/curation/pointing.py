@@ -13,12 +13,13 @@ from curation.options import AsJson, Dataset, ModelName, settings_of
 def fetch(dataset: Dataset = None, model: ModelName = None, as_json: AsJson = False) -> None:
     """Bring the images that a pointer names to this machine, and print the folder they are in."""
     from cli.progress import shown
+    from dataset.layout import no_folder
     from dataset.pointer import locate
 
     with shown(progress_console(), "Images") as tell:
         folder = locate(dataset or settings_of(model)[0].dataset.uri, tell)
     if not folder.is_dir():
-        raise DataRefused(f"Dataset folder {folder} does not exist; name a folder or a pointer.")
+        raise DataRefused(no_folder(folder))
     if as_json:
         print_json({"folder": str(folder)})
     else:

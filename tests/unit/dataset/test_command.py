@@ -61,4 +61,4 @@ def test_missing_folder_and_version_say_what_to_do(dataset, tmp_path):
     done = dataset("check", "--dataset", "nowhere", "--previous", "7")
     assert done.returncode == 2
     done = dataset("fetch", "--dataset", "nowhere")
-    assert (done.returncode, "name a folder or a pointer" in done.stderr) == (4, True)
+    assert (done.returncode, f"{tmp_path / 'nowhere'} does not exist" in done.stderr) == (4, True)
