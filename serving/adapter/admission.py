@@ -1,7 +1,6 @@
 """Lets in as many requests as can be worked on at once, and none while the adapter shuts down."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -21,6 +20,8 @@ class Admission:
         self.in_flight = 0
         # Set from the signal to shut down until the end.
         self.draining = asyncio.Event()
+        # Set once all is answered: who asks now is held until `leaving`.
+        self.closing = False
         # Set once clients have been told not to send further calls on their connections.
         self.leaving = asyncio.Event()
         self._streams = 0
@@ -94,9 +95,13 @@ class Admission:
 
         A call that reaches gRPC's server while it stops is cancelled, which no client tries again elsewhere.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HOLD):
-                await self.leaving.wait()
+        while not self.leaving.is_set():
+            try:
+                async with asyncio.timeout(_HOLD):
+                    await self.leaving.wait()
+            except TimeoutError:
+                if not self.closing:
+                    return
 
     async def drain(self, timeout: float) -> bool:
         """Let nothing in any more and wait for what is here; false if it takes over `timeout` seconds."""

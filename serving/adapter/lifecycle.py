@@ -34,6 +34,8 @@ _REFRESH_INTERVAL = 2
 _ONE_REQUEST = 1.0
 # Seconds in which gRPC's clients are told not to send further calls on their connections.
 _TELLING = 0.1
+# Seconds for calls to arrive that were sent upon the last answers.
+_SETTLING = 0.2
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,9 @@ async def _drain(service: Service, grpc_server: GrpcServer, timeout: float) -> N
     await grpc_server.tell_health(False)
     if not await draining:
         logger.warning("%d requests were cut off after %g s", service.admission.here, timeout)
+    # Who got the last answers asks again at once; those calls are to be here and held when the server stops.
+    service.admission.closing = True
+    await asyncio.sleep(_SETTLING)
     stopping = asyncio.create_task(grpc_server.stop(CLOSING))
     await asyncio.sleep(_TELLING)
     service.admission.leaving.set()
