@@ -1,7 +1,7 @@
 # Sourced by ./pants where an interpreter is missing: uv fetches it, and checks its hash.
 
 fetch_python() { # fetch_python 3.9: below $cache/python
-  local uv place="install it (\`pyenv install $1\`, or your system's python$1 with its venv module) and call ./pants again"
+  local uv said place="install it (\`pyenv install $1\`, or your system's python$1 with its venv module) and call ./pants again"
   if [[ ${TRAINYARD_PYTHON:-} == system ]]; then
     echo "error: Python $1 was not found on PATH or in pyenv, and TRAINYARD_PYTHON=system forbids to fetch it; $place." >&2
     return 6
@@ -12,7 +12,8 @@ fetch_python() { # fetch_python 3.9: below $cache/python
     return 6
   fi
   echo "Python $1 was not found: fetching it into $cache (once; TRAINYARD_PYTHON=system forbids it) ..." >&2
-  if ! UV_PYTHON_INSTALL_DIR=$cache/python UV_PYTHON_INSTALL_BIN=0 "$uv" python install --no-config --quiet "$1" >&2; then
+  if ! said=$(UV_PYTHON_INSTALL_DIR=$cache/python UV_PYTHON_INSTALL_BIN=0 "$uv" python install --no-config "$1" 2>&1); then
+    echo "$said" >&2
     echo "error: uv could not fetch Python $1; see above. Name a mirror of its downloads in UV_PYTHON_INSTALL_MIRROR, or $place." >&2
     return 6
   fi

@@ -75,6 +75,7 @@ def test_python_is_fetched_from_a_mirror_and_only_what_its_hash_says(tmp_path: P
 
     forged = fetched(tmp_path, digest[::-1])
     assert forged.returncode == 6, forged.stderr
+    assert "hash mismatch" in forged.stderr.lower()
     assert forged.stderr.splitlines()[-1].startswith(f"error: uv could not fetch Python {VERSION}; see above.")
 
     done = fetched(tmp_path, digest)

@@ -59,6 +59,7 @@ echo "a pex" >"$2"
 UV = """#!/usr/bin/env bash
 echo "uv $*" >>"$LOG"
 [[ -z ${UV_STATUS:-} ]] || { echo "uv: no answer from a host" >&2; exit "$UV_STATUS"; }
+echo "uv: done" >&2
 there=$UV_PYTHON_INSTALL_DIR/cpython-${!#}.18-linux/bin
 mkdir -p "$there" && ln -s "$READY/python${!#}" "$there/python"
 """
@@ -185,10 +186,11 @@ def test_missing_interpreter_is_fetched_once(machine: Machine, version: str, has
         shutil.copy(Path(machine.env["STUBS"]) / "uv", machine.interpreters / "uv")
     first = machine.launch("--version", **env)
     assert first.returncode == 0, first.stderr
+    assert "uv: done" not in first.stderr
     told = f"Python {version} was not found: fetching it into {machine.cache}/trainyard"
     assert [line for line in first.stderr.splitlines() if line.startswith(told)]
     calls = machine.log.read_text().splitlines()
-    assert [line for line in calls if line[:3] == "uv "] == [f"uv python install --no-config --quiet {version}"]
+    assert [line for line in calls if line[:3] == "uv "] == [f"uv python install --no-config {version}"]
     pinned = f"pip --require-hashes -r {machine.root}/3rdparty/python/uv.lock"
     assert (pinned in calls) == (has == "pip")
     second = machine.launch("--version", **env)
