@@ -11,6 +11,7 @@ from typing import Any
 import httptools  # noqa: F401  uvicorn's protocol below is made of it, and Pants does not look into uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from serving.adapter import explained
 from serving.adapter.crowded import Crowded
 from serving.adapter.gate import CERTIFICATE
 
@@ -222,6 +223,7 @@ def _refusal(status: HTTPStatus, limits: ConnectionLimits) -> bytes:
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
+        "help": f"{explained.PREFIX}{kind}",
     }
     body = json.dumps(document).encode()
     headers = (

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.adapter import explained
 from serving.adapter.access import PROBES, Access, caller
 from serving.adapter.problems import response_of
 from serving.adapter.refusals import Forbidden, Overloaded, Refusal, Unauthenticated, WrongHost
@@ -15,7 +16,7 @@ from serving.adapter.service import Service
 
 # What a browser has to get before there is anybody to ask for a token. None of it tells of the model.
 _OPEN = ("/", "/docs")
-_OPEN_BELOW = "/page/"
+_OPEN_BELOW = ("/page/", explained.PREFIX)
 # The extension of the scope in which the connection says whether a client has shown a certificate.
 CERTIFICATE = "trainyard.certificate"
 # Seconds that who is refused for lack of room waits for the answer. Who asks again at once would otherwise take, by

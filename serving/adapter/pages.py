@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 
 import fastapi_offline
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.adapter import explained
 
 _COMMON = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
 _POLICY = _COMMON + "style-src 'self'; img-src 'self' blob:; form-action 'self'"
@@ -36,7 +38,15 @@ def install(app: FastAPI) -> None:
     """Serve the page at / and the documentation at /docs, and put a content security policy on every answer."""
     for address, (package, name, media_type) in _FILES.items():
         app.add_api_route(address, _file(package, name, media_type), methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route(f"{explained.PREFIX}{{kind}}", _explain, methods=["GET"], include_in_schema=False)
     app.add_middleware(_ProtectiveHeaders)
+
+
+async def _explain(kind: str) -> Response:
+    content = explained.page(kind)
+    if content is None:
+        raise HTTPException(404)
+    return Response(content, media_type=_HTML, headers={"Cache-Control": "no-cache"})
 
 
 def _file(package: str, name: str, media_type: str) -> Callable[[], Awaitable[Response]]:

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from serving.adapter import explained
 from serving.adapter.refusals import Fault, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -21,11 +22,17 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    # Where on this adapter it is told what to do about it; none for what HTTP itself names.
+    help: str | None = None
 
 
 def problem(refusal: Refusal) -> Problem:
     return Problem(
-        type=f"urn:trainyard:problem:{refusal.kind}", title=refusal.title, status=refusal.status, detail=str(refusal)
+        type=f"urn:trainyard:problem:{refusal.kind}",
+        title=refusal.title,
+        status=refusal.status,
+        detail=str(refusal),
+        help=f"{explained.PREFIX}{refusal.kind}",
     )
 
 
@@ -73,4 +80,4 @@ def install(app: FastAPI) -> None:
 def _response(about: Problem, headers: Mapping[str, str] | None = None, path: str = "") -> JSONResponse:
     if path == "/v2" or path.startswith("/v2/"):
         return JSONResponse({"error": f"{about.title}: {about.detail}"}, about.status, headers)
-    return JSONResponse(about.model_dump(), about.status, headers, media_type=MEDIA_TYPE)
+    return JSONResponse(about.model_dump(exclude_none=True), about.status, headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,111 @@
+"""What to do about each kind of problem: the pages that problem documents link to."""
+
+from html import escape
+
+# kind -> title, what happened, what to do.
+KINDS: dict[str, tuple[str, str, str]] = {
+    "bad-request": (
+        "The request is malformed",
+        "The request can't be read as what its headers say that it is, or asks for two things at once.",
+        "Read the detail: it says what was expected. /docs shows each request, and lets you try it.",
+    ),
+    "bad-image": (
+        "The image can't be read",
+        "The bytes are no whole PNG or JPEG, or pixels of another shape than the model takes.",
+        "Open the file on your machine. If it opens, save it again as PNG; if not, get it again: it was cut off.",
+    ),
+    "unsupported-format": (
+        "The format is not supported",
+        "It is a picture or a body of a kind that is not read here.",
+        "Send PNG or JPEG, as the body itself, as a form, or in base64 in JSON; packed as gzip or not at all.",
+    ),
+    "image-too-large": (
+        "The image is too large",
+        "It has more pixels, or more parts, than are decoded.",
+        "Make it smaller. The model sees a few hundred pixels a side, whatever you send.",
+    ),
+    "request-too-large": (
+        "The request is too large",
+        "It has more bytes or more images than are accepted at once.",
+        "Send several requests. Trying the same one again changes nothing.",
+    ),
+    "headers-too-large": (
+        "The headers are too large",
+        "The request has more headers, or more bytes in them, than are accepted.",
+        "Send what is large in the body. A browser may hold too many cookies for this address: delete them.",
+    ),
+    "request-timeout": (
+        "The request took too long to arrive",
+        "Its headers or its body came too slowly, or stopped coming.",
+        "Look at the network between you and the adapter, then try again; send smaller images over a slow one.",
+    ),
+    "unauthenticated": (
+        "The caller is not known",
+        "This adapter answers only to who shows a token or a certificate that it knows.",
+        "Send the header Authorization: Bearer TOKEN. Who runs the adapter gives tokens.",
+    ),
+    "forbidden-origin": (
+        "The page may not ask",
+        "A page of another site asked from your browser.",
+        "Who runs the adapter names the sites that may, by --allowed-origin.",
+    ),
+    "wrong-host": (
+        "The adapter is not called that",
+        "The request names a host that this adapter does not go by.",
+        "Ask it by its own name. Who runs it adds names by --allowed-host.",
+    ),
+    "unknown-model": (
+        "The model is not being served",
+        "Another model is served at this address.",
+        "Leave the name out, or ask the address of that model. GET /v1/model tells what is served here.",
+    ),
+    "unknown-version": (
+        "The version is not being served",
+        "The version or label was never promoted, or has been taken away.",
+        "Leave it out to get the stable one. GET /v1/model lists those that there are.",
+    ),
+    "overloaded": (
+        "Too many requests at once",
+        "Everything that this adapter can work on is taken.",
+        "Wait as long as Retry-After says, and send the same request again. Send fewer at once if it happens often.",
+    ),
+    "rate-limited": (
+        "Too many images a second",
+        "You have asked for more images than one caller may in this time.",
+        "Wait as long as Retry-After says. Who runs the adapter sets the rate.",
+    ),
+    "unavailable": (
+        "The model is not available",
+        "The model server is starting, being replaced or gone, or this adapter is shutting down.",
+        "Wait as long as Retry-After says, and send the same request again: nothing of it was done.",
+    ),
+    "deadline-exceeded": (
+        "The answer took too long",
+        "The model did not answer within the time that a request has.",
+        "Try again; send fewer or smaller images at once. If it stays so, tell who runs the adapter.",
+    ),
+    "fault": (
+        "The adapter failed",
+        "That is a mistake of the adapter's or of the model's, not of your request.",
+        "Tell who runs the adapter when it happened: its log holds the details.",
+    ),
+}
+PREFIX = "/problems/"
+
+
+def page(kind: str) -> str | None:
+    """The page about problems of `kind`; None if there is none such."""
+    if kind not in KINDS:
+        return None
+    title, what, advice = map(escape, KINDS[kind])
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{title}</title>\n"
+        '<link rel="icon" href="/page/icon.svg" type="image/svg+xml">\n'
+        '<link rel="stylesheet" href="/page/page.css">\n'
+        f"<main>\n<h1>{title}</h1>\n<p>{what}</p>\n<h2>What to do</h2>\n<p>{advice}</p>\n"
+        f'<p class="hint">Programs know it as urn:trainyard:problem:{kind}.</p>\n</main>\n'
+        '<footer><p><a href="/">Classify images</a> · <a href="/docs">REST interface</a></p></footer>\n</html>\n'
+    )
