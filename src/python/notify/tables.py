@@ -71,9 +71,16 @@ def heat(metrics: Metrics | None) -> list[tuple[str, list[Cell]]]:
         for count in counts:
             share = count / sum(counts) if sum(counts) else 0.0
             red, green, blue = (round(255 + (end - 255) * share) for end in _HEAT)
-            cells.append(Cell(count, f"#{red:02x}{green:02x}{blue:02x}", "#ffffff" if share > 0.75 else "#202124"))
+            cells.append(Cell(count, f"#{red:02x}{green:02x}{blue:02x}", _ink(red, green, blue)))
         table.append((one_line(label), cells))
     return table
+
+
+def _ink(red: int, green: int, blue: int) -> str:
+    """Black or white, whichever is read better on the colour: 4.5 times its luminance at least, as WCAG asks."""
+    linear = [((part / 255 + 0.055) / 1.055) ** 2.4 if part > 10 else part / 255 / 12.92 for part in (red, green, blue)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def in_words(metrics: Metrics | None) -> str:
