@@ -1,5 +1,7 @@
 """The documentation's site, built by scripts/site: everything it shows comes from itself."""
 
+from pathlib import Path
+
 project = "Trainyard"
 extensions = ["myst_parser"]
 html_theme = "furo"
@@ -11,14 +13,24 @@ myst_enable_extensions = ["colon_fence"]
 exclude_patterns = ["site", "pictures"]
 suppress_warnings = ["misc.highlighting_failure"]
 
+# What the theme leaves out for those who hear the page, or have no mouse: names of its two asides, levels of the
+# sidebar's headings, code and tables that are scrolled by the keyboard.
+_FOR_EVERYBODY = {
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
+    'class="caption" role="heading">': 'class="caption" role="heading" aria-level="2">',
+    '<div class="table-wrapper colwidths-auto docutils container">': '<div class="table-wrapper docutils" tabindex="0">',
+    "<pre>": '<pre tabindex="0">',
+}
 
-def _for_everybody(app, page, template, context, doctree):  # type: ignore[no-untyped-def]
-    """What the theme leaves out: levels of the sidebar's headings, and code that is scrolled by the keyboard."""
-    tree = context.get("furo_navigation_tree", "")
-    context["furo_navigation_tree"] = tree.replace('role="heading">', 'role="heading" aria-level="2">')
-    context["body"] = context.get("body", "").replace("<pre>", '<pre tabindex="0">')
+
+def _mend(app, error):  # type: ignore[no-untyped-def]
+    for file in Path(app.outdir).rglob("*.html"):
+        text = file.read_text("utf-8")
+        for lacking, whole in _FOR_EVERYBODY.items():
+            text = text.replace(lacking, whole)
+        file.write_text(text, "utf-8")
 
 
 def setup(app):  # type: ignore[no-untyped-def]
-    # After the theme has made them.
-    app.connect("html-page-context", _for_everybody, priority=900)
+    app.connect("build-finished", _mend)

@@ -51,7 +51,6 @@ def test_no_page_asks_anybody_outside(site):
             "reference/commands.html",
             "reference/settings.html",
             "your-own-model.html",
-            "search.html",
         ):
             page.goto((site / name).as_uri())
             # "region" is about the theme's own search field.
