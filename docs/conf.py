@@ -19,7 +19,7 @@ _FOR_EVERYBODY = {
     '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
     'class="caption" role="heading">': 'class="caption" role="heading" aria-level="2">',
-    '<div class="table-wrapper colwidths-auto docutils container">': '<div class="table-wrapper docutils" tabindex="0">',
+    'class="table-wrapper colwidths-auto docutils container">': 'class="table-wrapper docutils" tabindex="0">',
     "<pre>": '<pre tabindex="0">',
 }
 
