@@ -1,7 +1,9 @@
 """The reference of the REST interface, from the OpenAPI document that an adapter gives out."""
 
+import asyncio
 from typing import Any
 
+from serving.adapter.access import Access, AccessOptions
 from serving.adapter.backend import Backend
 from serving.adapter.limits import Limits
 from serving.adapter.predictor import Predictor
@@ -11,8 +13,15 @@ from serving.adapter.service import Service
 
 def document() -> dict[str, Any]:
     """OpenAPI of an adapter with the default limits; nobody is asked for it."""
+    return asyncio.run(_described())
+
+
+async def _described() -> dict[str, Any]:
+    # In a loop, as a channel belongs to one.
     limits = Limits()
-    return create_app(Service(Predictor(Backend("127.0.0.1:1", "MODEL"), limits), limits)).openapi()
+    async with Backend("127.0.0.1:1", "MODEL") as backend:
+        service = Service(Predictor(backend, limits), limits)
+        return create_app(service, Access.of(AccessOptions()), loopback=True).openapi()
 
 
 def page() -> str:

@@ -30,6 +30,9 @@ class RestClient:
     Arguments:
         authorities: PEM of those whose certificates count with TLS; the public ones by default.
         token: a bearer token, for adapters that want one.
+
+    Raises:
+        ValueError: the address is none, or the token would go through the network in the clear.
     """
 
     def __init__(self, url: str, *, authorities: bytes | None = None, token: str | None = None) -> None:
@@ -38,8 +41,11 @@ class RestClient:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"Expected an address such as https://HOST:PORT. Received: {url!r}")
         self.url = url.rstrip("/")
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if token and parts.scheme == "http" and not local:
+            raise ValueError(f"Expected https for an address that gets a token. Received: {url!r}")
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        if local:
             # What never leaves this machine is not a proxy's business.
             handlers.append(urllib.request.ProxyHandler({}))
         if parts.scheme == "https":

@@ -1,6 +1,7 @@
 """Blocking and asynchronous, gRPC and REST: the clients answer alike and fail alike."""
 
 import asyncio
+import functools
 import http.server
 import inspect
 import socket
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from trainyard_client import (
+    Access,
     AsyncClient,
     AsyncRestClient,
     BadImage,
@@ -16,12 +18,14 @@ from trainyard_client import (
     ClientError,
     RestClient,
     TooSlow,
+    Unauthenticated,
     Unavailable,
     UnknownVersion,
     until_serving,
     until_serving_async,
 )
 
+from serving.adapter.access import AccessOptions
 from serving.adapter.limits import Limits
 from tests.unit.adapter.fakes import MODEL, FakeVersion, adapter
 from tests.unit.adapter.images import gray, imaging_limits
@@ -42,7 +46,7 @@ def call(kind, address, method, *arguments, **options):
             if hasattr(client, "close"):
                 await client.close()
 
-    if inspect.iscoroutinefunction(kind.classify):
+    if inspect.iscoroutinefunction(getattr(kind, "func", kind).classify):
         return asyncio.run(awaited())
     return getattr(kind(address), method)(*arguments, **options)
 
@@ -97,6 +101,24 @@ def test_errors_are_the_same(served, kind):
             call(kind, address, "classify", gray(1), **choice)
     with pytest.raises(ValueError, match="Expected"):
         call(kind, address, "classify", gray(1), version=1, version_label="stable")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_token_is_shown_to_who_wants_one(model_server, tmp_path, kind):
+    (tmp_path / "tokens").write_text("0123456789abcdef\n")
+    wants = {"access": AccessOptions(token_file=tmp_path / "tokens")}
+    with adapter(f"127.0.0.1:{model_server.port}", **wants) as it:
+        address = address_of(kind, it)
+        shown = {"access": Access(token="0123456789abcdef")} if kind in ON_GRPC else {"token": "0123456789abcdef"}
+        knows = functools.partial(kind, **shown)
+        assert call(knows, address, "classify", gray(51)).version == 1
+        with pytest.raises(Unauthenticated):
+            call(kind, address, "classify", gray(51))
+
+
+def test_token_does_not_go_through_the_network_in_the_clear():
+    with pytest.raises(ValueError, match="https"):
+        RestClient("http://models.example.com", token="0123456789abcdef")
 
 
 @pytest.mark.parametrize("kind", KINDS)
