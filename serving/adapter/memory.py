@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ctypes
 from collections import deque
-from collections.abc import AsyncIterator
 
 # Pixels of a picture after which memory is handed back: that takes a millisecond, decoding such a picture fifty.
 LARGE = 4_000_000
@@ -21,36 +20,28 @@ class Budget:
         self._taken = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @contextlib.asynccontextmanager
-    async def of(self, amount: int) -> AsyncIterator[None]:
-        """`amount` of it while the context lasts; more than there is waits until all of it is free."""
+    async def take(self, amount: int) -> None:
+        """Waits for `amount` of it; more than there is waits until all of it is free. `give` gives it back."""
         amount = min(amount, self._most)
         if self._taken + amount <= self._most:
             self._taken += amount
-        else:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((amount, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.cancelled():
-                    self._waiting.remove((amount, turn))
-                else:
-                    self._release(amount)
-                raise
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((amount, turn))
         try:
-            yield
-        finally:
-            self._release(amount)
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.give(amount)  # it was granted at the same moment
+            raise
 
-    def _release(self, amount: int) -> None:
-        self._taken -= amount
-        while self._waiting and self._taken + self._waiting[0][0] <= self._most:
-            amount, turn = self._waiting.popleft()
-            if turn.cancelled():
-                continue
-            self._taken += amount
-            turn.set_result(None)
+    def give(self, amount: int) -> None:
+        self._taken -= min(amount, self._most)
+        while self._waiting and (self._waiting[0][1].cancelled() or self._taken + self._waiting[0][0] <= self._most):
+            wanted, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._taken += wanted
+                turn.set_result(None)
 
 
 def prepare() -> None:

@@ -1,10 +1,11 @@
 """From image bytes to classes: what gRPC and REST have in common."""
 
 import asyncio
+import contextlib
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -194,16 +195,18 @@ class Predictor:
             return Decoded(data.data, brightness(data.data, wanted.channels))
         # What claims more pixels than are decoded is refused by its header, which takes none.
         pixels = imaging.area(data, self.limits.image)
-        async with self._pixels.of(pixels if pixels <= self.limits.image.max_pixels else 0):
-            loop = asyncio.get_running_loop()
-            decoding = loop.run_in_executor(self._threads, _decode, data, wanted, self.limits.image, pixels)
-            try:
-                return await asyncio.shield(decoding)
-            except asyncio.CancelledError:
-                # A thread can't be stopped: its pixels are under way until it is done.
-                if not decoding.cancel():
-                    await asyncio.wait([decoding])
-                raise
+        amount = pixels if pixels <= self.limits.image.max_pixels else 0
+        await self._pixels.take(amount)
+        loop = asyncio.get_running_loop()
+        decoding = self._threads.submit(_decode, data, wanted, self.limits.image, pixels)
+
+        def done(_: Future[Decoded | Refusal]) -> None:
+            # A thread can't be stopped: its pixels are under way until it is done, whoever gave up on them.
+            with contextlib.suppress(RuntimeError):  # the adapter has left meanwhile
+                loop.call_soon_threadsafe(self._pixels.give, amount)
+
+        decoding.add_done_callback(done)
+        return await asyncio.wrap_future(decoding)
 
     async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
         good = [image for image in images if not isinstance(image, Refusal)]

@@ -1,5 +1,6 @@
 """Who is slow, silent or many keeps nobody else from an answer."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -8,8 +9,10 @@ import time
 import grpc
 import httpx
 
+from serving.adapter import predictor
 from serving.adapter.connection import ConnectionLimits
 from serving.adapter.limits import Limits
+from serving.adapter.memory import Budget
 from tests.unit.adapter.fakes import adapter
 from tests.unit.adapter.images import gray, imaging_limits
 from tests.unit.adapter.rest import PNG, whole
@@ -216,3 +219,45 @@ def test_large_pictures_wait_for_each_other_and_small_ones_do_not(model_server):
             files += [("images", ("small.png", gray(9)))]
             results = rest.post(f"{it.http}/v1/classify", files=files).json()["results"]
         assert [one["version"] for one in results] == [1] * 5
+
+
+def test_who_waits_too_long_for_a_picture_is_told_so_at_once_and_its_pixels_count_until_it_is_done(
+    model_server, monkeypatch
+):
+    go_on, decode = threading.Event(), predictor._decode
+
+    def slow(data, *more):
+        if data == large:
+            assert go_on.wait(20)
+        return decode(data, *more)
+
+    large, other, small = gray(1, size=900), gray(2, size=900), gray(3)
+    monkeypatch.setattr(predictor, "_decode", slow)
+    monkeypatch.setattr(predictor.os, "cpu_count", lambda: 4)
+    limits = Limits(max_pixels_at_once=1_000_000, request_timeout=0.5)
+    with served(model_server, limits) as it, httpx.Client(base_url=it.http, trust_env=False) as rest:
+
+        def status(image):
+            return rest.post("/v1/classify", content=image, headers=PNG, timeout=20).status_code
+
+        assert status(large) == 504
+        # Its thread goes on: another large one waits in vain, a small one does not.
+        assert status(other) == 504
+        assert status(small) == 200
+        go_on.set()
+        wait_until(lambda: status(other) == 200)
+
+
+def test_what_gave_up_waiting_leaves_its_turn_to_the_next():
+    async def told():
+        budget = Budget(10)
+        await budget.take(99)
+        gone, next_ = asyncio.create_task(budget.take(8)), asyncio.create_task(budget.take(3))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        budget.give(99)
+        await asyncio.wait_for(next_, 5)
+        await asyncio.wait_for(budget.take(7), 5)
+
+    asyncio.run(told())
