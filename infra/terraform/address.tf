@@ -19,7 +19,8 @@ resource "google_certificate_manager_certificate" "this" {
 }
 
 resource "google_certificate_manager_certificate_map" "this" {
-  name = "trainyard"
+  name       = "trainyard"
+  depends_on = [google_project_service.api]
 }
 
 resource "google_certificate_manager_certificate_map_entry" "this" {

@@ -54,6 +54,14 @@ resource "google_storage_bucket" "logs" {
       type = "Delete"
     }
   }
+  depends_on = [google_project_service.api]
+}
+
+# Access logs are written by Google's own group, which has no right in a bucket by itself.
+resource "google_storage_bucket_iam_member" "logs" {
+  bucket = google_storage_bucket.logs.name
+  role   = "roles/storage.objectCreator"
+  member = "group:cloud-storage-analytics@google.com"
 }
 
 # A folder that has rights of its own, also for listing it; a condition on a bucket's role could not give those.

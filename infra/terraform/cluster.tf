@@ -57,8 +57,7 @@ resource "google_container_cluster" "this" {
     }
   }
   security_posture_config {
-    mode               = "BASIC"
-    vulnerability_mode = "VULNERABILITY_BASIC"
+    mode = "BASIC"
   }
   enable_shielded_nodes       = true
   enable_intranode_visibility = true
@@ -69,6 +68,7 @@ resource "google_container_cluster" "this" {
 # What nodes run as: they write logs and metrics, and pull images.
 resource "google_service_account" "nodes" {
   account_id = "trainyard-nodes"
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "nodes" {
@@ -78,11 +78,13 @@ resource "google_project_iam_member" "nodes" {
 }
 
 locals {
-  # Machine, most nodes a zone, whether they may be taken away at any time, and an accelerator.
+  # Machine, most nodes a zone, whether they may be taken away at any time, and an accelerator. Nodes of all but `serving`
+  # have a taint, so that nothing comes there that does not name them: what serves and what must stay is never on a node
+  # that may be taken away. (GKE itself gives those with an accelerator another one.)
   pools = merge(
     {
       serving = { machine = "e2-standard-8", most = 7, spot = false, accelerator = null }
-      # Jenkins' controller has to stay; its agents and trainings begin again elsewhere.
+      # Jenkins' controller has to stay; a training is resumed elsewhere, and a stage of Jenkins gets another agent.
       jenkins = { machine = "e2-standard-4", most = 1, spot = false, accelerator = null }
       work    = { machine = "e2-standard-16", most = 4, spot = true, accelerator = null }
     },
@@ -115,6 +117,15 @@ resource "google_container_node_pool" "this" {
     metadata        = { disable-legacy-endpoints = "true" }
     workload_metadata_config {
       mode = "GKE_METADATA"
+    }
+    labels = { "trainyard.dev/pool" = each.key }
+    dynamic "taint" {
+      for_each = each.key == "serving" ? [] : [each.key]
+      content {
+        key    = "trainyard.dev/pool"
+        value  = taint.value
+        effect = "NO_SCHEDULE"
+      }
     }
     shielded_instance_config {
       enable_secure_boot          = true

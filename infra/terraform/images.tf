@@ -13,6 +13,15 @@ resource "google_artifact_registry_repository" "this" {
       older_than = "7776000s" # 90 days
     }
   }
+  # What manifests name by digest: `scripts/push-images --pin` gives it such a tag.
+  cleanup_policies {
+    id     = "pinned"
+    action = "KEEP"
+    condition {
+      tag_state    = "TAGGED"
+      tag_prefixes = ["pinned-"]
+    }
+  }
   cleanup_policies {
     id     = "recent"
     action = "KEEP"

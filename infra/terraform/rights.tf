@@ -2,7 +2,7 @@
 locals {
   models = setunion(var.models, compact([var.model]))
   # The folders are those of src/python/registry.
-  folders = ["testing", "production", "records", "reports", "journal", ".staging", "pipeline"]
+  folders = ["testing", "production", "records", "reports", "journal", ".staging", "pipeline", "runs"]
   reads   = "roles/storage.objectViewer"
   writes  = "roles/storage.objectUser"
   # Whoever trains and tests, and whoever promotes: by Jobs of their own, or by Jenkins.
@@ -12,6 +12,7 @@ locals {
     reports    = local.writes
     journal    = local.writes
     ".staging" = local.writes
+    runs       = local.writes # checkpoints
     production = local.reads
   }
   # The same, and it keeps what became of a push (src/python/pipeline/ledger.py), which whoever plans reads.
@@ -22,6 +23,7 @@ locals {
     journal    = local.writes
     ".staging" = local.writes
     pipeline   = local.writes
+    runs       = local.writes
     production = local.reads
   }
   promoter = {

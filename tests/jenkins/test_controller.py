@@ -168,6 +168,13 @@ def test_manifests_are_rendered():
     assert len(rendered) == len(manifests()) + 1  # and the settings
 
 
+def test_images_of_agents_are_a_setting_and_nothing_here_can_be_pulled_under_a_name_that_anybody_may_own():
+    images = {c["image"] for t in templates() for c in yaml.safe_load(t["yaml"])["spec"]["containers"]}
+    assert images == {"${AGENT_IMAGE}", "${AGENT_GPU_IMAGE:-unset.invalid/trainyard/jenkins-agent-gpu}"}
+    (image,) = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["images"]
+    assert image["newName"].startswith("unset.invalid/")
+
+
 def test_on_a_laptop_the_port_is_local_and_containers_are_closed():
     services = yaml.safe_load((JENKINS / "compose.yaml").read_text())["services"]
     assert services["controller"]["ports"] == ["127.0.0.1:8080:8080"]

@@ -1,10 +1,10 @@
 """Several models in one cluster: pods, ways in and rights of their own; a further one costs what the page says."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import kubernetes_validate
@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from models import known
+from tests import terraform
 from tests.manifests import K8S, MODELS, ROOT, containers, of_kind, pod_of, pods, render, require_kubectl
 
 FIRST = "overlays/production"
@@ -116,11 +117,12 @@ def routed(path, host=HOST):
 
 def test_path_leads_to_the_model_that_it_names_and_any_other_to_the_first():
     for name, objects in all_served().items():
-        (service,) = [s for s in of_kind(objects, "Service") if s["spec"].get("clusterIP") != "None"]
+        (service,) = [s for s in of_kind(objects, "Service") if s["spec"]["ports"][0]["port"] == 80]
         assert routed(f"/v1/models/{name}/classify") == service["metadata"]["name"]
         assert routed(f"/v1/models/{name}/") == service["metadata"]["name"]
-    for path in ("/v1/classify", "/v1/models/no-such/classify", "/", "/docs", "/trainyard.v1.Classifier/Classify"):
+    for path in ("/v1/classify", "/v1/models/no-such/classify", "/", "/docs"):
         assert routed(path) == "classifier"
+    assert routed("/trainyard.v1.Classifier/Classify") == "streams"
     assert routed("/v1/classify", "elsewhere.example.com") is None
 
 
@@ -129,7 +131,9 @@ def test_load_balancer_is_told_how_each_models_service_is():
         routes = of_kind(objects, "HTTPRoute")
         used = {b["name"] for route in routes for rule in route["spec"]["rules"] for b in rule["backendRefs"]}
         for kind in ("HealthCheckPolicy", "GCPBackendPolicy"):
-            assert {policy["spec"]["targetRef"]["name"] for policy in of_kind(objects, kind)} == used
+            told = {policy["spec"]["targetRef"]["name"] for policy in of_kind(objects, kind)}
+            # That for gRPC is there for a model that gets a host of its own, too.
+            assert used <= told <= {service["metadata"]["name"] for service in of_kind(objects, "Service")}
 
 
 def test_promotions_and_drift_find_each_models_adapters_by_its_name():
@@ -218,7 +222,9 @@ def test_model_can_have_a_host_of_its_own(further):
     objects = rendered(further)
     (route,) = [r for r in of_kind(objects, "HTTPRoute") if r["metadata"]["name"] == "skin-lesions-by-host"]
     assert route["spec"]["hostnames"] == value
-    assert {b["name"] for rule in route["spec"]["rules"] for b in rule["backendRefs"]} == {"skin-lesions-classifier"}
+    assert {b["name"] for rule in route["spec"]["rules"] for b in rule["backendRefs"]} == {
+        "skin-lesions-classifier", "skin-lesions-streams",
+    }  # fmt: skip
     paths = {match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]}
     first = {
         m["path"]["value"]
@@ -234,26 +240,7 @@ def test_model_can_have_a_host_of_its_own(further):
 @pytest.fixture
 def evaluated(tmp_path):
     """What Terraform makes of an expression over the tables of rights, which need no provider."""
-    if shutil.which("terraform") is None:
-        pytest.skip("terraform is not installed; the tables of rights were read as text alone")
-    for name in ("variables.tf", "rights.tf"):
-        shutil.copy(TERRAFORM / name, tmp_path)
-    given = {"project": "p", "registry_bucket": "r", "datasets_bucket": "d", "host": "h", "billing_account": "b"}
-    flags = [f"-var={name}={value}" for name, value in given.items()] + ["-var=monthly_budget=1"]
-
-    def console(expression, *variables):
-        done = subprocess.run(
-            ["terraform", "console", *flags, *variables],
-            input=f"jsonencode({expression})",
-            cwd=tmp_path,
-            env={**os.environ, "CHECKPOINT_DISABLE": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(json.loads(next(line for line in done.stdout.splitlines() if line.startswith('"'))))
-
-    return console
+    return partial(terraform.evaluate, tmp_path)
 
 
 def test_each_models_pods_read_what_is_served_of_their_own_model_alone(evaluated):
@@ -280,7 +267,7 @@ def test_pipelines_and_promotions_have_the_same_rights_in_every_models_folders(e
 
 def test_upgrade_of_a_yard_with_a_name_of_its_own_makes_nothing_anew(evaluated):
     before = evaluated("keys(local.each_folder)", "-var=models=[]")
-    assert before == sorted(["testing", "production", "records", "reports", "journal", ".staging", "pipeline"])
+    assert before == sorted(["testing", "production", "records", "reports", "journal", ".staging", "pipeline", "runs"])
     own = evaluated("local.each_folder", "-var=model=lung", '-var=models=["lung","digits"]')
     assert {key: own[key]["model"] for key in before} == dict.fromkeys(before, "lung")
     assert {value["model"] for value in own.values()} == {"lung", "digits"}

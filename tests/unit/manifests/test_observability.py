@@ -21,7 +21,7 @@ NAME = re.compile(r"\btrainyard[a-z0-9_:]*")
 
 def exported():
     """Names as Prometheus sees them, from the adapter's own /metrics."""
-    metrics = Metrics(Admission(1))
+    metrics = Metrics(Admission(1, 1))
     sums = ["_count", "_sum"]
     found = set()
     for family in metrics.registry.collect():
@@ -52,7 +52,7 @@ def test_dashboard_speaks_of_metrics_that_there_are():
 
 
 def test_labels_in_rules_are_those_of_the_metrics():
-    metrics = Metrics(Admission(1))
+    metrics = Metrics(Admission(1, 1))
     with metrics.request("Classify"):
         pass
     text = metrics.text().decode()

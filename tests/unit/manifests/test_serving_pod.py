@@ -13,7 +13,7 @@ from serving.adapter.__main__ import app
 from serving.model_server.flags import parse
 from serving.pod import flags
 from settings import Settings
-from tests.manifests import K8S, ROOT, SERVED, containers, of_kind, pods, render, require_kubectl
+from tests.manifests import K8S, ROOT, SERVED, containers, of_kind, pod_of, pods, render, require_kubectl
 
 SOCKET = "/run/trainyard/model_server.sock"
 CONFIG = "$(TRAINYARD_REGISTRY_URI)/$(TRAINYARD_MODEL_NAME)/$(STAGE)/models.config"
@@ -90,9 +90,9 @@ def test_a_pod_that_leaves_has_the_time_to_answer_what_it_has_taken(pod):
     delay, options = adapter["lifecycle"]["preStop"]["sleep"]["seconds"], adapter_options(adapter["args"])
     assert delay + options["drain_timeout"] + CLOSING <= pod["spec"]["terminationGracePeriodSeconds"]
     # Longer than the load balancer takes to find that it is not ready.
-    (policy,) = of_kind(render("overlays/production"), "HealthCheckPolicy")
-    health = policy["spec"]["default"]
-    assert health["checkIntervalSec"] * health["unhealthyThreshold"] + health["timeoutSec"] <= delay
+    for policy in of_kind(render("overlays/production"), "HealthCheckPolicy"):
+        health = policy["spec"]["default"]
+        assert health["checkIntervalSec"] * health["unhealthyThreshold"] + health["timeoutSec"] <= delay
     assert options["drain_timeout"] >= options["request_timeout"]
 
 
@@ -104,10 +104,20 @@ def test_model_server_outlives_the_adapter(pod):
 
 
 def test_the_gateway_waits_longer_than_the_adapter_takes():
-    (policy,) = of_kind(render("overlays/production"), "GCPBackendPolicy")
+    policies = of_kind(render("overlays/production"), "GCPBackendPolicy")
+    seconds = {p["spec"]["targetRef"]["name"]: p["spec"]["default"]["timeoutSec"] for p in policies}
     (pod,) = pods("overlays/production")
     options = adapter_options(containers(pod)["adapter"]["args"])
-    assert policy["spec"]["default"]["timeoutSec"] > options["request_timeout"]
+    assert seconds["classifier"] > options["request_timeout"]
+    # A stream is as long as its caller has images.
+    assert seconds["streams"] >= 3600
+
+
+def test_grpc_comes_by_the_service_whose_policy_lets_streams_last():
+    for route in of_kind(render("overlays/production"), "HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            grpc = any("Classifier" in match["path"]["value"] for match in rule["matches"])
+            assert [b["name"] for b in rule["backendRefs"]] == ["streams" if grpc else "classifier"]
 
 
 def test_every_worker_of_a_training_is_named_to_each():
@@ -130,18 +140,38 @@ def test_every_worker_of_a_training_is_named_to_each():
     assert told["task"] == {"type": "worker", "index": 1}
 
 
-def test_a_bucket_of_images_can_be_mounted_into_a_job(tmp_path):
+@pytest.mark.parametrize("folder", ["jobs/train", "jobs/schedule"])
+def test_a_bucket_of_images_can_be_mounted_into_what_trains_and_tests(folder, tmp_path):
     require_kubectl()
-    folders = {name: os.path.relpath(K8S / name, tmp_path) for name in ("jobs/train", "components/datasets")}
-    content = {"resources": [folders["jobs/train"]], "components": [folders["components/datasets"]]}
+    folders = {name: os.path.relpath(K8S / name, tmp_path) for name in (folder, "components/datasets")}
+    content = {"resources": [folders[folder]], "components": [folders["components/datasets"]]}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(content))
     done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (job,) = of_kind(tuple(yaml.safe_load_all(done.stdout)), "Job")
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert {"name": "datasets", "mountPath": "/datasets", "readOnly": True} in container["volumeMounts"]
-    for version in ("1.32", "1.37"):
-        kubernetes_validate.validate(job, version, strict=True)
+    checked = 0
+    for workload in of_kind(tuple(yaml.safe_load_all(done.stdout)), "Job", "CronJob"):
+        for version in ("1.32", "1.37"):
+            kubernetes_validate.validate(workload, version, strict=True)
+        pod = pod_of(workload)
+        if pod["metadata"]["labels"]["app"] == "drift":  # which looks at no dataset
+            continue
+        assert pod["metadata"]["annotations"]["gke-gcsfuse/volumes"] == "true"
+        for container in containers(pod).values():
+            assert {"name": "datasets", "mountPath": "/datasets", "readOnly": True} in container["volumeMounts"]
+            checked += 1
+    assert checked == {"jobs/train": 1, "jobs/schedule": 2}[folder]
+
+
+def test_node_that_is_taken_away_is_no_failure_of_a_training():
+    for folder in ("jobs/train", "jobs/retrain", "jobs/test_model", "jobs/schedule"):
+        for workload in of_kind(render(folder), "Job", "CronJob"):
+            job = workload["spec"]["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else workload["spec"]
+            if job["template"]["metadata"]["labels"]["app"] == "drift":
+                continue
+            # A failure of the program itself is not tried again here.
+            assert job["backoffLimit"] == 0 and job["template"]["spec"]["restartPolicy"] == "Never"
+            (rule,) = job["podFailurePolicy"]["rules"]
+            assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 @pytest.mark.parametrize("folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote", "jobs/drift"])
