@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from serving.model_server.callers import wait_for
 from serving.model_server.errors import ServingError, StartError, failed_precondition, invalid
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,9 @@ class Batcher:
         self.most_rows = chosen.max_batch_size
         self._queues: dict[tuple[Any, ...], deque[_Batch]] = {}
         self._changed = threading.Condition()
-        for _ in range(chosen.threads):
+        self._running: Counter[int] = Counter()
+        # One more than may run batches of one model, so that no model takes all.
+        for _ in range(chosen.threads + 1):
             threading.Thread(target=self._work, name="batch", daemon=True).start()
 
     def run(self, call: Call, feeds: list[Array]) -> list[Array]:
@@ -111,7 +114,7 @@ class Batcher:
         most = self._chosen.execution_size
         parts = [feeds] if size <= most else _split(feeds, most)
         results = [self._queue(key, part) for part in parts]
-        outputs = [result.result() for result in results]
+        outputs = [wait_for(result) for result in results]
         if len(outputs) == 1:
             return outputs[0]
         return [np.concatenate(columns) for columns in zip(*outputs, strict=True)]
@@ -123,7 +126,17 @@ class Batcher:
             batch.tasks.append((feeds, result))
             batch.size += len(feeds[0])
             self._changed.notify()
+        result.add_done_callback(lambda _: self._drop(batch, result) if result.cancelled() else None)
         return result
+
+    def _drop(self, batch: _Batch, abandoned: Future[list[Array]]) -> None:
+        """Nobody waits for it any longer: its rows leave room for others'."""
+        with self._changed:
+            for task in batch.tasks:
+                if task[1] is abandoned:
+                    batch.tasks.remove(task)
+                    batch.size -= len(task[0][0])
+                    return
 
     def _open_batch(self, key: tuple[Any, ...], size: int) -> _Batch:
         queue = self._queues.setdefault(key, deque())
@@ -145,6 +158,12 @@ class Batcher:
                 for _, result in batch.tasks:
                     if not result.done():
                         result.set_exception(error)
+            finally:
+                with self._changed:
+                    self._running[id(call)] -= 1
+                    if not self._running[id(call)]:
+                        del self._running[id(call)]
+                    self._changed.notify()
 
     def _next(self) -> tuple[Call, _Batch]:
         """The batch that has been due for longest: full, followed by another, or past its time."""
@@ -153,6 +172,8 @@ class Batcher:
                 now = time.monotonic()
                 first: tuple[tuple[Any, ...], float] | None = None
                 for key, queue in self._queues.items():
+                    if self._running[id(key[0])] >= self._chosen.threads:
+                        continue
                     full = len(queue) > 1 or queue[0].size >= self._chosen.execution_size
                     due = min(queue[0].due, now) if full else queue[0].due
                     if first is None or due < first[1]:
@@ -162,6 +183,12 @@ class Batcher:
                     batch = queue.popleft()
                     if not queue:
                         del self._queues[first[0]]
+                    # From here on a client that goes away changes nothing.
+                    batch.tasks = [task for task in batch.tasks if task[1].set_running_or_notify_cancel()]
+                    batch.size = sum(len(feeds[0]) for feeds, _ in batch.tasks)
+                    if not batch.tasks:
+                        continue
+                    self._running[id(first[0][0])] += 1
                     return first[0][0], batch
                 self._changed.wait(None if first is None else first[1] - now)
 

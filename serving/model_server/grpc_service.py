@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -18,7 +19,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server.errors import answer_to, as_serving_error
+from serving.model_server.callers import Caller
+from serving.model_server.errors import answer_to, as_serving_error, invalid
 from serving.model_server.handlers import Handlers
 from serving.model_server.metrics import Metrics
 
@@ -124,11 +126,13 @@ def _model_name(message: Any) -> str:
 def _method(
     answer: Callable[[Any, grpc.ServicerContext], Any], request: Any, pool: ThreadPoolExecutor | None = None
 ) -> grpc.RpcMethodHandler:
-    def behavior(message: Any, context: grpc.ServicerContext) -> Any:
-        if not context.is_active():
+    def behavior(data: bytes, context: grpc.ServicerContext) -> Any:
+        caller = Caller()
+        if not context.add_callback(caller.leave):
             return None  # the caller's deadline passed while the request waited: nobody reads an answer
         try:
-            return answer(message, context)
+            with caller.served():
+                return answer(_parsed(data, request), context)
         except Exception as problem:
             error = answer_to(problem)
         context.abort(error.code, error.message)
@@ -136,6 +140,11 @@ def _method(
     if pool is not None:
         # Read by grpcio (grpc/_server.py): calls of this method go to this pool.
         behavior.experimental_thread_pool = pool  # type: ignore[attr-defined]
-    return grpc.unary_unary_rpc_method_handler(
-        behavior, request.FromString, lambda message: message.SerializeToString()
-    )
+    return grpc.unary_unary_rpc_method_handler(behavior, None, lambda message: message.SerializeToString())
+
+
+def _parsed(data: bytes, request: Any) -> Any:
+    try:
+        return request.FromString(data)
+    except (DecodeError, UnicodeDecodeError):
+        raise invalid(f"The request is no {request.DESCRIPTOR.full_name} message.") from None

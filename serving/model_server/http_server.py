@@ -15,12 +15,16 @@ from urllib.parse import unquote
 import grpc
 import uvicorn
 
+from serving.model_server.callers import Caller
 from serving.model_server.errors import ServingError, failed_precondition, invalid
+from serving.model_server.http_connection import Connection
 from serving.model_server.rest import RestApi, error_reply
 
 # Seconds that a connection without a request stays open. Load balancers keep theirs for 600 s and use them again; one
 # that ends here first costs a request now and then.
 KEEP_ALIVE_SECONDS = 620
+BODY_SECONDS = 30.0
+_QUICK_THREADS = 4
 _ORIGIN = re.compile(rb"https?://")
 MAX_BODY_BYTES = 100 * 2**20  # also after decompression
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -44,12 +48,14 @@ class HttpServer:
         self._api = api
         self._listener = listener
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
+        # Status and metadata, which must not wait for models.
+        self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="rest-quick")
         self._timeout = timeout_seconds
         self._cors = [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"POST, GET"),
                       (b"access-control-allow-headers", b"Content-Type")] if cors else []  # fmt: skip
         config = uvicorn.Config(
             self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS, http=Connection,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="http", daemon=True)
@@ -71,26 +77,49 @@ class HttpServer:
         path = unquote(scope["raw_path"].decode("latin-1"))
         kind = b"application/json"
         try:
-            body = await _read(scope, receive)
+            body = await asyncio.wait_for(_read(scope, receive), _body_seconds(scope))
         except ServingError as error:
             status, answer = error_reply(error)
+        except TimeoutError:
+            status, answer = 408, b'{ "error": "The request\'s body did not arrive in time." }'
         else:
             if scope["method"] == "OPTIONS":
                 status, answer = _preflight(scope)
             elif scope["method"] == "GET" and path in self._pages:
                 kind, status, answer = b"text/plain", 200, self._pages[path]()
             else:
-                status, answer = await self._handled(scope["method"], path, body)
+                status, answer = await self._handled(scope["method"], path, body, receive)
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode()), *self._cors]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
 
-    async def _handled(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._api.handle, method, path, body)
+    async def _handled(self, method: str, path: str, body: bytes, receive: Receive) -> tuple[int, bytes]:
+        caller = Caller()
+
+        def handle() -> tuple[int, bytes]:
+            with caller.served():
+                return self._api.handle(method, path, body)
+
+        pool = self._pool if method == "POST" else self._quick
+        work = asyncio.get_running_loop().run_in_executor(pool, handle)
+        # With the body read, what comes next is that the client goes away.
+        leaving = asyncio.ensure_future(receive())
         try:
-            return await asyncio.wait_for(work, self._timeout)
-        except TimeoutError:
-            return error_reply(ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for the model."))
+            await asyncio.wait((work, leaving), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+        if work.done():
+            return work.result()
+        work.cancel()  # not begun: nothing will be
+        caller.leave()
+        return error_reply(ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for the model."))
+
+
+def _body_seconds(scope: dict[str, Any]) -> float:
+    """How long a body may take to arrive: at least 256 KiB a second, once it has begun."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    size = int(length) if length.isdigit() else MAX_BODY_BYTES
+    return BODY_SECONDS + min(size, MAX_BODY_BYTES) / 2**18
 
 
 def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:

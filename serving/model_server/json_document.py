@@ -15,6 +15,7 @@ from serving.model_server.errors import ServingError, invalid
 Answer = TypeVar("Answer")
 _DECODER = json.JSONDecoder()
 _MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRAY = re.compile("[\udc80-\udcff]")
 _INFINITY = re.compile(r'"(?:[^"\\]|\\.)*+"|\bInf\b', re.DOTALL)
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -83,11 +84,22 @@ def parse(body: bytes) -> dict[str, object]:
             document, end = _DECODER.raw_decode(text)
         if not text.isascii() and _STRAY.search(text, 0, end):
             raise ValueError("not UTF-8")
+        if _SURROGATE.search(text, 0, end) and not _is_text(document):
+            raise ValueError("The surrogate pair in string is invalid.")
     except (ValueError, RecursionError) as error:  # malformed, not UTF-8, or a number of thousands of digits
         raise invalid(f"JSON Parse error: {error}") from None
     if not isinstance(document, dict):
         raise invalid("Request must be a JSON object")
     return document
+
+
+def _is_text(document: object) -> bool:
+    """Whether every escaped half of a character stands beside its other half."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(body: bytes) -> str:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.batching import Batcher
+from serving.model_server.callers import Places
 from serving.model_server.errors import failed_precondition, invalid
 from serving.model_server.tensors import dtype_name, numpy_dtype, to_array
 
@@ -51,6 +52,7 @@ class Plan:
         call: Callable[..., list[Array]],
         batcher: Batcher | None = None,
         observe: Observe = lambda api, seconds: None,
+        places: Places | None = None,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -60,6 +62,7 @@ class Plan:
         self._call = call
         self._batcher = batcher
         self._observe = observe
+        self._places = places or Places()
         # Of one request, when requests are run together.
         self.most_rows = batcher.most_rows if batcher is not None else None
 
@@ -75,7 +78,11 @@ class Plan:
                 raise invalid(f"Expects arg[{position}] to be {wanted} but {array.dtype.name} is provided")
             feeds.append(array)
         started = time.perf_counter()
-        outputs = self._call(*feeds) if self._batcher is None else self._batcher.run(self._call, feeds)
+        if self._batcher is not None:
+            outputs = self._batcher.run(self._call, feeds)
+        else:
+            with self._places:
+                outputs = self._call(*feeds)
         self._observe(api, time.perf_counter() - started)
         return outputs
 
@@ -120,6 +127,7 @@ class SavedModel:
         self.path = path
         self._batcher = batcher
         self._observe = observe
+        self._places = Places()
         self._in_caller = threads.inter == 0
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
@@ -160,7 +168,7 @@ class SavedModel:
         outputs = [self._tensor(alias, signature.outputs[alias]) for alias in aliases]
         defaults = {alias: to_array(proto, alias) for alias, proto in signature.defaults.items()}
         call = self.call(tuple(tensor.name for tensor in inputs), tuple(tensor.name for tensor in outputs))
-        return Plan(inputs, outputs, defaults, call, self._batcher, self._observe)
+        return Plan(inputs, outputs, defaults, call, self._batcher, self._observe, self._places)
 
     def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
         options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)

@@ -29,7 +29,8 @@ from serving.model_server.rest import RestApi
 from serving.model_server.warmup import warm_up
 
 log = logging.getLogger(__name__)
-_MIN_THREADS, _MAX_THREADS = 16, 512  # requests over gRPC at once
+# Requests over gRPC, and over REST, at once. Most of them wait for their model; threads are made as they are needed.
+_MIN_THREADS, _MAX_THREADS = 128, 512
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -57,7 +58,7 @@ class Server:
         self._http = None
         pages = _pages(flags.monitoring_config_file, metrics)
         if listener is not None:
-            rest_threads = max(1, flags.rest_api_num_threads, threads if self._batcher else 0)
+            rest_threads = max(threads, flags.rest_api_num_threads)
             self._http = HttpServer(
                 RestApi(handlers, metrics),
                 listener,

@@ -13,6 +13,8 @@ from serving.model_server.errors import invalid
 
 MAX_TENSOR_BYTES = 2**31 - 1  # as much as one message can hold; a shape alone must not allocate more
 
+MAX_DIMENSIONS = 64  # NumPy's; the original takes 254
+
 _FIELDS = {
     types_pb2.DT_FLOAT: "float_val", types_pb2.DT_DOUBLE: "double_val", types_pb2.DT_INT32: "int_val",
     types_pb2.DT_UINT8: "int_val", types_pb2.DT_INT16: "int_val", types_pb2.DT_INT8: "int_val",
@@ -42,6 +44,8 @@ def to_array(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray[Any, Any]:
     dtype = numpy_dtype(proto.dtype)
     if dtype is None or proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise invalid(f"tensor parsing error: {alias}")
+    if len(shape) > MAX_DIMENSIONS:
+        raise invalid(f"tensor parsing error: {alias} has {len(shape)} dimensions, more than {MAX_DIMENSIONS}")
     count = math.prod(shape)
     if count * dtype.itemsize > MAX_TENSOR_BYTES:
         raise invalid(f"tensor parsing error: {alias} has {count} elements, more than {MAX_TENSOR_BYTES} bytes")
@@ -81,6 +85,7 @@ def _spread(values: np.ndarray[Any, Any], count: int, dtype: np.dtype[Any]) -> n
 def from_array(array: np.ndarray[Any, Any], number: int, out: tensor_pb2.TensorProto, as_content: bool = False) -> None:
     """Fill `out` with `array` of the TensorFlow type `number`, in typed fields (`as_content`: in tensor_content)."""
     out.dtype = number
+    out.tensor_shape.SetInParent()  # a scalar's is there, and empty: clients look into it unasked
     shape = out.tensor_shape.dim
     for size in array.shape:
         shape.add(size=size)

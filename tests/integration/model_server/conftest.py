@@ -27,7 +27,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of `half_plus_two` (both versions, labels `stable` and `canary`), `counter` and `echo`."""
+    """A server of `half_plus_two` (both versions, labels `stable` and `canary`), `counter`, `echo` and `slow` (1)."""
     folder = tmp_path_factory.mktemp("server")
     config = folder / "models.config"
     config.write_text(
@@ -36,9 +36,15 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
                     model_version_policy {{ all {{}} }}
                     version_labels {{ key: "stable" value: 123 }} version_labels {{ key: "canary" value: 124 }} }}
           config {{ name: "counter" base_path: "{models}/counter" model_platform: "tensorflow" }}
+          config {{ name: "slow" base_path: "{models}/slow" model_platform: "tensorflow"
+                    model_version_policy {{ specific {{ versions: 1 }} }} }}
           config {{ name: "echo" base_path: "{models}/echo" model_platform: "tensorflow" }}
         }}"""
     )
-    running = Server(folder, f"--model_config_file={config}", "--enable_grpc_healthcheck_service")
+    (folder / "monitoring").write_text("prometheus_config { enable: true }")
+    running = Server(
+        folder, f"--model_config_file={config}", "--enable_grpc_healthcheck_service",
+        f"--monitoring_config_file={folder}/monitoring",
+    )  # fmt: skip
     yield running
     running.close()

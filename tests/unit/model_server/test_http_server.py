@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from serving.model_server import http_server
+from serving.model_server import http_connection, http_server
 
 Start = Callable[..., httpx.Client]
 
@@ -92,6 +92,41 @@ def test_a_browser_may_ask_whether_it_may(start: Start, cors: bool) -> None:
 def test_connections_outlive_those_of_load_balancers() -> None:
     api = http_server.HttpServer(Api(), socket.socket(), 1, 1)  # type: ignore[arg-type]
     assert api._server.config.timeout_keep_alive > 600
+
+
+@pytest.mark.parametrize("said", [b"", b"POST /v1/mod", b"GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y"])
+def test_who_does_not_finish_a_head_is_not_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
+    base = start().base_url
+    with socket.create_connection((base.host, base.port), timeout=20) as client:
+        client.sendall(said)
+        while client.recv(1000):  # until the server closes it; the timeout fails the test
+            pass
+
+
+def test_a_head_without_end_is_not_read_to_its_end(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "MAX_HEAD_BYTES", 1000)
+    base = start().base_url
+    with socket.create_connection((base.host, base.port), timeout=20) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nx: " + b"a" * 2000)
+        assert client.recv(1000) == b""
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "BODY_SECONDS", 0.2)
+    base = start().base_url
+    with socket.create_connection((base.host, base.port), timeout=20) as client:
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_models_that_are_waited_for_do_not_keep_status_waiting(start: Start) -> None:
+    client = start(threads=2, timeout_seconds=0.3)
+    for _ in range(4):
+        assert client.post("/wait").status_code == 504
+    assert client.get("/v1/models/m").json() == ["GET", "/v1/models/m", 0]
 
 
 def test_pages_are_plain_text_for_get_alone(start: Start) -> None:
