@@ -50,15 +50,19 @@ def _leave(code: int) -> NoReturn:
 
 
 def _print_versions() -> None:
-    import tensorflow as tf
+    from importlib.metadata import version
 
-    print(f"Trainyard model server {VERSION}\nTensorFlow Library: {tf.__version__}")
+    # The protocol's version: operators' scripts read this line of the original.
+    print(f"TensorFlow ModelServer: {version('tensorflow-serving-api')} (Trainyard {VERSION})")
+    print(f"TensorFlow Library: {version('tensorflow')}")
 
 
 def _serve(flags: argparse.Namespace) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    for sentence in flag_parser.without_effect(flags):
+        log.warning("%s", sentence)
     # Ports and configuration first: what is wrong with them shows before TensorFlow's slow import.
     listener = _listen(flags.host, flags.rest_api_port) if flags.rest_api_port else None
     if flags.port:

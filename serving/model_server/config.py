@@ -32,7 +32,10 @@ def read(path: str) -> config_pb2.ModelServerConfig:
                 text = file.read()
         return text_format.Parse(text, config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
-        raise invalid(f"Failed to parse ModelServerConfig file {path}: {error}") from None
+        raise invalid(
+            f"Failed to parse ModelServerConfig file {path}: "
+            f"Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise invalid(f"Failed to read ModelServerConfig file {path}: {error}") from None
     except Exception as error:  # TensorFlow's errors for remote file systems

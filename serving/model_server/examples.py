@@ -37,6 +37,8 @@ def classify(
     wanted = tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
     if list(signature.inputs) != [INPUTS]:
         raise invalid(f"Expected one input Tensor named {INPUTS} in the classification signature {name}.")
+    if len(signature.outputs) > 2:
+        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
     if not wanted:
         raise invalid(
             f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}".'

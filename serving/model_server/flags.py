@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -39,7 +41,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One sentence instead of argparse's page of usage."""
-        self.exit(2, f"error: {message.rstrip('.')}. See --help for the flags.\n")
+        found = re.search(r"unrecognized arguments: -*(\w+)", message)
+        near = difflib.get_close_matches(found[1], [action.dest for action in self._actions], 1) if found else []
+        if found:
+            message = f"Unknown flag --{found[1]}" + (f"; did you mean --{near[0]}?" if near else "")
+        self.exit(2, f"error: {message.rstrip('.')}{'' if message.endswith('?') else '.'} See --help for the flags.\n")
 
     def string(self, name: str, default: str, text: str) -> None:
         """A flag with a text value."""
@@ -58,17 +64,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 # Flags of tensorflow_model_server that tune what this server does not have (another allocator, GPUs, compilers). They
-# are accepted so that one command line starts either server, and they change nothing here.
-_WITHOUT_EFFECT = (
-    "enable_profiler",
-    "flush_filesystem_caches",
-    "grpc_channel_arguments",
-    "num_unload_threads",
-    "per_process_gpu_memory_fraction",
-    "remove_unused_fields_from_bundle_metagraph",
-    "skip_initialize_tpu",
-    "thread_pool_factory_config_file",
-)
+# are accepted, with a line in the log, so that one command line starts either server, and they change nothing here.
+_WITHOUT_EFFECT = {
+    "enable_per_model_batching_parameters": "all models have the parameters of --batching_parameters_file",
+    "enable_profiler": "there is no profiler service",
+    "flush_filesystem_caches": "the machine's cache is left alone",
+    "mixed_precision": "models run as they were saved",
+    "num_tflite_interpreters_per_pool": "TensorFlow Lite models are not served",
+    "num_tflite_pools": "TensorFlow Lite models are not served",
+    "num_unload_threads": "versions are unloaded one after the other",
+    "per_process_gpu_memory_fraction": "models run on the processor",
+    "prefer_tflite_model": "TensorFlow Lite models are not served, the TensorFlow graph beside them is",
+    "remove_unused_fields_from_bundle_metagraph": "nothing is removed from a model",
+    "skip_initialize_tpu": "models run on the processor",
+    "thread_pool_factory_config_file": "threads are those of --tensorflow_intra_op_parallelism",
+    "xla_cpu_compilation_enabled": "functions saved with jit_compile are compiled, others are not",
+    "xla_gpu_compilation_enabled": "models run on the processor",
+}
+_OFF = {None, "", "0", "false", "False"}
+# What these ask for protects, or decides what is served: to leave it out in silence would be worse than not to start.
+_REFUSED = {
+    "platform_config_file": 'only SavedModels are served, by the platform "tensorflow"',
+    "use_alts_credentials": "ALTS is Google Cloud's; use --ssl_config_file for TLS",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,8 +133,19 @@ def parser() -> argparse.ArgumentParser:
     flags.boolean(
         "enable_serialization_as_tensor_content", False, "answer Predict with tensor_content, not typed fields"
     )
-    for name in _WITHOUT_EFFECT:
-        flags.add_argument(f"--{name}", nargs="?", metavar="ANY", help="accepted, without effect in this server")
+    flags.string("tensorflow_session_config_file", "", "text-format ConfigProto of the models' sessions")
+    flags.string(
+        "grpc_channel_arguments", "", "key=value,… for the gRPC server, such as grpc.max_connection_age_ms=2000"
+    )
+    flags.number(
+        "rest_api_max_body_mib", 100, "largest body of a REST request, also after decompression; larger ones are 413"
+    )
+    for name, reason in _WITHOUT_EFFECT.items():
+        flags.add_argument(
+            f"--{name}", nargs="?", const="true", metavar="ANY", help=f"accepted, without effect: {reason}"
+        )
+    for name, reason in _REFUSED.items():
+        flags.add_argument(f"--{name}", nargs="?", const="true", metavar="ANY", help=f"refused: {reason}")
     flags.add_argument("--version", action="store_true", help="print the versions of server and TensorFlow, and end")
     return flags
 
@@ -132,11 +161,34 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
+def without_effect(parsed: argparse.Namespace) -> list[str]:
+    """A sentence for each flag that was given and changes nothing."""
+    given = [name for name in _WITHOUT_EFFECT if getattr(parsed, name) not in _OFF]
+    if parsed.model_config_file and parsed.model_base_path:
+        return ["--model_base_path is ignored: --model_config_file says what is served."] + [
+            f"--{name} is without effect: {_WITHOUT_EFFECT[name]}." for name in given
+        ]
+    return [f"--{name} is without effect: {_WITHOUT_EFFECT[name]}." for name in given]
+
+
 def _check(flags: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     if not parsed.model_base_path and not parsed.model_config_file:
         flags.error("Both --model_base_path and --model_config_file are empty: give one of them.")
-    if parsed.model_base_path and parsed.model_config_file:
-        flags.error("Give only one of --model_base_path and --model_config_file.")
+    for name, reason in _REFUSED.items():
+        if getattr(parsed, name) not in _OFF:
+            flags.error(f"--{name} is not supported: {reason}.")
+    both = parsed.tensorflow_session_parallelism
+    if parsed.tensorflow_session_config_file and (
+        both or parsed.tensorflow_intra_op_parallelism or parsed.tensorflow_inter_op_parallelism
+    ):
+        flags.error("Set threads either by --tensorflow_…_parallelism or in --tensorflow_session_config_file.")
+    if both and (parsed.tensorflow_intra_op_parallelism or parsed.tensorflow_inter_op_parallelism):
+        flags.error("Give either --tensorflow_session_parallelism or the flags for intra- and inter-op parallelism.")
+    if parsed.rest_api_max_body_mib < 1:
+        flags.error(f"--rest_api_max_body_mib must be at least 1, received {parsed.rest_api_max_body_mib}.")
+    for argument in filter(None, parsed.grpc_channel_arguments.split(",")):
+        if argument.count("=") != 1:
+            flags.error(f"--grpc_channel_arguments takes key=value,key=value, received {argument!r}.")
     if parsed.port == 0 and not parsed.grpc_socket_path:
         flags.error("--port is 0 and --grpc_socket_path is not set: give one of them.")
     if parsed.batching_parameters_file and not parsed.enable_batching:

@@ -35,10 +35,14 @@ _MANAGING_THREADS = 8
 class GrpcServer:
     """The server with its thread pools: one for inference, one that always has time for status and configuration."""
 
-    def __init__(self, handlers: Handlers, metrics: Metrics, threads: int, with_health: bool) -> None:
+    def __init__(
+        self, handlers: Handlers, metrics: Metrics, threads: int, with_health: bool, arguments: str = ""
+    ) -> None:
+        """`arguments`: "key=value,…" for gRPC itself."""
         self._metrics = metrics
-        self._knows = handlers.knows
-        self._server = grpc.server(ThreadPoolExecutor(threads, thread_name_prefix="predict"), options=_OPTIONS)
+        self._server = grpc.server(
+            ThreadPoolExecutor(threads, thread_name_prefix="predict"), options=_options(arguments)
+        )
         manage = ThreadPoolExecutor(_MANAGING_THREADS, thread_name_prefix="manage")
         self._add(
             "PredictionService",
@@ -65,6 +69,7 @@ class GrpcServer:
         )
         if with_health:
             self._add_health()
+        self._add_reflection()
 
     def bind(self, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listen on "HOST:PORT" or "unix:PATH". Raises OSError when that is not possible."""
@@ -98,6 +103,14 @@ class GrpcServer:
             servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
 
+    def _add_reflection(self) -> None:
+        from grpc_reflection.v1alpha import reflection
+        from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+
+        services = (prediction_service_pb2, "PredictionService"), (model_service_pb2, "ModelService")
+        names = [module.DESCRIPTOR.services_by_name[name].full_name for module, name in services]
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+
     def _inference(self, api: str, answer: Callable[[Any], Any], request: Any) -> grpc.RpcMethodHandler:
         """A method that is measured."""
 
@@ -110,11 +123,18 @@ class GrpcServer:
                 status = as_serving_error(problem).code.name
                 raise
             finally:
-                name = _model_name(message)
-                if self._knows(name):  # a name made up by a client must not become a time series
-                    self._metrics.request(name, api, "GRPC", status, time.perf_counter() - started)
+                self._metrics.request(_model_name(message), api, "GRPC", status, time.perf_counter() - started)
 
         return _method(measured, request)
+
+
+def _options(arguments: str) -> list[tuple[str, int | str]]:
+    """gRPC's own settings: ours, then those that were asked for."""
+    options: list[tuple[str, int | str]] = list(_OPTIONS)
+    for argument in filter(None, arguments.split(",")):
+        key, value = argument.split("=")
+        options.append((key, int(value) if value.lstrip("-").isdigit() else value))
+    return options
 
 
 def _model_name(message: Any) -> str:

@@ -30,7 +30,6 @@ class Handlers:
         self._manager = manager
         self._metrics = metrics
         self._options = options
-        self.knows = manager.knows
 
     def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Named tensors through a signature."""
@@ -65,6 +64,8 @@ class Handlers:
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Signatures of a version."""
+        _need_spec(request)
+        predict.check_metadata(request)
         with self.lease(request) as leased:
             return predict.metadata(leased.model, leased.version.number, request)
 
@@ -92,13 +93,11 @@ class Handlers:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        before = {name: self._metrics.total(name) for name in request.metric_names}
+        before = {name: self._metrics.total(name) or 0 for name in request.metric_names}
         self._manager.reload(request.config, give_up)
         response = model_management_pb2.ReloadConfigResponse()
         for name, earlier in before.items():
-            now = self._metrics.total(name)
-            if earlier is not None and now is not None:
-                response.metric.add(name=name, int64_value_increase=now - earlier)
+            response.metric.add(name=name, int64_value_increase=(self._metrics.total(name) or 0) - earlier)
         return response
 
     def lease(self, request: Any) -> Lease:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import unquote
 
 import grpc
 import uvicorn
@@ -26,7 +25,6 @@ KEEP_ALIVE_SECONDS = 620
 BODY_SECONDS = 30.0
 _QUICK_THREADS = 4
 _ORIGIN = re.compile(rb"https?://")
-MAX_BODY_BYTES = 100 * 2**20  # also after decompression
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -42,8 +40,10 @@ class HttpServer:
         timeout_seconds: float,
         cors: bool = False,
         pages: dict[str, Callable[[], bytes]] | None = None,
+        most_bytes: int = 100 * 2**20,
     ) -> None:
-        """`pages` are plain texts by path, made when asked for."""
+        """`pages` are plain texts by path, made when asked for; `most_bytes` of a body, also after decompression."""
+        self._most = most_bytes
         self._pages = pages or {}
         self._api = api
         self._listener = listener
@@ -74,16 +74,21 @@ class HttpServer:
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path = unquote(scope["raw_path"].decode("latin-1"))
+        # As it was sent: "%2F" in a model's name divides nothing.
+        path = scope["raw_path"].decode("latin-1")
         kind = b"application/json"
         try:
-            body = await asyncio.wait_for(_read(scope, receive), _body_seconds(scope))
+            body = await asyncio.wait_for(_read(scope, receive, self._most), _body_seconds(scope, self._most))
+        except _TooLargeError:
+            status, answer = 413, b'{ "error": "The request body is larger than %d MiB." }' % (self._most >> 20)
         except ServingError as error:
             status, answer = error_reply(error)
         except TimeoutError:
             status, answer = 408, b'{ "error": "The request\'s body did not arrive in time." }'
         else:
-            if scope["method"] == "OPTIONS":
+            if not path.lower().startswith("/v1/") and path not in self._pages:
+                kind, status, answer = b"text/plain", 404, b""
+            elif scope["method"] == "OPTIONS":
                 status, answer = _preflight(scope)
             elif scope["method"] == "GET" and path in self._pages:
                 kind, status, answer = b"text/plain", 200, self._pages[path]()
@@ -115,11 +120,15 @@ class HttpServer:
         return error_reply(ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for the model."))
 
 
-def _body_seconds(scope: dict[str, Any]) -> float:
+class _TooLargeError(Exception):
+    """A body of more bytes than are taken."""
+
+
+def _body_seconds(scope: dict[str, Any], most: int) -> float:
     """How long a body may take to arrive: at least 256 KiB a second, once it has begun."""
     length = dict(scope["headers"]).get(b"content-length", b"")
-    size = int(length) if length.isdigit() else MAX_BODY_BYTES
-    return BODY_SECONDS + min(size, MAX_BODY_BYTES) / 2**18
+    size = int(length[:20]) if length.isdigit() else most
+    return BODY_SECONDS + min(size, most) / 2**18
 
 
 def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:
@@ -129,8 +138,8 @@ def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:
     return error_reply(failed_precondition("Origin header is missing in CORS preflight"))
 
 
-async def _read(scope: dict[str, Any], receive: Receive) -> bytes:
-    """The whole body, decompressed. Raises ServingError past MAX_BODY_BYTES or for damaged gzip data."""
+async def _read(scope: dict[str, Any], receive: Receive, most: int) -> bytes:
+    """The whole body, decompressed. Raises _TooLargeError past `most` bytes, ServingError for damaged gzip data."""
     encoding = dict(scope["headers"]).get(b"content-encoding", b"")
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if b"gzip" in encoding.lower() else None
     parts: list[bytes] = []
@@ -144,14 +153,12 @@ async def _read(scope: dict[str, Any], receive: Receive) -> bytes:
         more = message.get("more_body", False)
         if unzip is not None:
             try:
-                part = unzip.decompress(part, MAX_BODY_BYTES + 1 - size)
+                part = unzip.decompress(part, most + 1 - size)
             except zlib.error:
                 raise invalid("Failed to decompress the gzip request body.") from None
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise ServingError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"The request body is larger than {MAX_BODY_BYTES >> 20} MiB."
-            )
+        if size > most:
+            raise _TooLargeError
         parts.append(part)
     if unzip is not None and not unzip.eof:
         raise invalid("Failed to decompress the gzip request body.")

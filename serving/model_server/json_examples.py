@@ -10,7 +10,7 @@ from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.model_server.errors import invalid
-from serving.model_server.json_input import decoded, is_base64, shown
+from serving.model_server.json_input import decoded, is_base64, type_name
 from serving.model_server.json_output import decimals
 
 _INT64 = (-(2**63), 2**63)
@@ -39,7 +39,7 @@ def examples(document: dict[str, object], method: str) -> input_pb2.Input:
 
 def _fill(example: example_pb2.Example, item: Any) -> None:
     if not isinstance(item, dict):
-        raise invalid(f"Example must be JSON object but got {shown(item)}")
+        raise invalid(f"Example must be JSON object but got JSON {type_name(item)}")
     for name, value in item.items():
         values = value if isinstance(value, list) and value is not None else [value]
         _fill_feature(example.features.feature[name], name, values)
@@ -58,13 +58,13 @@ def _fill_feature(feature: feature_pb2.Feature, name: str, values: list[Any]) ->
 def _kind(name: str, value: Any) -> str:
     if isinstance(value, str) or is_base64(value):
         return "bytes"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):  # true is 1
         if not _INT64[0] <= value < _INT64[1]:
             raise invalid(f"Feature: {name} has element with unexpected value: {value}. Only int64_t is supported")
         return "int64"
     if isinstance(value, float):
         return "float"
-    raise invalid(f"Feature: {name} has element with unexpected JSON type: {shown(value)}")
+    raise invalid(f"Feature: {name} has element with unexpected JSON type: {type_name(value)}")
 
 
 def _bytes(value: Any) -> bytes:

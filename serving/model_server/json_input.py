@@ -260,7 +260,7 @@ def _scalar(value: Any, dtype: int) -> Any:
         low, high = _RANGES[dtype]
         if low <= value < high:
             return value
-    raise invalid(f"JSON Value: {shown(value)} Type: {_type_name(value)} is not of expected type: {dtype_name(dtype)}")
+    raise invalid(f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: {dtype_name(dtype)}")
 
 
 def is_base64(value: Any) -> bool:
@@ -285,7 +285,8 @@ def decoded(value: dict[str, object]) -> bytes:
     return base64.b64decode(match[1] + "=" * missing)
 
 
-def _type_name(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """What the original calls a value's kind."""
     return str(value) if isinstance(value, bool) else _TYPE_NAMES.get(type(value), "Object")
 
 

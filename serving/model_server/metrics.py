@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 
 _LATENCY_BUCKETS = [10 * 1.8**power for power in range(33)]  # microseconds
+MAX_MODEL_NAMES = 1000
 Labels = tuple[str, ...]
 
 
@@ -86,15 +87,26 @@ class Metrics:
     """All of a server's metrics."""
 
     def __init__(self) -> None:
+        self._names: set[str] = set()
         self.requests = Counter("/tensorflow/serving/request_count", ["model_name", "status"])
         self.request_latency = Histogram("/tensorflow/serving/request_latency", ["model_name", "API", "entrypoint"])
         self.runtime_latency = Histogram("/tensorflow/serving/runtime_latency", ["model_name", "API", "runtime"])
         self._all: list[Counter | Histogram] = [self.requests, self.request_latency, self.runtime_latency]
 
     def request(self, model: str, api: str, entrypoint: str, status: str, seconds: float) -> None:
-        """Take note of one request."""
+        """Take note of one request; of its time only if it was answered, as the original does."""
+        model = self._series(model)
         self.requests.add(model, status)
-        self.request_latency.observe(seconds * 1e6, model, api, entrypoint)
+        if status == "OK":
+            self.request_latency.observe(seconds * 1e6, model, api, entrypoint)
+
+    def _series(self, model: str) -> str:
+        """The name as a label: names that clients make up are counted too, but must not fill the memory."""
+        if model not in self._names:
+            if len(self._names) >= MAX_MODEL_NAMES:
+                return "other"
+            self._names.add(model)
+        return model
 
     def runtime(self, model: str, api: str, seconds: float) -> None:
         """Take note of one run of a model, which is what TensorFlow itself took of a request."""

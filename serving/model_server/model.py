@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.batching import Batcher
 from serving.model_server.callers import Places
-from serving.model_server.errors import failed_precondition, invalid
+from serving.model_server.errors import failed_precondition, invalid, not_found
 from serving.model_server.tensors import dtype_name, numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
@@ -119,11 +119,18 @@ class SavedModel:
         tags: Sequence[str] = ("serve",),
         batcher: Batcher | None = None,
         observe: Observe = lambda api, seconds: None,
+        session: config_pb2.ConfigProto | None = None,
     ) -> None:
-        """Load the version folder `path`. Raises TensorFlow's errors, OSError or RuntimeError."""
+        """Load the version folder `path`; `session`, where given, decides on threads too.
+
+        Raises ServingError for a folder without a model, or without the graph with these tags, or TensorFlow's errors.
+        """
         config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=threads.intra, inter_op_parallelism_threads=max(threads.inter, 1)
         )
+        if session is not None:
+            config = session
+            threads = Threads(session.intra_op_parallelism_threads, session.inter_op_parallelism_threads)
         self.path = path
         self._batcher = batcher
         self._observe = observe
@@ -133,8 +140,15 @@ class SavedModel:
         try:
             with self._session.graph.as_default():
                 graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), path)
-        except BaseException:
+        except BaseException as error:
             self._session.close()
+            if isinstance(error, OSError):
+                raise not_found(
+                    f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}"
+                ) from None
+            if isinstance(error, RuntimeError):
+                wanted = " ".join(tags)
+                raise not_found(f"Could not find meta graph def matching supplied tags: {{ {wanted} }}") from None
             raise
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
         self.plan = functools.lru_cache(_CALLABLES_KEPT)(self._plan)

@@ -44,15 +44,19 @@ def predict(
     return response
 
 
-def metadata(
-    model: SavedModel, version: int, request: get_model_metadata_pb2.GetModelMetadataRequest
-) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """The model's signatures. Raises ServingError for any other metadata field."""
+def check_metadata(request: get_model_metadata_pb2.GetModelMetadataRequest) -> None:
+    """Raises ServingError for any metadata field but signature_def, before the model is looked for."""
     if not request.metadata_field:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
         if field != "signature_def":
             raise invalid(f"Metadata field {field} is not supported")
+
+
+def metadata(
+    model: SavedModel, version: int, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    """The model's signatures, for a request that was checked."""
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     response.model_spec.name = request.model_spec.name
     response.model_spec.version.value = version

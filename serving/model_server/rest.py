@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import unquote
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -21,7 +24,7 @@ _TARGET = r"(?i:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?)"
 _INFERENCE = re.compile(_TARGET + r":(\w+)", re.ASCII)
 _STATUS = re.compile(_TARGET + r"((?i:/metadata))?", re.ASCII)
 _NO_MODEL = re.compile(r"(?i:/v1/models/?)")
-_APIS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
+_VERBS = ("predict", "classify", "regress")
 _MAX_INT64 = 2**63 - 1
 _HTTP = {
     "OK": 200, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "OUT_OF_RANGE": 400, "UNAUTHENTICATED": 401,
@@ -50,27 +53,30 @@ class RestApi:
             return error_reply(answer_to(problem))
 
     def _answer(self, method: str, path: str, body: bytes) -> bytes:
-        if method == "POST" and (match := _INFERENCE.fullmatch(path)) and match[4] in _APIS:
-            return self._measured(match[4], _spec(match), body)
+        if method == "POST" and (match := _INFERENCE.fullmatch(path)) and match[4] in _VERBS:
+            return self._measured(match[4], match, partial(self._infer, match[4], body))
         if method == "GET" and (match := _STATUS.fullmatch(path)):
-            return self._metadata(_spec(match)) if match[4] else self._status(_spec(match))
+            return self._measured("", match, self._metadata if match[4] else self._status)
         if method == "GET" and _NO_MODEL.fullmatch(path):
             raise invalid("Missing model name in request.")
         raise invalid(f"Malformed request: {method} {path}")
 
-    def _measured(self, verb: str, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+    def _measured(self, verb: str, match: re.Match[str], answer: Callable[[model_pb2.ModelSpec], bytes]) -> bytes:
+        """`answer`, counted as the original counts: the API is the path's word, and status calls have none."""
         started = time.perf_counter()
         status = "OK"
         try:
-            if verb == "predict":
-                return self._predict(spec, json_document.Document(body))
-            return self._examples(verb, spec, json_document.parse(body))
+            return answer(_spec(match))
         except Exception as problem:
             status = as_serving_error(problem).code.name
             raise
         finally:
-            if self._handlers.knows(spec.name):
-                self._metrics.request(spec.name, _APIS[verb], "REST", status, time.perf_counter() - started)
+            self._metrics.request(unquote(match[1]), verb, "REST", status, time.perf_counter() - started)
+
+    def _infer(self, verb: str, body: bytes, spec: model_pb2.ModelSpec) -> bytes:
+        if verb == "predict":
+            return self._predict(spec, json_document.Document(body))
+        return self._examples(verb, spec, json_document.parse(body))
 
     def _status(self, spec: model_pb2.ModelSpec) -> bytes:
         return _json(self._handlers.status(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))).encode()
@@ -106,14 +112,14 @@ class RestApi:
 
 
 def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=match[1])
+    spec = model_pb2.ModelSpec(name=unquote(match[1]))
     if match[2] is not None:
         version = int(match[2][:20])  # twenty digits are more than any version has
         if version > _MAX_INT64:
             raise invalid(f"Failed to convert version: {match[2]} to numeric.")
         spec.version.value = version
     if match[3] is not None:
-        spec.version_label = match[3]
+        spec.version_label = unquote(match[3])
     return spec
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 
 import grpc
+from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2 as tf_config_pb2
 from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from serving.model_server import config as configuration
@@ -54,7 +56,10 @@ class Server:
             self._batcher = Batcher(chosen)
             # Every request of a batch waits in a thread of its own.
             threads = min(_MAX_THREADS, max(threads, chosen.max_batch_size * (chosen.threads + 1)))
-        self._grpc = GrpcServer(handlers, metrics, threads, flags.enable_grpc_healthcheck_service)
+        self._session = _session(flags.tensorflow_session_config_file)
+        self._grpc = GrpcServer(
+            handlers, metrics, threads, flags.enable_grpc_healthcheck_service, flags.grpc_channel_arguments
+        )
         self._http = None
         pages = _pages(flags.monitoring_config_file, metrics)
         if listener is not None:
@@ -66,6 +71,7 @@ class Server:
                 flags.rest_api_timeout_in_ms / 1000,
                 flags.rest_api_enable_cors_support,
                 pages,
+                flags.rest_api_max_body_mib * 2**20,
             )
         self._stopping = threading.Event()
         self._serving = False
@@ -144,7 +150,7 @@ class Server:
     def _load(self, name: str, number: int, path: str) -> SavedModel:
         tags = self._flags.saved_model_tags.split(",")
         observe = partial(self._metrics.runtime, name)
-        model = SavedModel(path, _threads(self._flags), tags, self._batcher, observe)
+        model = SavedModel(path, _threads(self._flags), tags, self._batcher, observe, self._session)
         if self._flags.enable_model_warmup:
             try:
                 count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
@@ -169,6 +175,19 @@ def _policies(flags: argparse.Namespace) -> Policies:
 def _threads(flags: argparse.Namespace) -> Threads:
     both = flags.tensorflow_session_parallelism
     return Threads(flags.tensorflow_intra_op_parallelism or both or 1, flags.tensorflow_inter_op_parallelism or both)
+
+
+def _session(path: str) -> tf_config_pb2.ConfigProto | None:
+    """The sessions' configuration. Raises StartError for a file that is none."""
+    if not path:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return text_format.Parse(file.read(), tf_config_pb2.ConfigProto())
+    except text_format.ParseError as error:
+        raise StartError(f"{path} is not a ConfigProto in text format: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}", 6) from None
 
 
 def _batching(path: str) -> BatchingParameters:

@@ -39,7 +39,7 @@ def _records(path: str) -> Iterator[prediction_log_pb2.PredictionLog]:
         for data in tf.compat.v1.io.tf_record_iterator(path):
             yield prediction_log_pb2.PredictionLog.FromString(data)
     except DecodeError:
-        raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path} holds a record that is no PredictionLog.") from None
+        raise invalid(f"Failed to parse warmup record: it is no PredictionLog, from {path}") from None
     except tf.errors.DataLossError as error:
         raise ServingError(
             grpc.StatusCode.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."

@@ -88,7 +88,7 @@ def test_a_signature_without_inputs_is_told_of_but_not_run_while_requests_are_ba
     assert list(signatures["get_counter"]["outputs"]) == ["output"]
 
 
-def test_metrics_count_requests_of_known_models_by_status(batching: Server) -> None:
+def test_metrics_count_requests_by_status_and_time_what_was_answered(batching: Server) -> None:
     batching.predictions.Predict(request("m", x=[1.0]), timeout=20)
     refusal(batching.predictions.Predict, request("m", "x", x=[1.0]))
     refusal(batching.predictions.Predict, request("made_up", x=[1.0]))
@@ -97,8 +97,9 @@ def test_metrics_count_requests_of_known_models_by_status(batching: Server) -> N
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain")
     assert "# TYPE :tensorflow:serving:request_count counter" in answer.text
     assert ':tensorflow:serving:request_count{model_name="m",status="FAILED_PRECONDITION"} 1' in answer.text
-    assert ':tensorflow:serving:request_latency_count{model_name="m",API="Predict",entrypoint="REST"} 1' in answer.text
-    assert "made_up" not in answer.text
+    assert ':tensorflow:serving:request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1' in answer.text
+    assert ':tensorflow:serving:request_count{model_name="made_up",status="NOT_FOUND"} 1' in answer.text
+    assert ':tensorflow:serving:request_latency_count{model_name="made_up"' not in answer.text
     assert "# TYPE :tensorflow:serving:runtime_latency histogram" in answer.text
     runs = re.search(r':runtime_latency_count\{model_name="m",API="Predict",runtime="TF1"\} (\d+)', answer.text)
     assert runs and int(runs[1]) >= 2
@@ -126,6 +127,31 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(models: Path, tmp_path: Pa
     assert text.count("Loading default version 1 failed") == 2
 
 
+def test_the_version_is_told_in_the_words_of_the_original() -> None:
+    code, text = run_to_end("--version")
+    assert code == 0
+    assert re.fullmatch(r"TensorFlow ModelServer: [\d.]+ \(Trainyard\)\nTensorFlow Library: [\d.]+\S*\n", text)
+
+
+def test_a_configuration_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("model_config_list: 3 {")
+    socket_flag = f"--grpc_socket_path={tmp_path}/s"
+    # The image's entry point always passes --model_base_path.
+    code, text = run_to_end(socket_flag, f"--model_config_file={tmp_path}/models", "--model_base_path=/models/model")
+    assert code == 2
+    assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:" in text
+    assert "--model_base_path is ignored" in text
+
+
+def test_an_empty_version_folder_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    code, text = run_to_end(
+        f"--grpc_socket_path={tmp_path}/s", f"--model_base_path={tmp_path}/m", "--max_num_load_retries=0"
+    )
+    assert code == 4
+    assert "NOT_FOUND: Could not find SavedModel .pb or .pbtxt at supplied export directory path" in text
+
+
 def test_wrong_flags_and_a_taken_port_are_one_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -140,7 +166,7 @@ def test_wrong_flags_and_a_taken_port_are_one_sentence(tmp_path: Path) -> None:
         ["--model_base_path=/m"],
         ["--port=1x", "--model_base_path=/m"],
         ["--port=7", "--model_base_path=/m", "--batching_parameters_file=/b"],
-        ["--port=7", "--model_base_path=/m", "--model_config_file=/c"],
+        ["--port=7", "--model_base_path=/m", "--use_alts_credentials"],
     ):
         code, text = run_to_end(*flags)
         assert (code, text.count("\n")) == (2, 1), text

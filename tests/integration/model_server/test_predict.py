@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_management_pb2,
@@ -120,7 +121,38 @@ def test_metadata_names_every_signature(server: Server) -> None:
     assert {"serving_default", "regress_x_to_y", "classify_x_to_y"} <= signatures.signature_def.keys()
     assert (answer.model_spec.version.value, answer.model_spec.signature_name) == (123, "")
     message.metadata_field[:] = ["x"]
-    assert refusal(server.predictions.GetModelMetadata, message)[0] == "INVALID_ARGUMENT"
+    message.model_spec.name = "unknown"  # the field is looked at first
+    assert refusal(server.predictions.GetModelMetadata, message) == (
+        "INVALID_ARGUMENT",
+        "Metadata field x is not supported",
+    )
+
+
+def test_the_shape_of_a_scalar_is_there_and_empty(server: Server) -> None:
+    for message in (request(x=2.0), request("counter", "get_counter")):
+        (tensor,) = server.predictions.Predict(message, timeout=20).outputs.values()
+        assert tensor.HasField("tensor_shape")
+        assert not tensor.tensor_shape.dim
+
+
+def test_a_classification_has_no_more_than_two_outputs(server: Server) -> None:
+    message = classification_pb2.ClassificationRequest()
+    message.model_spec.name, message.model_spec.signature_name = "half_plus_two", "classify_too_much"
+    message.input.example_list.examples.add().features.feature["x"].float_list.value.append(2.0)
+    assert refusal(server.predictions.Classify, message) == (
+        "INVALID_ARGUMENT",
+        "Expected one or two output Tensors, found 3",
+    )
+
+
+def test_reflection_names_the_services(server: Server) -> None:
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    asked = reflection_pb2.ServerReflectionRequest(list_services="")
+    (answer,) = stub.ServerReflectionInfo(iter([asked]), timeout=20)
+    names = {service.name for service in answer.list_services_response.service}
+    assert {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"} <= names
 
 
 def test_status_of_all_versions_and_of_one(server: Server) -> None:

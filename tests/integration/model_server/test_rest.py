@@ -54,6 +54,40 @@ def test_paths_that_mean_nothing_are_malformed(server: Server, method: str, path
     assert text in message
 
 
+def test_what_is_no_path_of_the_api_is_not_found(server: Server) -> None:
+    for path in ("/", "/v2/health/ready", "/v1", "/monitoring/prometheus/metrics/more"):
+        assert server.http.get(path).status_code == 404
+    assert server.http.get("/monitoring/prometheus/metrics?name[]=x").status_code == 200
+
+
+def test_an_escaped_slash_is_part_of_a_name(server: Server) -> None:
+    refused = server.http.get("/v1/models/a%2Fversions%2F1")
+    assert error(refused) == (404, "Could not find any versions of model a/versions/1")
+    assert server.http.get("/v1/models/half%5Fplus_two/labels/st%61ble").status_code == 200
+
+
+def test_a_request_from_a_page_may_be_asked_about_beforehand(server: Server) -> None:
+    asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    assert server.http.options(f"{M}:predict", headers=asked).status_code == 200
+
+
+def test_a_connection_serves_many_requests(server: Server) -> None:
+    for _ in range(3):
+        assert "connection" not in server.http.get(M).headers
+
+
+def test_booleans_are_whole_numbers_as_features(server: Server) -> None:
+    for value, kind in ((None, "Null"), ({"a": 1}, "Object"), ([[1]], "Array")):
+        body = {"signature_name": "regress_x_to_y", "examples": [{"x": value}]}
+        status, message = error(post(server, f"{M}:regress", body))
+        assert (status, message.endswith(f"has element with unexpected JSON type: {kind}")) == (400, True)
+    refused = {"signature_name": "regress_x_to_y", "examples": [{"x": [1.0, True]}]}
+    assert "expecting type: float" in error(post(server, f"{M}:regress", refused))[1]
+    mixed = {"signature_name": "regress_x_to_y", "examples": [{"x": 1.0, "more": [True, 1]}]}
+    assert post(server, f"{M}:regress", mixed).json() == {"results": [2.5]}
+    assert "must be JSON object but got JSON Number" in error(post(server, f"{M}:regress", {"examples": [1]}))[1]
+
+
 def test_status(server: Server) -> None:
     row = {"version": "123", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     assert server.http.get(M).json() == {"model_version_status": [row]}
@@ -200,7 +234,7 @@ def test_gzip_bodies(server: Server) -> None:
 def test_a_gzip_bomb_is_refused(server: Server) -> None:
     bomb = gzip.compress(b" " * (101 * 2**20))
     response = server.http.post(f"{M}:predict", content=bomb, headers={"Content-Encoding": "gzip"})
-    assert response.status_code == 429
+    assert response.status_code == 413
     assert post(server, f"{M}:predict", {"instances": [2.0]}).status_code == 200
 
 

@@ -183,6 +183,7 @@ def test_reload_over_grpc_adds_and_removes_models(fresh: Site, models: Path) -> 
     def reload(text: str) -> model_management_pb2.ReloadConfigResponse:
         message = model_management_pb2.ReloadConfigRequest()
         text_format.Parse(text, message.config)
+        message.metric_names.extend(["/tensorflow/serving/request_count", "/made/up"])
         return fresh.server.models.HandleReloadConfigRequest(message, timeout=30)
 
     def refused(text: str) -> tuple[str, str]:
@@ -192,7 +193,9 @@ def test_reload_over_grpc_adds_and_removes_models(fresh: Site, models: Path) -> 
 
     config = configuration(models / "half_plus_two", [123], {}, name="other")
     fresh.write(config)  # the file is polled as well, and must not say otherwise
-    assert reload(config).status.error_code == 0
+    answer = reload(config)
+    assert answer.status.error_code == 0
+    assert [row.name for row in answer.metric] == ["/tensorflow/serving/request_count", "/made/up"]
     assert fresh.server.predictions.Predict(request("other", x=[2.0]), timeout=20).outputs["y"].float_val[0] == 3.0
     eventually(lambda: fresh.available() == set())
     one = config.removeprefix("model_config_list {").removesuffix("}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.model_server import __main__, flags
+from serving.model_server import __main__, flags, metrics
 from serving.model_server.metrics import Counter, Histogram
 
 BASE = ["--model_base_path=/m"]
@@ -30,6 +30,47 @@ def test_every_spelling_of_a_boolean(spelling: list[str], value: bool) -> None:
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
     assert flags.parse(BASE).host == "127.0.0.1"
+
+
+def test_flags_of_the_original_that_change_nothing_are_told_of() -> None:
+    given = flags.parse([*BASE, "--num_unload_threads=2", "--enable_profiler=false", "--xla_cpu_compilation_enabled"])
+    assert [text.split()[0] for text in flags.without_effect(given)] == [
+        "--num_unload_threads", "--xla_cpu_compilation_enabled",
+    ]  # fmt: skip
+    both = flags.parse([*BASE, "--model_config_file=/c"])
+    assert flags.without_effect(both) == ["--model_base_path is ignored: --model_config_file says what is served."]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "text"),
+    [
+        ("--use_alts_credentials", "use --ssl_config_file"),
+        ("--platform_config_file=/p", "only SavedModels"),
+        ("--ssl_config_fil=/s", "Unknown flag --ssl_config_fil; did you mean --ssl_config_file?"),
+        ("--zzz", "Unknown flag --zzz. See"),
+        ("--grpc_channel_arguments=a", "key=value"),
+        ("--rest_api_max_body_mib=0", "at least 1"),
+    ],
+)
+def test_flags_that_protect_and_mistakes_end_the_start(
+    spelling: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        flags.parse([*BASE, spelling])
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_names_that_clients_make_up_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_MODEL_NAMES", 3)
+    counted = metrics.Metrics()
+    for number in range(6):
+        counted.request(f"m{number % 5}", "Predict", "GRPC", "NOT_FOUND", 1.0)
+    text = counted.text().decode()
+    assert ':request_count{model_name="m0",status="NOT_FOUND"} 2' in text
+    assert ':request_count{model_name="other",status="NOT_FOUND"} 2' in text
+    assert "m3" not in text
+    assert "request_latency_bucket" not in text
 
 
 def test_counters_in_prometheus_text() -> None:

@@ -23,7 +23,7 @@ class Api:
 
     def handle(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Method, path and size of the body."""
-        if path == "/wait":
+        if path == "/v1/wait":
             self.gate.wait(20)
         return 200, json.dumps([method, path, len(body)]).encode()
 
@@ -51,22 +51,28 @@ def start() -> Iterator[Start]:
 
 
 def test_a_request_that_takes_too_long_is_cut_off(start: Start) -> None:
-    answer = start(timeout_seconds=0.1).get("/wait")
+    answer = start(timeout_seconds=0.1).get("/v1/wait")
     assert (answer.status_code, "error" in answer.json()) == (504, True)
 
 
-def test_a_body_up_to_the_limit_is_read_and_no_larger_one(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "MAX_BODY_BYTES", 1000)
-    client = start()
-    assert client.post("/x", content=b"a" * 1000).json() == ["POST", "/x", 1000]
-    assert client.post("/x", content=b"a" * 1001).status_code == 429
-    assert client.post("/x", content=iter([b"a" * 600, b"a" * 600])).status_code == 429
-    assert client.get("/x").json() == ["GET", "/x", 0]
+def test_a_body_up_to_the_limit_is_read_and_no_larger_one(start: Start) -> None:
+    client = start(most_bytes=1000)
+    assert client.post("/v1/x", content=b"a" * 1000).json() == ["POST", "/v1/x", 1000]
+    assert client.post("/v1/x", content=b"a" * 1001).status_code == 413
+    assert client.post("/v1/x", content=iter([b"a" * 600, b"a" * 600])).status_code == 413
+    assert client.get("/v1/x").json() == ["GET", "/v1/x", 0]
+
+
+def test_what_is_no_path_of_the_api_is_not_found(start: Start) -> None:
+    client = start(pages={"/metrics": lambda: b"# TYPE x counter\n"})
+    for path in ("/", "/v2/models", "/favicon.ico", "/metrics/x", "/%6detrics"):
+        assert (client.get(path).status_code, client.post(path).status_code) == (404, 404)
+    assert client.get("/metrics?x=1").status_code == 200
 
 
 def test_other_sites_may_ask_only_when_allowed(start: Start) -> None:
-    assert "access-control-allow-origin" not in start().get("/x").headers
-    headers = start(cors=True).get("/x").headers
+    assert "access-control-allow-origin" not in start().get("/v1/x").headers
+    headers = start(cors=True).get("/v1/x").headers
     assert headers["access-control-allow-origin"] == "*"
     assert headers["access-control-allow-methods"] == "POST, GET"
 
@@ -94,7 +100,7 @@ def test_connections_outlive_those_of_load_balancers() -> None:
     assert api._server.config.timeout_keep_alive > 600
 
 
-@pytest.mark.parametrize("said", [b"", b"POST /v1/mod", b"GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y"])
+@pytest.mark.parametrize("said", [b"", b"POST /v1/mod", b"GET /v1/x HTTP/1.1\r\nHost: a\r\n\r\nGET /v1/y"])
 def test_who_does_not_finish_a_head_is_not_waited_for(
     start: Start, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
@@ -110,7 +116,7 @@ def test_a_head_without_end_is_not_read_to_its_end(start: Start, monkeypatch: py
     monkeypatch.setattr(http_connection, "MAX_HEAD_BYTES", 1000)
     base = start().base_url
     with socket.create_connection((base.host, base.port), timeout=20) as client:
-        client.sendall(b"GET /x HTTP/1.1\r\nx: " + b"a" * 2000)
+        client.sendall(b"GET /v1/x HTTP/1.1\r\nx: " + b"a" * 2000)
         assert client.recv(1000) == b""
 
 
@@ -118,14 +124,14 @@ def test_a_body_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: 
     monkeypatch.setattr(http_server, "BODY_SECONDS", 0.2)
     base = start().base_url
     with socket.create_connection((base.host, base.port), timeout=20) as client:
-        client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        client.sendall(b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
         assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
 def test_models_that_are_waited_for_do_not_keep_status_waiting(start: Start) -> None:
     client = start(threads=2, timeout_seconds=0.3)
     for _ in range(4):
-        assert client.post("/wait").status_code == 504
+        assert client.post("/v1/wait").status_code == 504
     assert client.get("/v1/models/m").json() == ["GET", "/v1/models/m", 0]
 
 
@@ -136,5 +142,5 @@ def test_pages_are_plain_text_for_get_alone(start: Start) -> None:
     assert client.post("/metrics").json() == ["POST", "/metrics", 0]
 
 
-def test_escaped_characters_in_a_path_are_decoded(start: Start) -> None:
-    assert start().get("/v1/models/a%20b").json()[1] == "/v1/models/a b"
+def test_a_path_is_routed_as_it_was_sent(start: Start) -> None:
+    assert start().get("/v1/models/a%2Fb").json()[1] == "/v1/models/a%2Fb"

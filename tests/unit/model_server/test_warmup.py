@@ -95,8 +95,9 @@ def test_what_is_no_record_file_is_data_loss(model: SavedModel) -> None:
 @pytest.mark.parametrize("content", [b"\xff\xff\xff", b""])
 def test_records_that_are_no_prediction_log_are_refused(model: SavedModel, content: bytes) -> None:
     write(model, [content])
-    with pytest.raises(ServingError):
+    with pytest.raises(ServingError) as refused:
         warm_up(model, 1)
+    assert refused.value.code.name == ("INVALID_ARGUMENT" if content else "UNIMPLEMENTED")
 
 
 def test_session_runs_are_not_replayed(model: SavedModel) -> None:
