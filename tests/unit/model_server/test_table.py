@@ -1,4 +1,4 @@
-"""docs/model-server.md says of each flag and behaviour how it stands beside the original; here that is held against it."""
+"""docs/model-server.md says how each flag and behaviour stands beside the original; here it is held against that."""
 
 from __future__ import annotations
 
