@@ -1,0 +1,241 @@
+"""How near the embedded model server comes to what the model alone can do: gRPC and REST, by load from outside Python.
+
+The limit is the bare session callable in a process of its own; an empty gRPC call tells what the stack costs before
+anything is predicted. A run counts only if the server has answered as often with OK as the client was answered:
+h2load takes a refusal over gRPC for an answer.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.claims import AsJson, Claim, tell
+from benchmarks.h2load import Load, framed, load
+from benchmarks.traffic import our_models
+from cli import InfrastructureError, command_line, progress_console, run
+from cli.loopback import open_url
+from serving.pod import flags, memory
+
+app = command_line(
+    "model_server",
+    "Measures the embedded model server against the bare model and against an empty gRPC call.",
+    ["./pants run benchmarks:model_server", "./pants run benchmarks:model_server -- --seconds 10 --json"],
+)
+
+CLIENTS = (1, 8, 32)
+NAME = "m"
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_METRICS = "/monitoring/prometheus/metrics"
+_START_SECONDS = 120
+
+
+def bare(folder: str, batch: int, threads: int, seconds: float) -> float:
+    """Images a second of the session callable, called by so many threads in this process."""
+    import numpy as np
+
+    from serving.model_server.model import SavedModel
+
+    model = SavedModel(folder)
+    signature = model.signatures["serving_default"]
+    call = model.call((signature.inputs["pixels"].name,), (signature.outputs["probabilities"].name,))
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 1), np.uint8)
+    for _ in range(5):
+        call(pixels)
+
+    def loop(_: int) -> int:
+        count, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            call(pixels)
+            count += batch
+        return count
+
+    with ThreadPoolExecutor(threads) as pool:
+        began = time.perf_counter()
+        return sum(pool.map(loop, range(threads))) / (time.perf_counter() - began)
+
+
+def in_own_process(code: str) -> str:
+    """What a Python process prints, with this one's import path."""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TF_CPP_MIN_LOG_LEVEL="2")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+    if done.returncode:
+        raise InfrastructureError(f"The bare model could not be measured: {done.stderr[-500:]}")
+    return done.stdout
+
+
+EMPTY_SERVER = """
+import sys, grpc, threading
+from concurrent.futures import ThreadPoolExecutor
+handler = grpc.unary_unary_rpc_method_handler(lambda data, context: b"")
+server = grpc.server(ThreadPoolExecutor(128))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("empty", {"Call": handler}),))
+server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+server.start()
+print("ready", flush=True)
+threading.Event().wait()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def process(command: list[str], ready: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has said `ready`, ended afterwards."""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    with log.open("wb") as file:
+        running = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file, env=environment)
+    try:
+        end = time.monotonic() + _START_SECONDS
+        while ready not in log.read_text(errors="replace"):
+            if running.poll() is not None or time.monotonic() > end:
+                raise InfrastructureError(f"A server did not start: {log.read_text(errors='replace')[-500:]}")
+            time.sleep(0.02)
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+def answered(port: int) -> int:
+    """How many requests the server has answered with OK."""
+    with open_url(f"http://127.0.0.1:{port}{_METRICS}", timeout=10) as page:
+        found = re.search(rf':request_count{{model_name="{NAME}",status="OK"}} (\d+)', page.read().decode())
+    return int(found[1]) if found else 0
+
+
+def bodies() -> dict[str, bytes]:
+    """A request for one image of 128x128, in each form."""
+    import numpy as np
+    from tensorflow.core.framework import types_pb2
+    from tensorflow_serving.apis import predict_pb2
+
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 1), np.uint8)
+    message = predict_pb2.PredictRequest()
+    message.model_spec.name = NAME
+    tensor = message.inputs["pixels"]
+    tensor.dtype = types_pb2.DT_UINT8
+    for size in pixels.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = pixels.tobytes()
+    return {
+        "gRPC": framed(message.SerializeToString()),
+        "REST, nested lists": json.dumps({"instances": pixels.tolist()}).encode(),
+        "REST, columns": json.dumps({"inputs": {"pixels": pixels.tolist()}}).encode(),
+    }
+
+
+@app.command()
+def model_server(
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; there are 13.")] = 5,
+    saved_model: Annotated[Path | None, typer.Option(help="A version folder; without it one is made.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the server, the bare model and an empty call, in one run."""
+    console = progress_console()
+    with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place:
+        folder = Path(place)
+        versions = folder / NAME
+        if saved_model is None:
+            console.print("Making a model")
+            make_model, _, _ = our_models()
+            make_model(0, versions / "1")
+        else:
+            versions.mkdir()
+            (versions / "1").symlink_to(saved_model.resolve())
+        limits = {batch: 0.0 for batch in CLIENTS}
+        for batch in CLIENTS:
+            console.print(f"The bare model, {batch} at once")
+            for threads in (1, 2):
+                code = f"from benchmarks.model_server import bare; print(bare({str(versions / '1')!r}, {batch}, {threads}, {seconds / 2}))"
+                limits[batch] = max(limits[batch], float(in_own_process(code).split()[-1]))
+        sent, empty, loads, started, held = bodies(), [], [], 0.0, 0
+        port = free_port()
+        with process(["-c", EMPTY_SERVER, str(port)], "ready", folder / "empty.log"):
+            for clients in CLIENTS:
+                console.print(f"An empty call, {clients} clients")
+                empty.append(
+                    measured("empty call", f"http://127.0.0.1:{port}/empty/Call", sent["gRPC"], clients, seconds)
+                )
+        monitoring = folder / "monitoring"
+        monitoring.write_text("prometheus_config { enable: true }")
+        port, rest = free_port(), free_port()
+        began = time.monotonic()
+        command = [
+            "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}", f"--model_name={NAME}",
+            f"--model_base_path={versions}", f"--monitoring_config_file={monitoring}", "--enable_batching",
+            f"--batching_parameters_file={flags.write_batching(folder)}",
+        ]  # fmt: skip
+        with process(command, "Exporting HTTP/REST API", folder / "server.log") as server:
+            started = time.monotonic() - began
+            for way, body in sent.items():
+                address = f"http://127.0.0.1:{port}{_PREDICT}"
+                if way != "gRPC":
+                    address = f"http://127.0.0.1:{rest}/v1/models/{NAME}:predict"
+                for clients in CLIENTS if way == "gRPC" else (1, 8):
+                    console.print(f"{way}, {clients} clients")
+                    before = answered(rest)
+                    loads.append(measured(way, address, body, clients, seconds))
+                    counted = answered(rest) - before
+                    if counted != loads[-1].requests + _probes(loads[-1].clients):
+                        raise InfrastructureError(
+                            f"The run is void: {loads[-1].requests} requests had an answer ({way}), the server counts "
+                            f"{counted} with OK."
+                        )
+            most = memory.of_process(server.pid)
+            held = most[1] if most else 0
+    report(limits, empty, loads, started, held)
+    tell(claims(limits, empty, loads), as_json)
+
+
+def measured(way: str, url: str, body: bytes, clients: int, seconds: float) -> Load:
+    """A load of about so many seconds: its requests are counted by a short one before it."""
+    grpc = not way.startswith("REST")
+    short = load(way, url, body, clients, _probes(clients), grpc)
+    return load(way, url, body, clients, max(_probes(clients), int(short.rate * seconds)), grpc)
+
+
+def _probes(clients: int) -> int:
+    return 25 * clients
+
+
+def report(limits: dict[int, float], empty: list[Load], loads: list[Load], started: float, held: int) -> None:
+    typer.echo(f"\n{'':20} {'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'of the limit':>12}")
+    for batch, rate in limits.items():
+        typer.echo(f"{'the bare model':20} {batch:7} {rate:11.0f} {'':8} {'':8} {'(batch)':>12}")
+    for one in [*empty, *loads]:
+        part = f"{one.rate / limits[one.clients]:12.2f}" if one in loads else ""
+        typer.echo(f"{one.way:20} {one.clients:7} {one.rate:11.0f} {one.p50:8.2f} {one.p99:8.2f} {part}")
+    typer.echo(f"ready after {started:.1f} s, at most {held / 2**20:.0f} MiB held")
+
+
+def claims(limits: dict[int, float], empty: list[Load], loads: list[Load]) -> list[Claim]:
+    rates = {(one.way, one.clients): one.rate for one in loads}
+    possible = 1 / (1 / limits[32] + 1 / next(one.rate for one in empty if one.clients == 32))
+    alone = next(one for one in loads if (one.way, one.clients) == ("gRPC", 1))
+    return [
+        Claim("gRPC, 32 clients : 1 / (the bare model + an empty call)", rates["gRPC", 32] / possible, ">= 0.9"),
+        Claim("gRPC, 8 clients : the bare model, 8 at once", rates["gRPC", 8] / limits[8], ">= 0.7"),
+        Claim("gRPC, one client: p50 over the bare model's time", alone.p50 - 1000 / limits[1], "<= 0.8", "ms"),
+    ]
+
+
+if __name__ == "__main__":
+    run(app)
