@@ -164,7 +164,8 @@ def model_server(
         for batch in CLIENTS:
             console.print(f"The bare model, {batch} at once")
             for threads in (1, 2):
-                code = f"from benchmarks.model_server import bare; print(bare({str(versions / '1')!r}, {batch}, {threads}, {seconds / 2}))"
+                call = f"bare({str(versions / '1')!r}, {batch}, {threads}, {seconds / 2})"
+                code = f"from benchmarks.model_server import bare; print({call})"
                 limits[batch] = max(limits[batch], float(in_own_process(code).split()[-1]))
         sent, empty, loads, started, held = bodies(), [], [], 0.0, 0
         port = free_port()
