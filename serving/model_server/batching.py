@@ -83,7 +83,8 @@ def parameters(message: Any) -> BatchingParameters:
 class Batcher:
     """Queues of requests, one for each callable and shape of rows, and threads that run them.
 
-    A request waits at most `timeout_seconds` for others while a thread is free. Rows of different shape share a batch
+    A request waits at most `timeout_seconds` for others while a thread is free; if that is no time, it is run by its own
+    thread. Rows of different shape share a batch
     only where they are padded to the largest, and a batch that fails is run again one by one, so that a bad request
     fails alone.
     """
@@ -112,12 +113,35 @@ class Batcher:
         padded = self._chosen.pad_variable_length
         key = (call, *(array.ndim if padded else array.shape[1:] for array in feeds))
         most = self._chosen.execution_size
+        if size <= most and self._may_run_at_once(key):
+            try:
+                return self._run_one(call, feeds)
+            finally:
+                self._ended(call)
         parts = [feeds] if size <= most else _split(feeds, most)
         results = [self._queue(key, part) for part in parts]
         outputs = [wait_for(result) for result in results]
         if len(outputs) == 1:
             return outputs[0]
         return [np.concatenate(columns) for columns in zip(*outputs, strict=True)]
+
+    def _may_run_at_once(self, key: tuple[Any, ...]) -> bool:
+        """Takes one of the model's places for this very thread, when nobody waits and none is to be waited for.
+
+        Two threads that hand a request to each other cost more than the rest of the server.
+        """
+        with self._changed:
+            if self._chosen.timeout_seconds or key in self._queues or self._running[id(key[0])] >= self._chosen.threads:
+                return False
+            self._running[id(key[0])] += 1
+            return True
+
+    def _ended(self, call: Call) -> None:
+        with self._changed:
+            self._running[id(call)] -= 1
+            if not self._running[id(call)]:
+                del self._running[id(call)]
+            self._changed.notify()
 
     def _queue(self, key: tuple[Any, ...], feeds: list[Array]) -> Future[list[Array]]:
         result: Future[list[Array]] = Future()
@@ -159,11 +183,7 @@ class Batcher:
                     if not result.done():
                         result.set_exception(error)
             finally:
-                with self._changed:
-                    self._running[id(call)] -= 1
-                    if not self._running[id(call)]:
-                        del self._running[id(call)]
-                    self._changed.notify()
+                self._ended(call)
 
     def _next(self) -> tuple[Call, _Batch]:
         """The batch that has been due for longest: full, followed by another, or past its time."""
