@@ -16,11 +16,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from benchmarks.capacity import processor_seconds
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.h2load import Load, framed, load
 from benchmarks.traffic import our_models
@@ -167,14 +169,13 @@ def model_server(
                 call = f"bare({str(versions / '1')!r}, {batch}, {threads}, {seconds / 2})"
                 code = f"from benchmarks.model_server import bare; print({call})"
                 limits[batch] = max(limits[batch], float(in_own_process(code).split()[-1]))
-        sent, empty, loads, started, held = bodies(), [], [], 0.0, 0
+        sent, empty, loads, started, held = bodies(), [], [], 0.0, 0.0
         port = free_port()
-        with process(["-c", EMPTY_SERVER, str(port)], "ready", folder / "empty.log"):
+        with process(["-c", EMPTY_SERVER, str(port)], "ready", folder / "empty.log") as server:
             for clients in CLIENTS:
                 console.print(f"An empty call, {clients} clients")
-                empty.append(
-                    measured("empty call", f"http://127.0.0.1:{port}/empty/Call", sent["gRPC"], clients, seconds)
-                )
+                address = f"http://127.0.0.1:{port}/empty/Call"
+                empty.append(measured("empty call", address, sent["gRPC"], clients, seconds, server.pid))
         monitoring = folder / "monitoring"
         monitoring.write_text("prometheus_config { enable: true }")
         port, rest = free_port(), free_port()
@@ -193,44 +194,58 @@ def model_server(
                 for clients in CLIENTS if way == "gRPC" else (1, 8):
                     console.print(f"{way}, {clients} clients")
                     before = answered(rest)
-                    loads.append(measured(way, address, body, clients, seconds))
-                    counted = answered(rest) - before
-                    if counted != loads[-1].requests + _probes(loads[-1].clients):
+                    loads.append(measured(way, address, body, clients, seconds, server.pid))
+                    counted, asked = answered(rest) - before, loads[-1].load.requests + _probes(clients)
+                    if counted != asked:
                         raise InfrastructureError(
-                            f"The run is void: {loads[-1].requests} requests had an answer ({way}), the server counts "
-                            f"{counted} with OK."
+                            f"The run is void: {asked} requests had an answer ({way}), the server counts {counted} OK."
                         )
             most = memory.of_process(server.pid)
-            held = most[1] if most else 0
+            held = most[1] if most else 0.0
     report(limits, empty, loads, started, held)
     tell(claims(limits, empty, loads), as_json)
 
 
-def measured(way: str, url: str, body: bytes, clients: int, seconds: float) -> Load:
+@dataclass(frozen=True)
+class Measured:
+    """A load, and the processor time that a request of it cost the server, in ms, whoever else is on the machine."""
+
+    load: Load
+    processor: float
+
+
+def measured(way: str, url: str, body: bytes, clients: int, seconds: float, pid: int) -> Measured:
     """A load of about so many seconds: its requests are counted by a short one before it."""
     grpc = not way.startswith("REST")
     short = load(way, url, body, clients, _probes(clients), grpc)
-    return load(way, url, body, clients, max(_probes(clients), int(short.rate * seconds)), grpc)
+    before = processor_seconds(pid)
+    found = load(way, url, body, clients, max(_probes(clients), int(short.rate * seconds)), grpc)
+    return Measured(found, (processor_seconds(pid) - before) / found.requests * 1000)
 
 
 def _probes(clients: int) -> int:
     return 25 * clients
 
 
-def report(limits: dict[int, float], empty: list[Load], loads: list[Load], started: float, held: int) -> None:
-    typer.echo(f"\n{'':20} {'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'of the limit':>12}")
+def report(limits: dict[int, float], empty: list[Measured], loads: list[Measured], started: float, held: float) -> None:
+    heads = f"{'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>7} {'of the limit':>12}"
+    typer.echo(f"\n{'':20} {heads}")
     for batch, rate in limits.items():
-        typer.echo(f"{'the bare model':20} {batch:7} {rate:11.0f} {'':8} {'':8} {'(batch)':>12}")
+        typer.echo(f"{'the bare model':20} {batch:7} {rate:11.0f} {'':8} {'':8} {'':7} {'(batch)':>12}")
     for one in [*empty, *loads]:
-        part = f"{one.rate / limits[one.clients]:12.2f}" if one in loads else ""
-        typer.echo(f"{one.way:20} {one.clients:7} {one.rate:11.0f} {one.p50:8.2f} {one.p99:8.2f} {part}")
-    typer.echo(f"ready after {started:.1f} s, at most {held / 2**20:.0f} MiB held")
+        found = one.load
+        part = f"{found.rate / limits[found.clients]:12.2f}" if one in loads else ""
+        typer.echo(
+            f"{found.way:20} {found.clients:7} {found.rate:11.0f} {found.p50:8.2f} {found.p99:8.2f} "
+            f"{one.processor:7.2f} {part}"
+        )
+    typer.echo(f"ready after {started:.1f} s, at most {held:.0f} MiB held")
 
 
-def claims(limits: dict[int, float], empty: list[Load], loads: list[Load]) -> list[Claim]:
-    rates = {(one.way, one.clients): one.rate for one in loads}
-    possible = 1 / (1 / limits[32] + 1 / next(one.rate for one in empty if one.clients == 32))
-    alone = next(one for one in loads if (one.way, one.clients) == ("gRPC", 1))
+def claims(limits: dict[int, float], empty: list[Measured], loads: list[Measured]) -> list[Claim]:
+    rates = {(one.load.way, one.load.clients): one.load.rate for one in loads}
+    possible = 1 / (1 / limits[32] + 1 / next(one.load.rate for one in empty if one.load.clients == 32))
+    alone = next(one.load for one in loads if (one.load.way, one.load.clients) == ("gRPC", 1))
     return [
         Claim("gRPC, 32 clients : 1 / (the bare model + an empty call)", rates["gRPC", 32] / possible, ">= 0.9"),
         Claim("gRPC, 8 clients : the bare model, 8 at once", rates["gRPC", 8] / limits[8], ">= 0.7"),

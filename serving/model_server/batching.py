@@ -83,10 +83,9 @@ def parameters(message: Any) -> BatchingParameters:
 class Batcher:
     """Queues of requests, one for each callable and shape of rows, and threads that run them.
 
-    A request waits at most `timeout_seconds` for others while a thread is free; if that is no time, it is run by its own
-    thread. Rows of different shape share a batch
-    only where they are padded to the largest, and a batch that fails is run again one by one, so that a bad request
-    fails alone.
+    A request waits at most `timeout_seconds` for others while a thread is free; if that is no time, its own thread
+    runs it. Rows of different shape share a batch only where they are padded to the largest, and a batch that fails is
+    run again one by one, so that a bad request fails alone.
     """
 
     def __init__(self, chosen: BatchingParameters) -> None:
