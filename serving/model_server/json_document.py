@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import orjson
 
-from serving.model_server import json_lift
+from serving.model_server import json_items, json_lift
 from serving.model_server.errors import ServingError, invalid
 
 Answer = TypeVar("Answer")
+_LARGE = 4 * 2**20  # bytes that a parser may read at once
 _DECODER = json.JSONDecoder()
 _MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -56,6 +57,8 @@ def _fast_parse(body: bytes) -> dict[str, object] | None:
     """The object, with arrays in place of long lists of numbers; None when the careful parser has to read it."""
     try:
         rest, lifted = json_lift.lift(body)
+        if len(rest) > _LARGE:
+            return None
         document = orjson.loads(rest)
         if lifted:
             document = json_lift.fill(document, lifted)
@@ -78,7 +81,7 @@ def parse(body: bytes) -> dict[str, object]:
             # Python's parser knows the long name alone.
             text = _INFINITY.sub(lambda found: "Infinity" if found[0] == "Inf" else found[0], text)
         try:
-            document, end = _DECODER.raw_decode(text)
+            document, end = _decoded(text)
         except RecursionError:
             text = _flattened(text)
             document, end = _DECODER.raw_decode(text)
@@ -91,6 +94,16 @@ def parse(body: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise invalid("Request must be a JSON object")
     return document
+
+
+def _decoded(text: str) -> tuple[object, int]:
+    if len(text) <= _LARGE:
+        return _DECODER.raw_decode(text)
+    with json_items.no_collection():
+        try:
+            return json_items.read(text)
+        except (ValueError, IndexError, StopIteration):
+            return _DECODER.raw_decode(text)  # it says what is wrong
 
 
 def _is_text(document: object) -> bool:

@@ -44,7 +44,7 @@ def lift(body: bytes) -> tuple[bytes, dict[str, Array | str]]:
     position = 0
     for start, end, quoted in _large(body):
         mark = f"{_MARK}{len(lifted)}"
-        lifted[mark] = body[start:end].decode("ascii") if quoted else numbers(body[start:end])
+        lifted[mark] = body[start:end].decode("ascii") if quoted else numbers(body, start, end)
         kept += [body[position:start], mark.encode() if quoted else f'"{mark}"'.encode()]
         position = end
     return (b"".join(kept) + body[position:], lifted) if lifted else (body, {})
@@ -102,11 +102,11 @@ def _escaped(body: bytes, quote: int) -> bool:
     return backslashes % 2 == 1
 
 
-def numbers(text: bytes) -> Array:
-    """The nested lists of numbers `text`, rectangular, as one array. Raises NotPlainError for anything else."""
-    kind = "d" if b"." in text or b"e" in text or b"E" in text else "i"
+def numbers(text: bytes, start: int, end: int) -> Array:
+    """The rectangular nested lists of numbers text[start:end] as an array. Raises NotPlainError for anything else."""
+    kind = "d" if any(text.find(sign, start, end) >= 0 for sign in (b".", b"e", b"E")) else "i"
     structure, values = [], []
-    for part, opened, closed in _slices(text):
+    for part, opened, closed in _slices(text, start, end):
         structure.append(part.translate(None, _NUMBER_BYTES))
         values.append(_flat(b"[" * opened + part + b"]" * closed, kind))
     flat = values[0] if len(values) == 1 else np.concatenate(values)
@@ -120,11 +120,11 @@ def numbers(text: bytes) -> Array:
     return flat.reshape(shape)
 
 
-def _slices(text: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Parts of `text`, cut at commas, each with the brackets to open before it and to close behind it."""
-    start = depth = 0
-    while len(text) - start > 2 * _SLICE:
-        cut = _CUT.search(text, start + _SLICE)
+def _slices(text: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Parts of text[start:end], cut at commas, each with the brackets to open before it and to close behind it."""
+    depth = 0
+    while end - start > 2 * _SLICE:
+        cut = _CUT.search(text, start + _SLICE, end)
         if cut is None:
             break
         part = text[start : cut.start() + 1]
@@ -133,7 +133,7 @@ def _slices(text: bytes) -> Iterator[tuple[bytes, int, int]]:
             raise NotPlainError
         yield part, before, depth
         start = cut.start() + 2
-    yield text[start:], depth, 0
+    yield text[start:end], depth, 0
 
 
 def _flat(text: bytes, kind: str) -> Array:

@@ -15,7 +15,7 @@ import grpc
 import httpx
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-START_SECONDS = 90
+START_SECONDS = 200
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import types_pb2
 
-from serving.model_server import json_document, json_input, json_lift, json_output
+from serving.model_server import json_document, json_input, json_items, json_lift, json_output
 from serving.model_server.errors import ServingError
 from serving.model_server.model import Tensor
 
@@ -24,6 +25,7 @@ def everything_is_large() -> Iterator[None]:
     patched = pytest.MonkeyPatch()
     patched.setattr(json_lift, "_SHORTEST", 2)
     patched.setattr(json_lift, "_SLICE", 6)
+    patched.setattr(json_input, "_VALUES", 20)
     yield
     patched.undo()
 
@@ -74,14 +76,14 @@ DOCUMENTS = st.one_of(
 SPACES = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :\t")])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(DOCUMENTS, SPACES, st.sampled_from(TYPES), st.booleans())
 def test_documents_are_read_alike(document: object, spaces: tuple[str, str], dtype: int, two: bool) -> None:
     body = json.dumps(document, separators=spaces).encode()
     assert outcome(body, dtype, False, two) == outcome(body, dtype, True, two)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     DOCUMENTS, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(b'[]{}",:0159.-eE \\\xff\0x'))), st.booleans()
 )
@@ -136,6 +138,23 @@ def test_what_is_plain_does_not_need_the_careful_parser(monkeypatch: pytest.Monk
         np.testing.assert_array_equal(arrays["a"], images)
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(DOCUMENTS, SPACES, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(b'[]{}",:01. x')), max_size=2))
+def test_a_large_text_is_read_item_by_item_as_it_is_at_once(
+    document: object, spaces: tuple[str, str], damage: list[tuple[int, int]]
+) -> None:
+    body = bytearray(json.dumps(document, separators=spaces).encode())
+    for place, byte in damage:
+        body[place % len(body)] = byte
+    text = body.decode()
+    found = expected = None
+    with contextlib.suppress(ValueError, IndexError, StopIteration):
+        found = json_items.read(text)
+    with contextlib.suppress(ValueError):
+        expected = json.JSONDecoder().raw_decode(text)
+    assert repr(found) == repr(expected if expected and isinstance(expected[0], dict) and expected[0] else None)
+
+
 def test_rows_are_counted_before_they_are_converted() -> None:
     tensors = [Tensor("a", "a:0", types_pb2.DT_FLOAT)]
     for row in ("[]", '["x"]', '{"a": 1}'):
@@ -144,7 +163,7 @@ def test_rows_are_counted_before_they_are_converted() -> None:
             document.read(lambda fields: json_input.predict_inputs(fields, tensors, 4))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(width=32), min_size=1, max_size=50))
 def test_answers_hold_the_shortest_numbers_that_read_back(values: list[float]) -> None:
     array = np.array(values, np.float32).reshape(len(values), 1)
