@@ -130,7 +130,9 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(models: Path, tmp_path: Pa
 def test_the_version_is_told_in_the_words_of_the_original() -> None:
     code, text = run_to_end("--version")
     assert code == 0
-    assert re.fullmatch(r"TensorFlow ModelServer: [\d.]+ \(Trainyard\)\nTensorFlow Library: [\d.]+\S*\n", text)
+    assert re.fullmatch(
+        r"TensorFlow ModelServer: [\d.]+ \(Trainyard [\d.]+\S*\)\nTensorFlow Library: [\d.]+\S*\n", text
+    )
 
 
 def test_a_configuration_that_is_none_is_named(tmp_path: Path) -> None:
