@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def _fill_feature(feature: feature_pb2.Feature, name: str, values: list[Any]) ->
         for value in values:
             if _kind(name, value) != kind:
                 raise invalid(f"Unexpected element type in feature: {name} expecting type: {kind}")
-        converted = [_bytes(value) for value in values] if kind == "bytes" else values
+        made: Callable[[Any], object] = {"bytes": _bytes, "int64": int, "float": float}[kind]  # int: true is 1
+        converted = [made(value) for value in values]
         getattr(feature, _KINDS[kind]).value.extend(converted)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tensorflow.core.framework import types_pb2
 
-from serving.model_server import json_document, json_input, json_output
+from serving.model_server import json_document, json_examples, json_input, json_output
 from serving.model_server.errors import ServingError
 from serving.model_server.model import Tensor
 
@@ -151,3 +151,12 @@ def test_what_is_no_base64_is_refused(text: str) -> None:
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(ServingError):
         json_document.parse(body)
+
+
+def test_booleans_as_features_are_whole_numbers() -> None:
+    document = {"examples": [{"x": [True, 2, False], "y": True, "z": [1.5]}]}
+    (example,) = json_examples.examples(document, "regress").example_list.examples
+    features = example.features.feature
+    assert list(features["x"].int64_list.value) == [1, 2, 0]
+    assert list(features["y"].int64_list.value) == [1]
+    assert list(features["z"].float_list.value) == [1.5]
