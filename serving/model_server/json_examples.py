@@ -52,8 +52,7 @@ def _fill_feature(feature: feature_pb2.Feature, name: str, values: list[Any]) ->
         for value in values:
             if _kind(name, value) != kind:
                 raise invalid(f"Unexpected element type in feature: {name} expecting type: {kind}")
-        made: Callable[[Any], object] = {"bytes": _bytes, "int64": int, "float": float}[kind]  # int: true is 1
-        converted = [made(value) for value in values]
+        converted = [_MAKE[kind](value) for value in values]
         getattr(feature, _KINDS[kind]).value.extend(converted)
 
 
@@ -71,6 +70,9 @@ def _kind(name: str, value: Any) -> str:
 
 def _bytes(value: Any) -> bytes:
     return decoded(value) if isinstance(value, dict) else value.encode("utf-8", "surrogatepass")
+
+
+_MAKE: dict[str, Callable[[Any], object]] = {"bytes": _bytes, "int64": int, "float": float}
 
 
 def classifications(result: classification_pb2.ClassificationResult) -> bytes:
