@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
 from serving.adapter.predictor import Answer
-from serving.adapter.refusals import Overloaded, Refusal
+from serving.adapter.refusals import Overloaded, Refusal, TooManyImages
 
 # Seconds: a small network answers in 5 ms, a full-size radiograph on a busy machine in a second.
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -86,7 +86,8 @@ class Metrics:
             yield observed
         except Refusal as refusal:
             observed.code = refusal.code
-            if isinstance(refusal, Overloaded):
+            if isinstance(refusal, Overloaded) and not isinstance(refusal, TooManyImages):
+                # More pods would help; not so who has used up its own share.
                 self._turned_away.inc()
             raise
         except asyncio.CancelledError:

@@ -225,6 +225,8 @@ def test_images_a_second_are_counted_for_each_token(model_server, tokens):
                 )
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert int(dict(refused.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 1000
+        # It is not for lack of room, which an alert and the autoscaler would act on.
+        assert "trainyard_requests_turned_away_total 0.0" in rest.get("/metrics", headers=bearer(FIRST)).text
         # Another caller has its own.
         assert classify(rest, **bearer(SECOND)).status_code == 200
 
