@@ -35,6 +35,16 @@ def main(
     max_request_mib: Annotated[float, typer.Option(min=0.001, help="Largest REST request, in MiB.")] = 33,
     max_images: Annotated[int, typer.Option(min=1, help="Images in one REST request.")] = 32,
     max_in_flight: Annotated[int, typer.Option(min=1, help="Requests worked on at once; more are turned away.")] = 64,
+    gather: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="IMAGES",
+            help="Images that go to the model as one call, of those that wait while it works.  "
+            "[default: each request by itself]",
+            show_default=False,
+        ),
+    ] = 0,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
@@ -107,6 +117,7 @@ def main(
         max_request_bytes=int(max_request_mib * MEBIBYTE),
         max_images=max_images,
         max_in_flight=max_in_flight,
+        max_gathered=gather,
         request_timeout=request_timeout,
     )
     asyncio.run(

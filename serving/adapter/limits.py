@@ -20,6 +20,8 @@ class Limits:
     # Requests being worked on, gRPC and REST together: from when a request is there in full. Each image of a
     # ClassifyStream counts as one.
     max_in_flight: int = 64
+    # Images that go to the model as one call, of those that waited while it worked; 0: each request goes by itself.
+    max_gathered: int = 0
     # Images of one ClassifyStream being worked on; further ones wait in the network.
     stream_concurrency: int = 4
     # Bytes of all REST bodies that are being received or worked on.

@@ -11,6 +11,7 @@ from functools import partial
 
 import imaging
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
+from serving.adapter.gathering import Gathering, Predict
 from serving.adapter.limits import Limits
 from serving.adapter.memory import LARGE, Budget, hand_back
 from serving.adapter.refusals import (
@@ -100,6 +101,10 @@ class Predictor:
         # Pillow lets go of the interpreter's lock while it decodes.
         self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
         self._pixels = Budget(limits.max_pixels_at_once)
+        # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
+        self._ask: Predict = partial(backend.predict, timeout=limits.request_timeout)
+        if limits.max_gathered:
+            self._ask = Gathering(self._ask, limits.max_gathered).predict
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -211,8 +216,7 @@ class Predictor:
     async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
         good = [image for image in images if not isinstance(image, Refusal)]
         pixels = [image.pixels for image in good]
-        # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
-        scores = iter(await self._backend.predict(version, pixels, self.limits.request_timeout) if good else ())
+        scores = iter(await self._ask(version, pixels) if good else ())
         outcomes = [image if isinstance(image, Refusal) else next(scores) for image in images]
         for outcome in outcomes:
             if isinstance(outcome, Scores):
