@@ -12,7 +12,14 @@ def moved(registry: Registry, serving: ServingState, where: Where = ()) -> str |
     It holds a call, in which the flags `where` name the registry.
     """
     here = registry.store.uri("production")
-    if not serving.versions or not serving.base_path or _same(serving.base_path, here):
+    if not serving.versions or not serving.base_path:
+        return None
+    if here.startswith("gs://") and serving.base_path == here:
+        return (
+            f"{registry.models_config()} was written by an earlier Trainyard, whose folder without a slash at its end "
+            f"TensorFlow Serving may not read; `{promote_call(f'run --version {serving.stable}', where)}` mends it."
+        )
+    if _same(serving.base_path, here):
         return None
     return (
         f"{registry.models_config()} sends servers to {serving.base_path}, as this registry was copied or moved; "
@@ -29,7 +36,9 @@ def mend(registry: Registry) -> str | None:
     serving = registry.serving()
     if moved(registry, serving) is None:
         return None
-    registry.write_serving(serving)
+    written = registry.write_serving(serving)
+    if _same(serving.base_path, written.base_path.rstrip("/")):
+        return f"{registry.models_config()} names {written.base_path} now, with the slash that it lacked."
     return (
         f"{registry.models_config()} sent servers to {serving.base_path}; this registry was copied or moved, and they "
         f"are sent to {registry.store.uri('production')} now."

@@ -1,4 +1,4 @@
-"""promotion.json: there is at most one, so there is at most one promotion at a time.
+"""production/promotion.json: there is at most one, so there is at most one promotion at a time.
 
 It is made before anything changes and removed when everything is done. It says what is being promoted and what was
 served before; whoever finds one whose holder is gone can finish or undo the promotion.
@@ -14,10 +14,12 @@ from cli.errors import Conflict, DataRefused
 from cli.text import one_line
 from promote.holder import Holder
 from registry import Registry, ServingState, utc_now
-from registry.errors import Missing
+from registry.errors import Missing, Refused
 from registry.journal import user
 
-KEY = "promotion.json"
+KEY = "production/promotion.json"
+# Where earlier versions made it: beside the folders, where an account with rights in folders may not even look.
+EARLIER_KEY = "promotion.json"
 # How long a holder that nobody can see from here is believed to be alive after its last sign of life.
 LEASE_SECONDS = 300.0
 _RENEW_SECONDS = 30.0
@@ -68,9 +70,10 @@ class Intent(BaseModel):
 class Held:
     """A promotion in this process's hands; `change` fails once somebody else took it."""
 
-    def __init__(self, registry: Registry, intent: Intent, generation: int) -> None:
+    def __init__(self, registry: Registry, intent: Intent, generation: int, key: str = KEY) -> None:
         self._registry = registry
         self._generation = generation
+        self._key = key
         self._renewed = time.monotonic()
         self.intent = intent
 
@@ -82,7 +85,7 @@ class Held:
         """
         intent = self.intent.model_copy(update={**changes, "expires": time.time() + LEASE_SECONDS})
         try:
-            self._generation = self._registry.store.write(KEY, _to_json(intent), if_generation=self._generation)
+            self._generation = self._registry.store.write(self._key, _to_json(intent), if_generation=self._generation)
         except Conflict:
             raise Lost(self.intent) from None
         self.intent = intent
@@ -95,7 +98,7 @@ class Held:
 
     def release(self) -> None:
         try:
-            self._registry.store.delete(KEY, if_generation=self._generation)
+            self._registry.store.delete(self._key, if_generation=self._generation)
         except Conflict:
             raise Lost(self.intent) from None
 
@@ -108,16 +111,35 @@ class Lost(Conflict):
 
 
 def current(registry: Registry) -> tuple[Intent, int] | None:
-    """The promotion under way or left behind, if any."""
+    """The promotion under way or left behind, if any, and the generation of its object."""
+    found = _find(registry)
+    return found and found[:2]
+
+
+def _read(registry: Registry, key: str) -> tuple[bytes, int] | None:
     try:
-        data, generation = registry.store.read(KEY)
+        return registry.store.read(key)
     except Missing:
         return None
+    except Refused:
+        if key == EARLIER_KEY:  # whose rights are for the one object are refused where there is none
+            return None
+        raise
+
+
+def _find(registry: Registry) -> tuple[Intent, int, str] | None:
+    key = KEY
+    read = _read(registry, key)
+    if read is None:
+        key = EARLIER_KEY
+        read = _read(registry, key)
+    if read is None:
+        return None
     try:
-        return Intent.model_validate_json(data), generation
+        return Intent.model_validate_json(read[0]), read[1], key
     except ValidationError as error:
         raise DataRefused(
-            f"{registry.store.uri(KEY)} can't be understood ({error.errors()[0]['msg']}); "
+            f"{registry.store.uri(key)} can't be understood ({error.errors()[0]['msg']}); "
             "make sure that nobody is promoting, then delete it."
         ) from None
 
@@ -139,6 +161,8 @@ def take(registry: Registry, action: Action, version: int, who: str, reason: str
         holder=Holder.this_process(),
         expires=time.time() + LEASE_SECONDS,
     )
+    if other := current(registry):
+        raise Conflict(_busy(other[0]))
     try:
         generation = registry.store.write(KEY, _to_json(intent), if_generation=0)
     except Conflict:
@@ -153,13 +177,13 @@ def take_over(registry: Registry) -> Held | None:
     Raises:
         Conflict: a promotion is under way, or somebody else took this one over.
     """
-    found = current(registry)
+    found = _find(registry)
     if found is None:
         return None
-    intent, generation = found
+    intent, generation, key = found
     if not intent.is_abandoned():
         raise Conflict(_busy(intent))
-    held = Held(registry, intent, generation)
+    held = Held(registry, intent, generation, key)
     held.change(holder=Holder.this_process())
     return held
 

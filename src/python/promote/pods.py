@@ -15,6 +15,8 @@ from registry import STABLE
 GOLDEN_TOLERANCE = 1e-4
 _POLL_SECONDS = 0.25
 _ANSWER_SECONDS = 5.0
+# terminationGracePeriodSeconds of a serving pod, and what a change of names takes to be known.
+_LEAVES_SECONDS = 75.0
 _AT_ONCE = 16
 _POLL_HINT = (
     " A pod that shows the earlier versions alone may never read its configuration again: start its model server with "
@@ -114,12 +116,25 @@ class Pods:
 
         Raises:
             GateNotPassed: an answer is not the recorded one.
-            InfrastructureError: a pod did not answer.
+            InfrastructureError: a pod did not answer, and is still among those that the name stands for.
         """
         addresses = self.addresses()
         with ThreadPoolExecutor(min(_AT_ONCE, len(addresses) or 1)) as threads:
-            for _ in threads.map(lambda address: _ask_golden(address, record), addresses):
+            for _ in threads.map(lambda address: self._ask_golden(address, record), addresses):
                 pass
+
+    def _ask_golden(self, address: str, record: Record) -> None:
+        """One pod that leaves stays published for up to a minute after it has stopped answering; it is no failure."""
+        deadline = time.monotonic() + _LEAVES_SECONDS
+        while True:
+            try:
+                return _ask_golden(address, record)
+            except InfrastructureError:
+                if address not in self.addresses():
+                    return None
+                if address in self._names or time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
 
 
 def is_available(version: int) -> Callable[[Pod], bool]:

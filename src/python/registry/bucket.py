@@ -66,7 +66,7 @@ class BucketStore:
             return data, blob.generation
 
         try:
-            return self._cloud.call(download, NotFound)
+            return self._objects.call(self._root + check_key(key), download)
         except NotFound:
             raise Missing(key) from None
 
@@ -101,7 +101,7 @@ class BucketStore:
             self._blob(key).delete(if_generation_match=if_generation, **OPTIONS)
 
         try:
-            self._cloud.call(delete, NotFound, PreconditionFailed)
+            self._objects.call(self._root + check_key(key), delete, PreconditionFailed)
         except PreconditionFailed:
             raise Conflict(_changed(key)) from None
         except NotFound:
@@ -120,6 +120,13 @@ class BucketStore:
         return str(InBucket(self._cloud.name, self._root + check_key(key)))
 
     # Folders
+
+    def served_folder(self, prefix: str) -> str:
+        # TensorFlow Serving first asks for an object of just the name that it is told. It has to be there, and lie
+        # where the servers' account may read: below a managed folder, whose name ends with a slash.
+        name = f"{self._root}{check_key(prefix)}/"
+        self._objects.mark(name)
+        return f"gs://{self._cloud.name}/{name}"
 
     def has_folder(self, prefix: str) -> bool:
         return self._get(f"{prefix}/{LAST_FILE}") is not None

@@ -13,7 +13,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from registry.errors import InfrastructureError, UsageError
+from registry.errors import InfrastructureError, Refused, UsageError
 
 # The address of an emulator; with it set no credentials are looked for, and none are sent.
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
@@ -55,6 +55,7 @@ class Cloud:
         Errors that are `known` leave as they are: the caller knows what they mean.
 
         Raises:
+            Refused: this account may not do that.
             InfrastructureError: anything else that can go wrong with a bucket.
         """
         retry = Retry(
@@ -91,9 +92,10 @@ class Cloud:
         except known:
             raise
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-            raise InfrastructureError(
+            raise Refused(
                 f"The bucket gs://{self.name} refuses access: {_first_line(error)}. "
-                "Grant this account the role Storage Object Admin on it, then run the same command again."
+                "Grant this account the role Storage Object User (to read only: Storage Object Viewer) on the managed "
+                "folder that is named, then run the same command again; infra/terraform/rights.tf says who needs which."
             ) from error
         except exceptions.RetryError as error:
             raise self._gave_up(error.cause or error) from error

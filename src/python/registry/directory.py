@@ -83,6 +83,9 @@ class DirectoryStore:
     def uri(self, key: str) -> str:
         return str(self._path(key).absolute())
 
+    def served_folder(self, prefix: str) -> str:
+        return self.uri(prefix)
+
     def has_folder(self, prefix: str) -> bool:
         with self._disk("read"):
             return self._path(prefix).is_dir()

@@ -12,6 +12,7 @@ TrainyardError
 ├── Conflict
 │   └── Immutable        a version that exists already, or a state that can't follow
 └── InfrastructureError  disk full, no permission, a file where a folder should be
+    └── Refused          a bucket gives this account no access
 
 Missing is not among them: it is how a store says "no such key", and never leaves the registry.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "Immutable",
     "InfrastructureError",
     "Missing",
+    "Refused",
     "Tampered",
     "UnknownVersion",
     "Unsigned",
@@ -72,4 +74,8 @@ class Corrupt(DataRefused):
 
 
 class Immutable(Conflict):
+    pass
+
+
+class Refused(InfrastructureError):
     pass

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from contracts.record import Record
 from registry.clock import utc_now
-from registry.errors import Conflict, Immutable, Missing
+from registry.errors import Conflict, Immutable, Missing, Refused
 from registry.manifest import compare
 from registry.names import is_version
 from registry.registry import Registry
 from registry.serving import AREAS
 
 _WAITING = ("candidate", "tested")
-# promote keeps it from before its first change until after its last.
-_PROMOTION = "promotion.json"
+# promote keeps it from before its first change until after its last; earlier versions kept it beside the folders.
+_PROMOTION, _EARLIER_PROMOTION = "production/promotion.json", "promotion.json"
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,7 @@ def plan(registry: Registry, newest: int) -> Plan:
     Raises:
         Conflict: a promotion is under way, or was left behind.
     """
-    try:
-        registry.store.read(_PROMOTION)
-    except Missing:
-        pass
-    else:
+    if _is_there(registry, _PROMOTION) or _is_there(registry, _EARLIER_PROMOTION):
         raise Conflict(
             f"A promotion of '{registry.model}' is under way or was left behind; wait until it has ended, "
             "or call `promote run` or `rollback` to settle it."
@@ -89,6 +85,18 @@ def mend(registry: Registry, record: Record) -> None:
     """Takes back the mark of a version that servers load, whose files are all there; or nobody could go back to it."""
     if not compare(registry.store.manifest(f"production/{record.version}"), record.files):
         registry.update(record.version, removed=None)
+
+
+def _is_there(registry: Registry, key: str) -> bool:
+    try:
+        registry.store.read(key)
+    except Missing:
+        return False
+    except Refused:
+        if key == _EARLIER_PROMOTION:  # whose rights are for folders alone are refused where there is none
+            return False
+        raise
+    return True
 
 
 def _named(registry: Registry, version: int) -> str:

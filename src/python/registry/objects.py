@@ -2,18 +2,19 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed
 
 from registry.cloud import TIMEOUT_SECONDS, Cloud
-from registry.errors import Conflict, InfrastructureError
+from registry.errors import Conflict, InfrastructureError, Refused
 
 OPTIONS: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "retry": None}  # retried as a whole, by Cloud
 CHECKED: dict[str, Any] = {**OPTIONS, "checksum": "crc32c"}
+Result = TypeVar("Result")
 
 
 class Objects:
@@ -22,9 +23,33 @@ class Objects:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
+    def call(self, name: str, work: Callable[[], Result], *known: type[GoogleAPICallError]) -> Result:
+        """What `work` makes of an object; NotFound also where it was refused for no other reason.
+
+        An account that may list a folder of the bucket, and not the bucket, may be refused what is not there.
+        """
+        try:
+            return self._cloud.call(work, NotFound, *known)
+        except Refused:
+            with suppress(Refused):
+                if name not in self.names(name):
+                    raise NotFound(name) from None
+            raise
+
     def get(self, name: str) -> Any:
         """The object's properties, or None."""
-        return self._cloud.call(lambda: self._cloud.bucket.get_blob(name, **OPTIONS))
+        try:
+            return self.call(name, lambda: self._cloud.bucket.get_blob(name, **OPTIONS))
+        except NotFound:
+            return None
+
+    def mark(self, name: str) -> None:
+        """Makes the empty object of that name, unless it is there."""
+        with suppress(PreconditionFailed):
+            self._cloud.call(
+                lambda: self._cloud.bucket.blob(name).upload_from_string(b"", if_generation_match=0, **CHECKED),
+                PreconditionFailed,
+            )
 
     def copy(self, source: Any, name: str) -> None:
         def rewrite() -> str:
@@ -73,7 +98,7 @@ class Objects:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._cloud.call(download, NotFound)
+            self.call(name, download)
         except NotFound:
             path.unlink(missing_ok=True)  # the comparison with the manifest names it
 
@@ -97,7 +122,7 @@ class Objects:
 
     def remove(self, name: str) -> None:
         with suppress(NotFound):
-            self._cloud.call(lambda: self._cloud.bucket.blob(name).delete(**OPTIONS), NotFound)
+            self.call(name, lambda: self._cloud.bucket.blob(name).delete(**OPTIONS))
 
     def listed(self, prefix: str) -> dict[str, Any]:
         """Name -> object of all that is below, at any depth."""

@@ -37,7 +37,8 @@ class Serving:
         data, generation = self._read(area)
         if generation != state.generation:
             raise Conflict(f"{where} was changed by somebody else meanwhile; look at it and try again.")
-        text = serving_config.render(state, self._model, self._store.uri(area), data, where)
+        folder = self._store.served_folder(area)
+        text = serving_config.render(state, self._model, folder, data, where)
         written = self._store.write(_key(area), text, if_generation=generation)
         # Asked only now: whoever removes files marks the record first, and then looks at what is served. So one of
         # the two always notices the other.
@@ -45,7 +46,7 @@ class Serving:
         for version in set(state.versions) - set(earlier.versions):
             if self._is_removed(version):
                 raise Conflict(f"The files of version {version} are being removed by somebody else.")
-        return ServingState(state.versions, dict(state.labels), written, self._store.uri(area))
+        return ServingState(state.versions, dict(state.labels), written, folder)
 
     def where(self, area: Area) -> str:
         """Path or URI of the configuration, for a model server's --model_config_file."""

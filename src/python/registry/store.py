@@ -48,6 +48,9 @@ class Store(Protocol):
     def uri(self, key: str) -> str:
         """What a model server, or a person, finds the key by: a path or gs://bucket/…"""
 
+    def served_folder(self, prefix: str) -> str:
+        """The folder `prefix` as a model server is told it: one that TensorFlow takes for a folder, empty or not."""
+
     def has_folder(self, prefix: str) -> bool:
         """Whether the folder `prefix` has appeared; one that was never finished, or is being removed, has not."""
 

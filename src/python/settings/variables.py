@@ -11,6 +11,8 @@ from settings.schema import Settings
 PREFIX = "TRAINYARD_"
 # Kubernetes tells every pod of the services in its namespace by such variables; ours are called trainyard-….
 _OF_SERVICES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP)(_.+)?)")
+# What Jenkins or a ConfigMap passes on without a value sets nothing: each model keeps what its own files say.
+_NEVER_EMPTY = {("dataset", "uri"), ("mail", "owner"), ("mail", "sender")}
 
 
 def read(environment: Mapping[str, str]) -> Sections:
@@ -28,6 +30,8 @@ def read(environment: Mapping[str, str]) -> Sections:
     for name, text in environment.items():
         if name in known:
             section, field = known[name]
+            if (section, field) in _NEVER_EMPTY and not text.strip():
+                continue
             values.setdefault(section, {})[field] = _from_text(section, field, name, text)
         elif name.startswith(PREFIX) and not _OF_SERVICES.search(name):
             for section in Settings.model_fields:

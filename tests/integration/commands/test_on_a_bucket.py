@@ -43,7 +43,7 @@ def test_train_test_promote_and_gc_work_on_a_bucket(place: Place, tmp_path: Path
     assert (result["promoted"], result["previous"]) == (2, None)
     assert registry.serving().stable == 2 and not registry.verify(2, "production")
     config = registry.store.read("production/models.config")[0].decode()
-    assert f'base_path: "{place.uri("one")}/{MODEL}/production"' in config
+    assert f'base_path: "{place.uri("one")}/{MODEL}/production/"' in config
     [mail] = (tmp_path / "outbox").iterdir()
     text = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default).get_body(("plain",)).get_content()
     assert f"--registry {place.uri('one')}" in text

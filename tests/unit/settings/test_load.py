@@ -25,6 +25,14 @@ def test_variable_overrides_file(tmp_path):
     assert load(tmp_path, {"TRAINYARD_GATES_MIN_ACCURACY": "0.75"}).gates.min_accuracy == 0.75
 
 
+@pytest.mark.parametrize("name", ["TRAINYARD_DATASET_URI", "TRAINYARD_MAIL_OWNER", "TRAINYARD_MAIL_SENDER"])
+def test_variable_without_a_value_leaves_what_the_file_says(tmp_path, name):
+    write(tmp_path, '[dataset]\nuri = "scans"\n[mail]\nowner = "us@example.com"\nsender = "yard@example.com"\n')
+    assert load(tmp_path, {name: ""}) == load(tmp_path, {})
+    # Of others nothing is an answer, as here: no server, so that mails go to the outbox.
+    assert load(tmp_path, {"TRAINYARD_MAIL_SMTP_HOST": ""}).mail.smtp_host == ""
+
+
 def test_list_variable_is_split_at_commas(tmp_path):
     assert load(tmp_path, {"TRAINYARD_SERVING_PODS": "a:1, b:2"}).serving.pods == ["a:1", "b:2"]
 
