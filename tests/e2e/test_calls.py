@@ -119,10 +119,12 @@ def test_a_second_call_says_for_which_it_waits_and_can_be_left(root: Path) -> No
     assert "app:lib" in second.log.read_text()
 
 
-def test_a_question_on_a_terminal_is_answered_there(root: Path) -> None:
+@pytest.mark.parametrize("concurrent", ["False", "True"])
+def test_a_question_on_a_terminal_is_answered_there(root: Path, concurrent: str) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(root)
+        os.environ["PANTS_CONCURRENT"] = concurrent
         os.execv("./pants", ["./pants", "run", "app", "--", "ask"])
     said = b""
     deadline = time.monotonic() + SECONDS
