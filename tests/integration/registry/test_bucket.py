@@ -137,7 +137,7 @@ def test_server_that_is_down_is_told_of_in_a_sentence(registry: Registry, proxy:
 def test_refused_access_names_the_role(place: Place, proxy: Proxy) -> None:
     place.make("one")
     proxy.spoil("403")
-    with pytest.raises(InfrastructureError, match="Storage Object User .* managed folder"):
+    with pytest.raises(InfrastructureError, match=r"Storage Object User .* managed folder"):
         place.open("one").create("train")
 
 

@@ -93,7 +93,7 @@ def test_what_is_refused_and_not_listed_is_not_there(registry: Registry) -> None
 
 
 def test_what_may_not_be_listed_either_is_refused_with_the_role(registry: Registry) -> None:
-    with pytest.raises(Refused, match="testing/1/x.*Storage Object User .* managed folder"):
+    with pytest.raises(Refused, match=r"testing/1/x.*Storage Object User .* managed folder"):
         registry.store.read("testing/1/x")
 
 
