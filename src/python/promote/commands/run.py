@@ -53,6 +53,5 @@ def run(
         return
     changing.carry_out(rollover, "promote", record.version, serving, flags.approver, flags.reason, flags.as_json)
     if not rollover.pods:
-        say(
-            f"Next, serve it: {shlex.join(['./pants', 'run', 'serving/pod', *(['--', *yard.flags] if yard.flags else [])])}"
-        )
+        flags_of_pod = ["--", *yard.flags] if yard.flags else []
+        say(f"Next, serve it: {shlex.join(['./pants', 'run', 'serving/pod', *flags_of_pod])}")
