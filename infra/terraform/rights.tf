@@ -30,7 +30,6 @@ locals {
     production = local.writes
     records    = local.writes
     journal    = local.writes
-    ".staging" = local.writes
     testing    = local.reads
     reports    = local.reads
   }
