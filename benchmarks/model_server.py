@@ -43,8 +43,8 @@ _METRICS = "/monitoring/prometheus/metrics"
 _START_SECONDS = 120
 
 
-def bare(folder: str, batch: int, threads: int, seconds: float) -> float:
-    """Images a second of the session callable, called by so many threads in this process."""
+def bare(folder: str, seconds: float) -> dict[int, float]:
+    """Images a second of the session callable, by how many at once, with the better of one and two threads."""
     import numpy as np
 
     from serving.model_server.model import SavedModel
@@ -52,20 +52,24 @@ def bare(folder: str, batch: int, threads: int, seconds: float) -> float:
     model = SavedModel(folder)
     signature = model.signatures["serving_default"]
     call = model.call((signature.inputs["pixels"].name,), (signature.outputs["probabilities"].name,))
-    pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 1), np.uint8)
-    for _ in range(5):
-        call(pixels)
 
-    def loop(_: int) -> int:
-        count, end = 0, time.monotonic() + seconds
-        while time.monotonic() < end:
+    def rate(batch: int, threads: int) -> float:
+        pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 1), np.uint8)
+        for _ in range(5):
             call(pixels)
-            count += batch
-        return count
 
-    with ThreadPoolExecutor(threads) as pool:
-        began = time.perf_counter()
-        return sum(pool.map(loop, range(threads))) / (time.perf_counter() - began)
+        def loop(_: int) -> int:
+            count, end = 0, time.monotonic() + seconds
+            while time.monotonic() < end:
+                call(pixels)
+                count += batch
+            return count
+
+        with ThreadPoolExecutor(threads) as pool:
+            began = time.perf_counter()
+            return sum(pool.map(loop, range(threads))) / (time.perf_counter() - began)
+
+    return {batch: max(rate(batch, threads) for threads in (1, 2)) for batch in CLIENTS}
 
 
 def in_own_process(code: str) -> str:
@@ -162,13 +166,10 @@ def model_server(
         else:
             versions.mkdir()
             (versions / "1").symlink_to(saved_model.resolve())
-        limits = {batch: 0.0 for batch in CLIENTS}
-        for batch in CLIENTS:
-            console.print(f"The bare model, {batch} at once")
-            for threads in (1, 2):
-                call = f"bare({str(versions / '1')!r}, {batch}, {threads}, {seconds / 2})"
-                code = f"from benchmarks.model_server import bare; print({call})"
-                limits[batch] = max(limits[batch], float(in_own_process(code).split()[-1]))
+        console.print("The bare model")
+        call = f"bare({str(versions / '1')!r}, {seconds / 2})"
+        printed = in_own_process(f"import json; from benchmarks.model_server import bare; print(json.dumps({call}))")
+        limits = {int(batch): float(rate) for batch, rate in json.loads(printed.splitlines()[-1]).items()}
         sent, empty, loads, started, held = bodies(), [], [], 0.0, 0.0
         port = free_port()
         with process(["-c", EMPTY_SERVER, str(port)], "ready", folder / "empty.log") as server:
