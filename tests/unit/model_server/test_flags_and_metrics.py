@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from serving.model_server import __main__, flags, metrics
@@ -93,3 +95,12 @@ def test_histogram_buckets_are_cumulative() -> None:
 def test_numpy_still_tells_what_the_processor_lacks() -> None:
     """Where this runs TensorFlow does, so nothing that it needs is missing."""
     assert not __main__._lacks_avx()
+
+
+def test_answers_are_sent_without_waiting_for_the_client_to_confirm_their_first_half() -> None:
+    with __main__._listen("127.0.0.1", 0) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()):
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.proto == socket.IPPROTO_TCP  # what asyncio looks at before it sets TCP_NODELAY
