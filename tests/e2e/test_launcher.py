@@ -147,6 +147,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         "LOG": str(log),
         "STUBS": str(stubs),
         "READY": str(tmp_path / "ready"),
+        "PIP_CONFIG_FILE": "/dev/null",
     }
     yield Machine(root, cache, log, interpreters, env)
     for link in Path("/tmp").glob(f"trainyard-{os.getuid()}-*.pex"):
@@ -381,7 +382,7 @@ def test_arguments_reach_pants_unchanged(machine: Machine) -> None:
 
 
 SHOW_OPTIONS = """#!/usr/bin/env bash
-for name in CONCURRENT REMOTE_STORE_ADDRESS REMOTE_CACHE_READ REMOTE_CACHE_WRITE REMOTE_OAUTH_BEARER_TOKEN_PATH; do
+for name in CONCURRENT PYTHON_REPOS_INDEXES REMOTE_STORE_ADDRESS REMOTE_CACHE_READ REMOTE_CACHE_WRITE REMOTE_OAUTH_BEARER_TOKEN_PATH; do
   variable=PANTS_$name
   echo "$name=${!variable:-}"
 done
@@ -411,6 +412,25 @@ def test_two_variables_configure_a_remote_cache(machine: Machine, tmp_path: Path
     reader = options(machine, tmp_path, "--version", PANTS_REMOTE_CACHE_WRITE="False", **given)
     assert (reader["REMOTE_CACHE_READ"], reader["REMOTE_CACHE_WRITE"]) == ("True", "False")
     assert options(machine, tmp_path, "--version") == {}
+
+
+@pytest.mark.parametrize(
+    ("env", "index"),
+    [
+        ({"PIP_CONFIG_FILE": ""}, "https://mine/simple"),
+        ({"PIP_CONFIG_FILE": "", "PIP_INDEX_URL": "https://other/simple"}, "https://other/simple"),
+        ({"PIP_CONFIG_FILE": "/dev/null"}, None),
+    ],
+)
+def test_the_package_index_of_pips_settings_reaches_pants(
+    machine: Machine, tmp_path: Path, env: dict[str, str], index: str | None
+) -> None:
+    for place, url in ((".pip", "https://old/simple"), (".config/pip", "https://mine/simple")):
+        (tmp_path / "home" / place).mkdir(parents=True)
+        # The last line has no end, as editors leave it.
+        (tmp_path / "home" / place / "pip.conf").write_text(f"[global]\ntimeout = 9\nindex-url = {url}")
+    found = options(machine, tmp_path, "--version", **env)
+    assert found == ({"PYTHON_REPOS_INDEXES": f"['{index}']"} if index else {})
 
 
 def test_token_that_cannot_be_read_is_named(machine: Machine, tmp_path: Path) -> None:
