@@ -382,7 +382,8 @@ def test_arguments_reach_pants_unchanged(machine: Machine) -> None:
 
 
 SHOW_OPTIONS = """#!/usr/bin/env bash
-for name in CONCURRENT PYTHON_REPOS_INDEXES REMOTE_STORE_ADDRESS REMOTE_CACHE_READ REMOTE_CACHE_WRITE REMOTE_OAUTH_BEARER_TOKEN_PATH; do
+for name in CONCURRENT PYTHON_REPOS_INDEXES REMOTE_STORE_ADDRESS REMOTE_CACHE_READ REMOTE_CACHE_WRITE \\
+  REMOTE_OAUTH_BEARER_TOKEN_PATH; do
   variable=PANTS_$name
   echo "$name=${!variable:-}"
 done
