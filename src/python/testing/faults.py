@@ -20,7 +20,7 @@ from serving.client import ClientError, UnknownVersion
 COMMON = "src/python/testing/suites"
 _MOST_TOLD = 3
 # What pytest puts before the sentence of an assertion, or of an error that the client raised.
-_ERROR_NAME = re.compile(r"^(AssertionError|serving\.client\.errors\.\w+|Failed): ")
+_ERROR_NAME = re.compile(rf"^(AssertionError|{re.escape(ClientError.__module__)}\.\w+|Failed): ")
 
 
 class BrokenTests(UsageError):
