@@ -91,7 +91,7 @@ def test_requests_like_the_held_out_images_are_no_drift_and_others_since_then_ar
     done, told = drift(tmp_path, *metrics, "--since-last")
     assert done.returncode == GATE, done.stderr
     assert told["served"]["labels"] == {"Normal": 100}
-    assert [reason.split()[0] for reason in told["reasons"]] == ["Answers", "Answers", "Images"]
+    assert [reason.split()[0] for reason in told["reasons"]] == ["Predicted", "Mean", "Mean"]
     (mail,) = mails(tmp_path)
     text = mail.get_body(("plain",)).get_content()
     assert mail["Subject"] == "chest-xray 1: drift"

@@ -127,7 +127,7 @@ def test_run_that_ended_well_is_not_resumed(repository: Yard) -> None:
     repository.run()
     code, _, err = repository.call("runs", "resume", repository.runs()[0]["key"])
     assert code == Exit.USAGE
-    assert "ended well" in err
+    assert "has succeeded" in err
 
 
 @pytest.mark.parametrize("verb", ["show", "resume"])
