@@ -14,6 +14,7 @@ import typer
 from benchmarks.claims import AsJson, Claim, tell
 from cli import InfrastructureError, command_line, progress_console, run
 from dataset.phantom import write_sample
+from pipeline.pants import fresh_environment
 
 app = command_line(
     "new_model",
@@ -23,8 +24,6 @@ app = command_line(
 
 WANTED_SECONDS = 900
 IMAGES_PER_CLASS = 60
-# Not those of a test or a program that is running already.
-_FOREIGN = ("PEX", "PYTHONPATH", "PANTS_", "TRAINYARD_")
 
 
 @app.command()
@@ -74,8 +73,7 @@ def _steps(file: Path) -> list[tuple[str, float]]:
 
 
 def _output(command: list[str], folder: Path) -> str:
-    own = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=fresh_environment(), capture_output=True, text=True)
     if done.returncode:
         said = (done.stdout + done.stderr)[-1500:]
         raise InfrastructureError(f"{' '.join(command[:5])} ended with exit code {done.returncode}: {said}")
