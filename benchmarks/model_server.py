@@ -6,16 +6,10 @@ h2load takes a refusal over gRPC for an answer.
 """
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +19,7 @@ import typer
 from benchmarks.capacity import processor_seconds
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.h2load import Load, framed, load
+from benchmarks.processes import free_port, in_own_process, process
 from benchmarks.traffic import our_models
 from cli import InfrastructureError, command_line, progress_console, run
 from cli.loopback import open_url
@@ -40,7 +35,6 @@ CLIENTS = (1, 8, 32)
 NAME = "m"
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _METRICS = "/monitoring/prometheus/metrics"
-_START_SECONDS = 120
 
 
 def bare(folder: str, seconds: float) -> dict[int, float]:
@@ -72,17 +66,6 @@ def bare(folder: str, seconds: float) -> dict[int, float]:
     return {batch: max(rate(batch, threads) for threads in (1, 2)) for batch in CLIENTS}
 
 
-def in_own_process(code: str) -> str:
-    """What a Python process prints, with this one's import path."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TF_CPP_MIN_LOG_LEVEL="2")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300, check=False
-    )
-    if done.returncode:
-        raise InfrastructureError(f"The bare model could not be measured: {done.stderr[-500:]}")
-    return done.stdout
-
-
 EMPTY_SERVER = """
 import sys, grpc, threading
 from concurrent.futures import ThreadPoolExecutor
@@ -94,30 +77,6 @@ server.start()
 print("ready", flush=True)
 threading.Event().wait()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def process(command: list[str], ready: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has said `ready`, ended afterwards."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
-    with log.open("wb") as file:
-        running = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file, env=environment)
-    try:
-        end = time.monotonic() + _START_SECONDS
-        while ready not in log.read_text(errors="replace"):
-            if running.poll() is not None or time.monotonic() > end:
-                raise InfrastructureError(f"A server did not start: {log.read_text(errors='replace')[-500:]}")
-            time.sleep(0.02)
-        yield running
-    finally:
-        running.kill()
-        running.wait()
 
 
 def answered(port: int) -> int:
