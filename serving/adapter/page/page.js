@@ -5,6 +5,9 @@ const TRIES = 4;
 const element = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
+const TOKEN = "trainyard-token";
+const UNAUTHORIZED = 401;
+
 const queue = [];
 let working = 0;
 let asked = 0;
@@ -82,7 +85,7 @@ async function classify(file, version) {
     let response;
     try {
       // The bytes decide what it is, whatever the file is called.
-      response = await fetch(address, {
+      response = await ask(address, {
         method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
       });
     } catch {
@@ -90,11 +93,44 @@ async function classify(file, version) {
     }
     const answer = await response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
     if (response.ok) return answer;
+    if (response.status === UNAUTHORIZED) {
+      await askForToken(answer.detail);
+      tried = 0;
+      continue;
+    }
     const wait = Number(response.headers.get("Retry-After"));
     if (!wait || tried === TRIES) throw new Error(answer.detail);
     await new Promise((resume) => setTimeout(resume, wait * 1000));
   }
 }
+
+// As fetch, with the token if one was given.
+function ask(address, options = {}) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+  return fetch(address, { ...options, headers });
+}
+
+// Shows the form, and resolves once a token was entered.
+function askForToken(why) {
+  const form = element("access");
+  if (form.hidden) {
+    // The first time nothing was wrong: there was no token at all.
+    element("unknown").textContent = sessionStorage.getItem(TOKEN) ? why : "";
+    sessionStorage.removeItem(TOKEN);
+    form.hidden = false;
+    element("token").focus();
+  }
+  return new Promise((resolve) => form.addEventListener("submit", resolve, { once: true }));
+}
+
+element("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN, element("token").value.trim());
+  element("token").value = "";
+  element("access").hidden = true;
+  showServed();
+});
 
 function newCard(file) {
   const card = element("card").content.cloneNode(true).firstElementChild;
@@ -145,8 +181,14 @@ function showError(card, message) {
 async function showServed() {
   const served = element("served");
   try {
-    const response = await fetch("/v1/model");
+    const response = await ask("/v1/model");
     const model = await response.json();
+    if (response.status === UNAUTHORIZED) {
+      served.textContent = "";
+      // Whoever enters a token calls this again.
+      askForToken(model.detail);
+      return;
+    }
     if (!response.ok) throw new Error(model.detail);
     const stable = model.version_labels.stable;
     if (!stable) throw new Error(`${model.model}: no version is served yet`);
@@ -182,4 +224,4 @@ function offerVersions(model, stable) {
 
 showServed();
 // A promotion changes what is served while the page is open.
-setInterval(() => document.hidden || showServed(), 10_000);
+setInterval(() => document.hidden || !element("access").hidden || showServed(), 10_000);

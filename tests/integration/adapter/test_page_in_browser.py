@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.adapter.access import AccessOptions
 from tests.unit.adapter.fakes import FakeModelServer, FakeVersion, adapter
 from tests.unit.adapter.images import gray
 
@@ -138,3 +139,29 @@ def test_documentation_is_drawn(page):
     playwright.expect(page.locator(".opblock-summary-path").first).to_be_visible()
     page.get_by_text("/v1/classify").first.click()
     playwright.expect(page.get_by_text("multipart/form-data").first).to_be_attached()
+
+
+def test_an_adapter_that_wants_a_token_is_asked_with_it_and_no_address_holds_it(model_server, tmp_path, files):
+    token, addresses = "token-of-the-browsers-test", []
+    (tmp_path / "tokens").write_text(token)
+    with (
+        adapter(f"127.0.0.1:{model_server.port}", access=AccessOptions(token_file=tmp_path / "tokens")) as it,
+        playwright.sync_playwright() as play,
+        play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
+    ):
+        page = browser.new_page()
+        page.on("request", lambda request: addresses.append(request.url))
+        page.goto(it.http)
+        field = page.get_by_label("Your token")
+        playwright.expect(field).to_be_focused()
+        field.fill("not-the-token-of-the-test")
+        field.press("Enter")
+        playwright.expect(page.locator("#unknown")).to_contain_text("not known")
+        page.get_by_label("Your token").fill(token)
+        page.get_by_role("button", name="Go on").click()
+        playwright.expect(page.locator("#served")).to_have_text("chest-xray, version 3")
+        playwright.expect(page.locator("#access")).to_be_hidden()
+        page.set_input_files("#images", files[:1])
+        playwright.expect(page.locator("#progress")).to_have_text("1 image done.")
+        playwright.expect(card(page, "bright.png").locator(".verdict")).to_have_text("COVID 100.0%")
+    assert not [address for address in addresses if token in address]
