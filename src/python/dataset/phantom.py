@@ -5,10 +5,15 @@ from the middle. Position, build, exposure and noise vary as much within a class
 tell them apart.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from dataset.pool import in_order
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 SIDE = 299  # pixels, as in Kaggle's COVID-19 Radiography archive
@@ -16,17 +21,29 @@ SIDE = 299  # pixels, as in Kaggle's COVID-19 Radiography archive
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
-def write_sample(directory: Path, images_per_class: int, seed: int) -> None:
-    """Writes `<directory>/<class>/images/<class>-<n>.png`, gray 8-bit PNGs of 299x299 pixels.
+def write_sample(directory: Path, images_per_class: int, seed: int, first: int = 1) -> None:
+    """Writes `<directory>/<class>/images/<class>-<n>.png`, gray 8-bit PNGs of 299x299 pixels, for n from `first` on.
 
     An image depends on `seed`, its class and its number alone, so a larger sample of the same seed holds the smaller.
     """
-    for index, label in enumerate(CLASSES):
-        folder = directory / label / "images"
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(1, images_per_class + 1):
-            picture = draw(label, np.random.default_rng([seed, index, number]))
-            Image.fromarray(picture).save(folder / f"{label}-{number}.png", compress_level=1)
+
+    def write(place: tuple[int, int]) -> None:
+        index, number = place
+        label = CLASSES[index]
+        picture = draw(label, np.random.default_rng([seed, index, number]))
+        Image.fromarray(picture).save(_folder(directory, label) / f"{label}-{number}.png", compress_level=1)
+
+    for label in CLASSES:
+        _folder(directory, label).mkdir(parents=True, exist_ok=True)
+    places = product(range(len(CLASSES)), range(first, images_per_class + 1))
+    # Blurring and compressing, half of the work, let other threads run.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in in_order(pool, write, places):
+            pass
+
+
+def _folder(directory: Path, label: str) -> Path:
+    return directory / label / "images"
 
 
 def draw(label: str, random: np.random.Generator) -> np.ndarray:

@@ -38,7 +38,7 @@ class GrowingDataset:
     def grow(self) -> Dataset:
         """Adds the images that were held back; returns the whole."""
         if self._source is None:
-            write_sample(self.folder, _SAMPLE_LATER, _SAMPLE_SEED)
+            write_sample(self.folder, _SAMPLE_LATER, _SAMPLE_SEED, first=_SAMPLE_FIRST + 1)
         else:
             self._take(self._later)
         return scan(self.folder, self._max_unreadable)
