@@ -81,6 +81,9 @@ def measure(
     rivals: Annotated[
         bool, typer.Option("--rivals/--no-rivals", help="Whether BentoML and LitServe are asked.")
     ] = True,
+    keep: Annotated[
+        Path | None, typer.Option("--keep-rivals", metavar="DIR", help="Install them there, for the next run too.")
+    ] = None,
     only: Annotated[str | None, typer.Option(metavar="WAY", help="One way of serving: production, tokens …")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -123,7 +126,9 @@ def measure(
         if rivals:
             for rival in RIVALS:
                 console.print(rival.name)
-                compared.append(compare(rival, folder, version, image, CLIENTS, seconds))
+                if keep:
+                    keep.mkdir(parents=True, exist_ok=True)
+                compared.append(compare(rival, keep or folder, version, image, CLIENTS, seconds))
     report(len(image), limits, rows, costs, compared, floods)
     tell(claims(limits, rows, costs, compared, floods), as_json)
 

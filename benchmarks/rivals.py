@@ -170,6 +170,8 @@ def _installed(rival: Rival, place: Path) -> Path:
     """The Python of an environment with the package; what we import ourselves is found behind what it brought."""
     python = place / "bin/python"
     pinned = place / "pinned.txt"
+    if (place / "service.py").is_file():
+        return python  # kept from an earlier run
     for command in (
         [sys.executable, "-m", "venv", str(place)],
         [

@@ -113,9 +113,13 @@ class Admission:
             return False
         return True
 
+    def overloaded(self) -> Overloaded:
+        """What to tell while no place is free."""
+        return Overloaded(f"{self.in_flight} requests are being worked on already; try again shortly.")
+
     def _check_places(self) -> None:
         if self.full:
-            raise Overloaded(f"{self.in_flight} requests are being worked on already; try again shortly.")
+            raise self.overloaded()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -1,11 +1,9 @@
 """What a request over HTTP has to pass before anything of it is read: names, origins, certificates, tokens, room."""
 
-import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.adapter import explained
@@ -19,9 +17,6 @@ _OPEN = ("/", "/docs")
 _OPEN_BELOW = ("/page/", explained.PREFIX)
 # The extension of the scope in which the connection says whether a client has shown a certificate.
 CERTIFICATE = "trainyard.certificate"
-# Seconds that who is refused for lack of room waits for the answer. Who asks again at once would otherwise take, by
-# asking, the time in which others could be answered.
-_PAUSE = 0.1
 
 
 class Gate:
@@ -45,10 +40,12 @@ class Gate:
             await response_of(refusal, scope["path"])(scope, receive, send)
             return
         if scope["method"] == "POST" and self._service.admission.full:
-            await asyncio.sleep(_PAUSE)
-            if self._service.admission.full:
-                await self._full(scope)(scope, receive, send)
-                return
+            # Refused, rather than answered late once there is room: those who come then are answered at once.
+            try:
+                await self._service.refuse("POST /v1/classify")
+            except Overloaded as refusal:
+                await response_of(refusal, scope["path"])(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
@@ -81,15 +78,6 @@ class Gate:
             same = False
         if not same:
             raise Forbidden(f"Pages of {origin[:100]} may not ask this adapter; --allowed-origin lets them.")
-
-    def _full(self, scope: Scope) -> JSONResponse:
-        try:
-            with self._service.metrics.request("POST /v1/classify"):
-                raise Overloaded(
-                    f"{self._service.admission.in_flight} requests are being worked on already; try again shortly."
-                )
-        except Overloaded as refusal:
-            return response_of(refusal, scope["path"])
 
 
 def _plain(scope: Scope) -> Scope:

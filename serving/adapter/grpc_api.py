@@ -13,6 +13,7 @@ from cli.version import VERSION
 from serving.adapter import v2_grpc
 from serving.adapter.access import Access
 from serving.adapter.grpc_access import TokenCheck
+from serving.adapter.grpc_room import Room
 from serving.adapter.limits import MEBIBYTE
 from serving.adapter.predictor import Answer, Choice, Pixels
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
@@ -187,9 +188,10 @@ class GrpcServer:
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]
-        self._server = grpc.aio.server(options=options, interceptors=[TokenCheck(access), WellFormed()])
-        self._health = health.aio.HealthServicer()
         classifier = ClassifierServicer(service)
+        room = Room(service, {f"/{NAME}/Classify": "Classify", v2_grpc.INFER: "ModelInfer"}, classifier.abort)
+        self._server = grpc.aio.server(options=options, interceptors=[TokenCheck(access), room, WellFormed()])
+        self._health = health.aio.HealthServicer()
         classifier_pb2_grpc.add_ClassifierServicer_to_server(classifier, self._server)
         self._server.add_generic_rpc_handlers((v2_grpc.handlers(service, classifier.abort, VERSION),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

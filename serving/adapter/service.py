@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
@@ -11,6 +12,7 @@ from serving.adapter.limits import Limits
 from serving.adapter.metrics import Metrics
 from serving.adapter.predictor import Answer, Choice, Pixels, Predictor, ServedModel
 from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
+from serving.adapter.refusing import Pace
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ class Service:
         self.predictor = predictor
         self.admission = Admission(limits.max_in_flight, limits.max_streams)
         self.metrics = Metrics(self.admission)
+        self._pace = Pace()
 
     async def classify(
         self, method: str, read: Read, seconds: float | None = None, receive: Receive | None = None
@@ -58,6 +61,17 @@ class Service:
         finally:
             placed()
         return answer
+
+    async def refuse(self, method: str) -> NoReturn:
+        """Of a request that no place is free for, whose body or message is not read yet: counts it, and raises.
+
+        Raises:
+            Overloaded: always; when the next refusal may be told.
+        """
+        with self.metrics.request(method):
+            refusal = self.admission.overloaded()
+            await self._pace.wait()
+            raise refusal
 
     async def _answer(self, read: Read, seconds: float | None) -> Answer:
         timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)

@@ -31,6 +31,7 @@ from trainyard.wire import open_inference_pb2 as wire  # pants: no-infer-dep
 NAME = "inference.GRPCInferenceService"
 # Answered to everybody, as /v2/health is.
 OPEN = (f"/{NAME}/ServerLive", f"/{NAME}/ServerReady")
+INFER = f"/{NAME}/ModelInfer"
 Abort = Callable[[grpc.aio.ServicerContext, Refusal], Awaitable[Any]]
 
 

@@ -1,0 +1,94 @@
+"""With every place taken: refusals are paced, and told before there is anything to read."""
+
+import asyncio
+import contextlib
+import threading
+
+import grpc
+import pytest
+
+from serving.adapter.limits import Limits
+from serving.adapter.refusing import Pace
+from tests.unit.adapter.fakes import adapter
+from tests.unit.adapter.images import gray
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
+
+
+def told(count):
+    """When each of so many refusals that come at one moment may be told: seconds after it, in order."""
+
+    async def all_told():
+        loop, pace = asyncio.get_running_loop(), Pace()
+        began = loop.time()
+
+        async def one():
+            await pace.wait()
+            return loop.time() - began
+
+        return await asyncio.gather(*(one() for _ in range(count)))
+
+    return asyncio.run(all_told())
+
+
+def test_one_refusal_waits_a_little_and_many_are_spread():
+    assert told(1)[0] >= 0.1
+    times = told(60)
+    assert times == sorted(times)
+    assert times[-1] >= 0.1 + 59 / 300 - 0.01
+
+
+def test_what_is_too_much_to_keep_is_refused_at_once():
+    async def story():
+        pace = Pace()
+        kept = [asyncio.create_task(pace.wait()) for _ in range(512)]
+        await asyncio.sleep(0)
+        with pytest.raises(StopIteration):  # it ends without waiting for anything
+            pace.wait().send(None)
+        for one in kept:
+            one.cancel()
+        await asyncio.gather(*kept, return_exceptions=True)
+        assert pace.wait().send(None) is not None
+
+    asyncio.run(story())
+
+
+@contextlib.contextmanager
+def full(model_server):
+    """An adapter whose only place is taken."""
+    over = threading.Event()
+    with adapter(f"127.0.0.1:{model_server.port}", Limits(max_in_flight=1)) as it, grpc.insecure_channel(it.grpc) as ch:
+        classifier_pb2_grpc.ClassifierStub(ch).Classify(api.ClassifyRequest(image=gray(1)), timeout=20)
+        arrived = threading.Event()
+
+        def hold(method, _):
+            if method == "Predict":
+                arrived.set()
+                over.wait(20)
+
+        model_server.before = hold
+        held = classifier_pb2_grpc.ClassifierStub(ch).Classify.future(api.ClassifyRequest(image=gray(1)), timeout=20)
+        assert arrived.wait(10)
+        try:
+            yield ch
+        finally:
+            over.set()
+            assert held.result(timeout=20).version == 1
+
+
+@pytest.mark.parametrize("method", ["/trainyard.v1.Classifier/Classify", "/inference.GRPCInferenceService/ModelInfer"])
+def test_over_grpc_the_message_is_not_waited_for(model_server, method):
+    never = threading.Event()
+    with full(model_server) as channel:
+        call = channel.stream_unary(method).future(iter(never.wait, True), timeout=20)
+        with pytest.raises(grpc.RpcError) as error:
+            call.result(timeout=20)
+        never.set()
+    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert int(dict(error.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+
+
+def test_what_takes_no_place_is_answered(model_server):
+    with full(model_server) as channel:
+        stub = classifier_pb2_grpc.ClassifierStub(channel)
+        assert stub.GetModel(api.GetModelRequest(), timeout=20).model
