@@ -168,36 +168,26 @@ def compare(
 
 def _installed(rival: Rival, place: Path) -> Path:
     """The Python of an environment with the package; what we import ourselves is found behind what it brought."""
-    python = place / "bin/python"
-    pinned = place / "pinned.txt"
-    if (place / "service.py").is_file():
-        return python  # kept from an earlier run
-    for command in (
-        [sys.executable, "-m", "venv", str(place)],
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-c",
-            str(pinned),
-            rival.package,
-        ],
-    ):
-        if place.exists():
-            pinned.write_text("".join(f"{name}=={version(name)}\n" for name in _SHARED))
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
-        except subprocess.CalledProcessError as error:
-            raise InfrastructureError(f"{' '.join(command[1:4])} failed: {error.stderr.strip()[-200:]}") from None
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise InfrastructureError(f"{' '.join(command[1:4])} failed: {error}") from None
-    (packages,) = place.glob("lib/python3*/site-packages")
-    (packages / "behind.pth").write_text("".join(f"{Path(path).resolve()}\n" for path in sys.path if path))
-    (place / "service.py").write_text(rival.program)
+    python, service = place / "bin/python", place / "service.py"
+    if not service.is_file():  # else it is kept from an earlier run
+        _run(sys.executable, "-m", "venv", str(place))
+        pinned = place / "pinned.txt"
+        pinned.write_text("".join(f"{name}=={version(name)}\n" for name in _SHARED))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--constraint", str(pinned), rival.package)
+        (packages,) = place.glob("lib/python3*/site-packages")
+        (packages / "behind.pth").write_text("".join(f"{Path(path).resolve()}\n" for path in sys.path if path))
+    service.write_text(rival.program)
     return python
+
+
+def _run(*command: str) -> None:
+    what = " ".join(command[1:4])
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+    except subprocess.CalledProcessError as error:
+        raise InfrastructureError(f"{what} failed: {error.stderr.strip()[-200:]}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfrastructureError(f"{what} failed: {error}") from None
 
 
 def _version(python: Path, package: str) -> str:
