@@ -26,7 +26,8 @@ JOBS = (
     "jobs/schedule",
     *(f"{model}/jobs" for model in MODELS),
 )
-ALL = (*SERVED, *JOBS, "jobs/namespace")
+NAMESPACES = ("jobs/namespace", "jobs/promotion")
+ALL = (*SERVED, *JOBS, *NAMESPACES)
 
 
 def require_kubectl() -> None:

@@ -81,14 +81,14 @@ resource "google_storage_managed_folder_iam_member" "registry" {
 }
 
 resource "google_storage_bucket_iam_member" "datasets" {
-  for_each   = toset(["trainyard-jobs/pipeline", "trainyard-ci/trainyard-train"])
+  for_each   = toset(["trainyard-jobs/pipeline", "trainyard-train/trainyard-train"])
   bucket     = google_storage_bucket.this["datasets"].name
   role       = local.reads
   member     = local.members[each.key]
   depends_on = [google_container_cluster.this]
 }
 
-# What a promotion notes of itself lies beside the folders.
+# What a promotion by an earlier version notes of itself lies beside the folders; one that was interrupted is still ended.
 resource "google_storage_bucket_iam_member" "promotion" {
   for_each = local.each_promoter
   bucket   = google_storage_bucket.this["registry"].name

@@ -12,7 +12,7 @@ locals {
     reports    = local.writes
     journal    = local.writes
     ".staging" = local.writes
-    runs       = local.writes # checkpoints
+    runs       = local.writes
     production = local.reads
   }
   # The same, and it keeps what became of a push (src/python/pipeline/ledger.py), which whoever plans reads.
@@ -35,16 +35,17 @@ locals {
   }
   # Namespace and service account -> folder -> role, of every model.
   grants = {
-    "trainyard-staging/serving"      = { testing = local.reads }
-    "trainyard-jobs/pipeline"        = local.pipeline
-    "trainyard-ci/trainyard-train"   = local.agent
-    "trainyard-ci/trainyard-check"   = { pipeline = local.reads }
-    "trainyard-jobs/promote"         = local.promoter
-    "trainyard-ci/trainyard-promote" = local.promoter
+    "trainyard-staging/serving"             = { testing = local.reads }
+    "trainyard-jobs/pipeline"               = local.pipeline
+    "trainyard-train/trainyard-train"       = local.agent
+    "trainyard-check/trainyard-check"       = { pipeline = local.reads }
+    "trainyard-train/trainyard-check"       = { pipeline = local.reads }
+    "trainyard-promotion/promote"           = local.promoter
+    "trainyard-promotion/trainyard-promote" = local.promoter
   }
   # Model -> the account that serves it, which reads nothing of another one (infra/k8s/models).
   serving   = { for model in local.models : model => "trainyard/${model == var.model ? "" : "${model}-"}serving" }
-  promoters = ["trainyard-jobs/promote", "trainyard-ci/trainyard-promote"]
+  promoters = ["trainyard-promotion/promote", "trainyard-promotion/trainyard-promote"]
   accounts  = setunion(keys(local.grants), values(local.serving))
 
   # The model that was alone here keeps the addresses that its resources had then: nothing is made anew.

@@ -25,7 +25,9 @@ def main(argv):
     calls = HERE / "calls.jsonl"
     earlier = [json.loads(line)["step"] for line in calls.read_text().splitlines()] if calls.exists() else []
     with calls.open("a") as file:
-        file.write(json.dumps({"step": step, "argv": argv, "pods": os.environ.get("TRAINYARD_SERVING_PODS")}) + "\n")
+        told = {name: os.environ.get(name) for name in ("TRAINYARD_REGISTRY_URI", "TRAINYARD_SIGNING_KEY")}
+        pods = os.environ.get("TRAINYARD_SERVING_PODS")
+        file.write(json.dumps({"step": step, "argv": argv, "pods": pods, "told": told}) + "\n")
     (HERE / step.replace("/", "-")).touch()
     if step.startswith("plan"):
         print(json.dumps(planned(answers, step)))

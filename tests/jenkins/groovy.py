@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 JENKINSFILES = ROOT / "infra" / "jenkins"
 HARNESS = Path(__file__).parent / "harness"
+TOKEN = "whoever knows this may ask for a model"
 REPOSITORY_URL = "git@example.com:us/trainyard.git"
 WHY_NOT = "groovy or a Java runtime is not installed (Debian: apt-get install groovy); no Jenkinsfile was executed"
 
@@ -26,6 +27,8 @@ class Result:
     calls: list[tuple[str, list[str]]] = field(default_factory=list)
     # What each call was told of the serving pods.
     pods: list[str | None] = field(default_factory=list)
+    # And of the registry and the key.
+    told: list[dict[str, str | None]] = field(default_factory=list)
 
     def __getattr__(self, name):
         return self.account[name]
@@ -86,9 +89,11 @@ class Scenarios:
         return subprocess.run(command, cwd=self.repository, check=True, capture_output=True, text=True).stdout.strip()
 
     def add_jobs(self, name, script, models=()):
-        """A script of the Job DSL, run in a workspace whose models.txt names `models`."""
+        """A script of the Job DSL, run in a workspace whose models.txt names `models`, by a controller with secrets."""
         own = self.folder / name
-        own.mkdir()
+        (own / "secrets").mkdir(parents=True)
+        (own / "secrets" / "REQUEST_TOKEN").write_text(f"{TOKEN}\n")
+        script = script.replace("/run/secrets/", f"{own}/secrets/")
         (own / "models.txt").write_text("".join(f"{model}\n" for model in models))
         self._all.append({"name": name, "dsl": script, "folder": str(own)})
 
@@ -146,4 +151,5 @@ class Scenarios:
     def _calls(self, name):
         log = self.folder / name / "fake" / "calls.jsonl"
         lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        return [(line["step"], line["argv"]) for line in lines], [line.get("pods") for line in lines]
+        calls = [(line["step"], line["argv"]) for line in lines]
+        return calls, [line.get("pods") for line in lines], [line.get("told", {}) for line in lines]

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from notify.delivery import PASSWORD_VARIABLE
+from settings import variables as settings
+
 HERE = Path(__file__).parent
 JENKINS = HERE.parents[1] / "infra" / "jenkins"
 CASC = JENKINS / "controller" / "casc"
@@ -89,7 +92,7 @@ def labels():
 
 def test_every_label_that_a_stage_asks_for_has_an_agent():
     asked = labels()
-    assert len(asked) == 4
+    assert len(asked) == 5
     nodes = [node["permanent"] for node in read("laptop")["jenkins"]["nodes"]]
     assert {label for node in nodes for label in node["labelString"].split()} == asked
     # One model after the other: two on one machine would spoil each other's figures of load.
@@ -98,7 +101,7 @@ def test_every_label_that_a_stage_asks_for_has_an_agent():
 
 
 def templates():
-    return read("gke")["jenkins"]["clouds"][0]["kubernetes"]["templates"]
+    return [t for cloud in read("gke")["jenkins"]["clouds"] for t in cloud["kubernetes"]["templates"]]
 
 
 def closed(pod):
@@ -138,24 +141,39 @@ def test_agents_that_make_jobs_have_what_that_takes_and_no_others_have_a_token()
     (account,) = {t["serviceAccount"] for t in templates() if t["label"] == "trainyard-train"}
     roles = JENKINS.parents[1] / "infra" / "k8s" / "jobs" / "namespace" / "accounts.yaml"
     (binding,) = [m for m in yaml.safe_load_all(roles.read_text()) if m["kind"] == "RoleBinding"]
-    assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [(account, "trainyard-ci")]
+    assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [(account, "trainyard-train")]
     # Accounts give none by themselves.
-    assert all(m.get("automountServiceAccountToken") is False for m in manifests() if m["kind"] == "ServiceAccount"
-               and m["metadata"]["name"] != "jenkins")  # fmt: skip
+    assert all(m["automountServiceAccountToken"] is False for m in manifests() if m["kind"] == "ServiceAccount")
     *_, base = re.split(r"^FROM .* AS base$", (JENKINS / "agent" / "Dockerfile").read_text(), flags=re.M)
     assert "COPY --from=clients /usr/bin/kubectl /usr/bin/docker /usr/local/bin/" in base.split("FROM")[0]
 
 
+def test_whoever_trains_or_promotes_can_mail_the_owner():
+    (variables,) = [p["envVars"]["env"] for p in read("common")["jenkins"]["globalNodeProperties"]]
+    # As Trainyard reads them, which refuses a name that is no setting.
+    mail = settings.read({v["key"]: "587" for v in variables if v["key"].startswith("TRAINYARD_MAIL")})["mail"]
+    assert {"owner", "sender", "smtp_host", "smtp_port", "smtp_user"} == mail.keys()
+    password = {
+        "name": PASSWORD_VARIABLE,
+        "valueFrom": {"secretKeyRef": {"name": "smtp", "key": "password", "optional": True}},
+    }
+    having = {t["label"] for t in templates() for c in yaml.safe_load(t["yaml"])["spec"]["containers"]
+              if c.get("env") == [password]}  # fmt: skip
+    assert having == {"trainyard-train", "trainyard-gpu", "trainyard-promote"}
+
+
 def manifests():
     names = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["resources"]
-    return [m for name in names for m in yaml.safe_load_all((JENKINS / "gke" / name).read_text())]
+    files = [name for name in names if name.endswith(".yaml")]
+    return [m for name in files for m in yaml.safe_load_all((JENKINS / "gke" / name).read_text())]
 
 
 def test_controller_on_kubernetes_is_closed_and_for_the_cluster_alone():
     (stateful,) = [m for m in manifests() if m["kind"] == "StatefulSet"]
     assert closed(stateful["spec"]["template"]["spec"]) == []
     assert [m["spec"]["type"] for m in manifests() if m["kind"] == "Service"] == ["ClusterIP"]
-    assert not [m for m in manifests() if m["kind"] == "Secret"]
+    # Tokens of the controller's accounts, which the cluster fills in.
+    assert not [m for m in manifests() if m["kind"] == "Secret" and {"data", "stringData"} & m.keys()]
 
 
 def test_manifests_are_rendered():
@@ -164,8 +182,9 @@ def test_manifests_are_rendered():
     done = subprocess.run(["kubectl", "kustomize", JENKINS / "gke"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rendered = list(yaml.safe_load_all(done.stdout))
-    assert {m["metadata"].get("namespace", "trainyard-ci") for m in rendered} == {"trainyard-ci"}
-    assert len(rendered) == len(manifests()) + 1  # and the settings
+    spaces = {m["metadata"]["name"] for m in rendered if m["kind"] == "Namespace"}
+    assert spaces == {"trainyard-ci", "trainyard-check", "trainyard-train", "trainyard-promotion"}
+    assert {m["metadata"]["namespace"] for m in rendered if m["kind"] != "Namespace"} == spaces
 
 
 def test_images_of_agents_are_a_setting_and_nothing_here_can_be_pulled_under_a_name_that_anybody_may_own():
@@ -200,9 +219,11 @@ def test_everything_that_is_referred_to_is_given():
     (settings,) = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["configMapGenerator"]
     given = {literal.split("=")[0] for literal in settings["literals"]}
     secret = references("common", "gke") - given
-    assert secret == {"REQUEST_TOKEN", "REPOSITORY_KEY", "LDAP_MANAGER_PASSWORD"}
+    assert secret == {"REPOSITORY_KEY", "LDAP_MANAGER_PASSWORD"}
     page = (JENKINS.parents[1] / "docs" / "operations" / "jenkins.md").read_text()
-    assert all(name in page for name in secret)
+    # The last is read by the seed's script.
+    assert all(name in page for name in secret | {"REQUEST_TOKEN"})
+    assert "REQUEST_TOKEN" in compose["secrets"]
 
 
 def test_no_secret_is_written_down():
@@ -245,11 +266,11 @@ def test_whoever_may_answer_is_a_group_of_the_matrix_and_every_job_has_its_file(
     seed, jobs = ((JENKINS / "controller" / f"{name}.groovy").read_text() for name in ("seed", "jobs"))
     teams = set(re.findall(r"'((?:data|product)-\w+|operators)'", seed + jobs))
     assert submitters <= teams <= groups
-    names = re.findall(r"^  (\w+): \[", jobs, re.M)
+    names = re.findall(r"^  (\w+): \[\n", jobs, re.M) + re.findall(r"^  (\w+): \['", jobs, re.M)
     assert {f"{name}.Jenkinsfile" for name in names} | {"Jenkinsfile"} == set(files)
     # Both scripts are in the image, where the seed looks for the other.
     dockerfile = (JENKINS / "controller" / "Dockerfile").read_text()
     assert "COPY seed.groovy jobs.groovy /usr/share/jenkins/casc/" in dockerfile
     assert "/usr/share/jenkins/casc/jobs.groovy" in seed
-    (multibranch,) = re.findall(r"multibranchPipelineJob\('(\w+)'\)", seed)
-    assert f"job: '/{multibranch}/main'" in files["request.Jenkinsfile"]
+    (of_main,) = re.findall(r"^  (\w+): \['[^']*', 'main', ''", seed, re.M)
+    assert f"job: '/{of_main}/main'" in files["request.Jenkinsfile"]

@@ -59,6 +59,8 @@ def built(tmp_path_factory):
         params={"DEMAND": "retrain", "MODEL": "digits", "WHY": poison, "GPU": "true"},
         previous=poison,
     )
+    gpu = {"DEMAND": "train", "MODEL": "digits", "GPU": "true"}
+    scenarios.add("with an accelerator", answers=plan("nothing"), params=gpu)
     scenarios.add("demanded of all", answers=plan("nothing"), params={"DEMAND": "test", "WHY": "drift"})
     scenarios.add("demanded of none", answers=plan("nothing"), params={"DEMAND": "test", "MODEL": "dgits"})
     gate = {"run chest-xray": [3]}
@@ -135,6 +137,17 @@ def test_branch_other_than_main_makes_a_model_only_on_demand_and_only_that_one(b
     assert "run chest-xray" not in built["demanded on a branch"].steps
 
 
+def test_model_of_a_branch_is_made_without_our_key_in_a_registry_that_nothing_is_promoted_from(built):
+    build = built["demanded on a branch"]
+    assert build.agent_of("digits") == "trainyard-trial"
+    (told,) = [told for (step, _), told in zip(build.calls, build.told, strict=True) if step == "run digits"]
+    assert told == {"TRAINYARD_REGISTRY_URI": ".trainyard/registry", "TRAINYARD_SIGNING_KEY": None}
+    (of_main,) = [
+        t for (step, _), t in zip(built["digits"].calls, built["digits"].told, strict=True) if step == "run digits"
+    ]
+    assert of_main["TRAINYARD_REGISTRY_URI"].endswith("/registry") and of_main["TRAINYARD_REGISTRY_URI"][0] == "/"
+
+
 def test_demand_without_a_model_is_of_all_and_for_an_unknown_one_the_known_are_told(built):
     build = built["demanded of all"]
     assert build.result == "SUCCESS"
@@ -148,8 +161,8 @@ def test_demand_without_a_model_is_of_all_and_for_an_unknown_one_the_known_are_t
 
 
 def test_accelerator_is_a_parameter(built):
-    agents = {name: built[name].agent_of("digits") for name in ("digits", "demanded on a branch")}
-    assert agents == {"digits": "trainyard-train", "demanded on a branch": "trainyard-gpu"}
+    agents = {name: built[name].agent_of("digits") for name in ("digits", "with an accelerator")}
+    assert agents == {"digits": "trainyard-train", "with an accelerator": "trainyard-gpu"}
 
 
 def test_names_and_texts_from_outside_reach_no_shell(built):

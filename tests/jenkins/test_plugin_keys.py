@@ -69,7 +69,7 @@ def test_every_key_has_a_setter_in_the_plugins_source(name):
 
 def test_key_at_the_wrong_part_would_be_found():
     content = read("gke")
-    (cloud,) = content["jenkins"]["clouds"]
+    cloud = content["jenkins"]["clouds"][0]
     assert cloud["kubernetes"]["templates"][0]["showRawYaml"] is False
     cloud["kubernetes"]["showRawYaml"] = False
     assert unknown(content) == ["jenkins.clouds.kubernetes.showRawYaml: KubernetesCloud has no setter of it"]

@@ -16,7 +16,9 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("promotions")
     scenarios = Scenarios(folder)
     scenarios.add_jobs("jobs", JOBS, models=["chest-xray", "digits"])
-    promotion, back_again, request = ({"made": "jobs", "of": job} for job in ("promote", "rollback", "request"))
+    promotion, back_again, request = (
+        {"made": "jobs", "of": job} for job in ("production/promote", "production/rollback", "request")
+    )
     wanted = {"MODEL": "digits", "VERSION": "4", "REASON": POISON.format(folder / "pwned")}
     for name, answer in {
         "owner": OWNER,

@@ -73,9 +73,9 @@ def built(tmp_path_factory):
     add("no change", previous=now)
     add("demand", previous=now, params={"DEMAND": "test", "MODEL": MODEL, "WHY": "drift"})
     promotion = {"MODEL": MODEL, "VERSION": "1", "REASON": "better"}
-    add("promotion", "promote.Jenkinsfile", params=promotion, answer=OWNER, made="jobs", of="promote")
+    add("promotion", "promote.Jenkinsfile", params=promotion, answer=OWNER, made="jobs", of="production/promote")
     back = {"MODEL": MODEL, "TO": "7", "REASON": "worse"}
-    add("no rollback", "rollback.Jenkinsfile", params=back, answer=OWNER, made="jobs", of="rollback")
+    add("no rollback", "rollback.Jenkinsfile", params=back, answer=OWNER, made="jobs", of="production/rollback")
     results = scenarios.run()
     results["folder"] = folder
     return results

@@ -5,11 +5,14 @@ import subprocess
 
 import pytest
 
-from tests.jenkins.groovy import JENKINSFILES, REPOSITORY_URL, Scenarios
+from tests.jenkins.groovy import JENKINSFILES, REPOSITORY_URL, TOKEN, Scenarios
 
 CONTROLLER = JENKINSFILES / "controller"
 JOBS = (CONTROLLER / "jobs.groovy").read_text()
 SEED = (CONTROLLER / "seed.groovy").read_text()
+# Of agents on GKE.
+IMAGES = {"digest": f"example.com/us/jenkins-agent@sha256:{'a' * 64}", "unset": "unset", "none": None,
+          "latest": "trainyard/jenkins-agent:latest", "tag": "example.com/us/jenkins-agent:1.2"}  # fmt: skip
 IN_THE_IMAGE = "/usr/share/jenkins/casc/jobs.groovy"
 
 
@@ -20,6 +23,11 @@ def made(tmp_path_factory):
     scenarios.add_jobs("names", JOBS, models=["digits", "x; rm -rf /", "$(id)", "Up", "../../x"])
     scenarios.add_jobs("none", JOBS)
     scenarios.add_jobs("seed", SEED.replace(IN_THE_IMAGE, str(CONTROLLER / "jobs.groovy")))
+    for name, image in IMAGES.items():
+        given = f"'{image}'" if image is not None else "null"
+        on_gke = SEED.replace("System.getenv('AGENT_IMAGE')", given)
+        on_gke = on_gke.replace("System.getenv('CASC_JENKINS_CONFIG')", "'/usr/share/jenkins/casc/gke'")
+        scenarios.add_jobs(f"image {name}", on_gke.replace(IN_THE_IMAGE, str(CONTROLLER / "jobs.groovy")))
     scenarios.add_jobs("misspelt", "pipelineJob('x') { parameters { choicesParam('A', ['b'], '') } }")
     scenarios.add_jobs("bound", "pipelineJob(SOMETHING) { }")
     return scenarios.run()
@@ -36,7 +44,8 @@ def inside(calls, *names):
 
 
 def jobs(result):
-    return {call["given"][0]: call["body"] for call in result.calls_made if call["name"] == "pipelineJob"}
+    named = [call for call in result.calls_made if call["name"] == "pipelineJob"]
+    return {call["given"][0].rpartition("/")[2]: call["body"] for call in named}
 
 
 @pytest.mark.parametrize("job", ["promote", "rollback", "request"])
@@ -103,8 +112,9 @@ def test_request_has_a_schedule_and_a_call_whose_token_is_in_no_repository(made)
     triggers = ("properties", "pipelineTriggers", "triggers")
     body = jobs(made["jobs"])["request"]
     assert list(inside(body, *triggers, "cron", "spec"))
-    assert list(inside(body, *triggers, "genericTrigger", "tokenCredentialId"))
-    assert not list(inside(body, *triggers, "genericTrigger", "token"))
+    # And no credential, which the builds of a branch could read.
+    assert list(inside(body, *triggers, "genericTrigger", "token")) == [[TOKEN]]
+    assert not list(inside(body, *triggers, "genericTrigger", "tokenCredentialId"))
     ((expression,),) = inside(body, *triggers, "genericTrigger", "regexpFilterExpression")
     for asked, known in {
         "retrain digits": True,
@@ -117,12 +127,12 @@ def test_request_has_a_schedule_and_a_call_whose_token_is_in_no_repository(made)
 
 def test_seed_job_lists_the_models_and_runs_the_script_of_the_image_alone(made, tmp_path):
     calls = made["seed"].calls_made
-    (body,) = [call["body"] for call in calls if call["name"] == "freeStyleJob" and call["given"] == ["seed"]]
+    (body,) = [call["body"] for call in calls if call["name"] == "freeStyleJob" and call["given"] == ["setup/seed"]]
     ((script,),) = inside(body, "steps", "dsl", "text")
     assert script == JOBS.strip()
     # Script security runs no other, whatever a branch's Jenkinsfile gives to the step jobDsl.
     assert made["seed"].approved == [script]
-    assert list(inside(calls, "queue")) == [["seed"]]
+    assert list(inside(calls, "queue")) == [["setup/seed"]]
     assert list(inside(body, "triggers", "scm"))
     ((shell,),) = inside(body, "steps", "shell")
     assert listed(shell, tmp_path) == ["chest-xray", "digits"]
@@ -137,11 +147,27 @@ def listed(shell, folder):
     return (folder / "models.txt").read_text().split()
 
 
+@pytest.mark.parametrize("image", IMAGES)
+def test_controller_on_gke_refuses_agents_of_an_image_that_anybody_could_replace(made, image):
+    refused = made[f"image {image}"].account.get("refused")
+    if image == "digest":
+        assert refused is None
+    else:
+        assert "AGENT_IMAGE" in refused and "by its digest" in refused
+
+
 def test_branches_are_built_by_their_own_jenkinsfile(made):
-    (body,) = [call["body"] for call in made["seed"].calls_made if call["name"] == "multibranchPipelineJob"]
-    assert list(inside(body, "factory", "workflowBranchProjectFactory", "scriptPath")) == [
-        ["infra/jenkins/Jenkinsfile"]
-    ]
+    found = {}
+    for call in made["seed"].calls_made:
+        if call["name"] == "multibranchPipelineJob":
+            body = call["body"]
+            assert list(inside(body, "factory", "workflowBranchProjectFactory", "scriptPath")) == [
+                ["infra/jenkins/Jenkinsfile"]
+            ]
+            names = ("branchSources", "branchSource", "source", "git", "traits", "headWildcardFilter")
+            found[call["given"][0]] = [next(inside(body, *names, part))[0] for part in ("includes", "excludes")]
+    # Each branch is of one job.
+    assert found == {"trainyard": ["main", ""], "branches": ["*", "main"]}
 
 
 def test_misspelt_call_would_be_found(made):

@@ -3,11 +3,19 @@
 //
 // Only names are taken from the repository, and from the seed job's variables nothing: whoever can start a script of
 // Job DSL can set those.
+import java.nio.file.Files
+import java.nio.file.Path
+
 final String REPOSITORY = System.getenv('REPOSITORY_URL')
 final String KEY = 'trainyard-repository'
+// Not a credential of the controller: every build could read it, a branch's too.
+final String REQUEST_TOKEN = Files.readString(Path.of('/run/secrets/REQUEST_TOKEN')).trim()
 final List<String> MODELS = readFileFromWorkspace('models.txt').readLines()
   .findAll { String name -> name ==~ /[a-z0-9]+(-[a-z0-9]+)*/ }.sort()
 
+if (!REQUEST_TOKEN) {
+  throw new IllegalStateException('REQUEST_TOKEN is empty: anybody could ask for a model')
+}
 if (!MODELS) {
   throw new IllegalStateException('main has no models/*/model.toml')
 }
@@ -21,8 +29,18 @@ final Map<String, List> JOBS = [
   rollback: ['Back to a version that was in production before.', ['product-owners', 'operators'], 200, true],
 ]
 
+// Only what is in this folder gets an agent that may write to production (casc/gke.yaml).
+folder('production') {
+  description('What changes what is served.')
+  properties {
+    kubernetesFolderProperty {
+      permittedClouds(['promote'])
+    }
+  }
+}
+
 JOBS.each { job, about ->
-  pipelineJob(job) {
+  pipelineJob(job == 'request' ? job : "production/${job}".toString()) {
     description(about[0])
     logRotator {
       numToKeep(about[2])
@@ -55,8 +73,7 @@ JOBS.each { job, about ->
               spec('H 3 * * 1')
             }
             genericTrigger {
-              // The token is a credential of the controller, from a mounted secret.
-              tokenCredentialId('trainyard-request-token')
+              token(REQUEST_TOKEN)
               genericVariables {
                 genericVariable {
                   key('MODEL')

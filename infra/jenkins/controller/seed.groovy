@@ -1,4 +1,4 @@
-// Run when the controller starts: makes the job of all branches, and the seed job, which makes the others (jobs.groovy)
+// Run when the controller starts: makes the jobs of branches, and the seed job, which makes the others (jobs.groovy)
 // and again whenever main's models/ has changed.
 import java.nio.file.Files
 import java.nio.file.Path
@@ -10,37 +10,63 @@ final String KEY = 'trainyard-repository'
 // Of the controller's image, not of the repository: whoever may push may not write jobs.
 final String JOBS = Files.readString(Path.of('/usr/share/jenkins/casc/jobs.groovy')).trim()
 
-multibranchPipelineJob('trainyard') {
-  description('What a push asks for.')
-  branchSources {
-    branchSource {
-      source {
-        git {
-          id('trainyard')
-          remote(REPOSITORY)
-          credentialsId(KEY)
-          traits {
-            // Full clones: what changed since the last success is found in the history.
-            gitBranchDiscovery()
+// Agents train beside the signing key, so nobody may put another image under the name of theirs.
+final String AGENT_IMAGE = System.getenv('AGENT_IMAGE')
+if (System.getenv('CASC_JENKINS_CONFIG')?.endsWith('/gke') && !(AGENT_IMAGE ==~ /.+@sha256:[0-9a-f]{64}/)) {
+  throw new IllegalStateException("AGENT_IMAGE is '${AGENT_IMAGE}': name the agents' image by its digest " +
+    '(REGISTRY/jenkins-agent@sha256:...) in infra/jenkins/gke/kustomization.yaml')
+}
+
+// Two jobs of one repository: main's Jenkinsfile was reviewed, and its builds may train beside the signing key. Any other
+// branch's may be anybody's, so nothing but the cloud for checks is theirs, whatever label or pod they ask for. That one
+// is not main's: a pod that a branch's build makes up there under a label of main's would be given main's work.
+final Map<String, List> BRANCHES = [
+  trainyard: ['What a push to main asks for.', 'main', '', ['train']],
+  branches: ['What a push to any other branch asks for.', '*', 'main', ['check']],
+]
+
+BRANCHES.each { job, about ->
+  multibranchPipelineJob(job) {
+    description(about[0])
+    properties {
+      kubernetesFolderProperty {
+        permittedClouds(about[3])
+      }
+    }
+    branchSources {
+      branchSource {
+        source {
+          git {
+            id(job)
+            remote(REPOSITORY)
+            credentialsId(KEY)
+            traits {
+              // Full clones: what changed since the last success is found in the history.
+              gitBranchDiscovery()
+              headWildcardFilter {
+                includes(about[1])
+                excludes(about[2])
+              }
+            }
           }
         }
       }
     }
-  }
-  factory {
-    workflowBranchProjectFactory {
-      scriptPath('infra/jenkins/Jenkinsfile')
+    factory {
+      workflowBranchProjectFactory {
+        scriptPath('infra/jenkins/Jenkinsfile')
+      }
     }
-  }
-  orphanedItemStrategy {
-    discardOldItems {
-      numToKeep(20)
+    orphanedItemStrategy {
+      discardOldItems {
+        numToKeep(20)
+      }
     }
-  }
-  triggers {
-    // A push is told by the Git server's hook (git/notifyCommit); this finds what such a call missed.
-    periodicFolderTrigger {
-      interval('5m')
+    triggers {
+      // A push is told by the Git server's hook (git/notifyCommit); this finds what such a call missed.
+      periodicFolderTrigger {
+        interval('5m')
+      }
     }
   }
 }
@@ -48,7 +74,17 @@ multibranchPipelineJob('trainyard') {
 // Script security runs a script of Job DSL only once it is approved, and this one is ours.
 ScriptApproval.get().preapprove(JOBS, GroovyLanguage.get())
 
-freeStyleJob('seed') {
+// Its one shell command is the controller's own, and clouds are given to folders.
+folder('setup') {
+  description('What makes the other jobs.')
+  properties {
+    kubernetesFolderProperty {
+      permittedClouds(['train'])
+    }
+  }
+}
+
+freeStyleJob('setup/seed') {
   description('Makes the jobs Promote, Rollback and Request, with the models that main has.')
   label('trainyard-check')
   logRotator {
@@ -84,8 +120,10 @@ freeStyleJob('seed') {
     shell('for file in models/*/model.toml; do basename "$(dirname "$file")" | tr _ -; done > models.txt')
     dsl {
       text(JOBS)
+      // Jobs of an earlier version, by names that are no more.
+      removeAction('DISABLE')
     }
   }
 }
 
-queue('seed')
+queue('setup/seed')

@@ -78,11 +78,14 @@ class Names {
     inheritanceStrategy: [nonInheriting: null], entries: [group: [name: null, permissions: null]],
   ]
   private static final Map VARIABLE = [key: null, value: null, defaultValue: null]
+  private static final Map TRAITS = [gitBranchDiscovery: null, headWildcardFilter: [includes: null, excludes: null]]
+  private static final Map CLOUDS = [kubernetesFolderProperty: [permittedClouds: null]]
   static final Map DSL = [
+    folder: [description: null, properties: CLOUDS],
     multibranchPipelineJob: [
-      description: null,
+      description: null, properties: CLOUDS,
       branchSources: [
-        branchSource: [source: [git: [id: null, remote: null, credentialsId: null, traits: [gitBranchDiscovery: null]]]],
+        branchSource: [source: [git: [id: null, remote: null, credentialsId: null, traits: TRAITS]]],
       ],
       factory: [workflowBranchProjectFactory: [scriptPath: null]],
       orphanedItemStrategy: [discardOldItems: [numToKeep: null]],
@@ -90,7 +93,7 @@ class Names {
     ],
     freeStyleJob: [
       description: null, label: null, logRotator: [numToKeep: null], scm: [git: GIT], triggers: [scm: null],
-      properties: [authorizationMatrix: MATRIX], steps: [shell: null, dsl: [text: null]],
+      properties: [authorizationMatrix: MATRIX], steps: [shell: null, dsl: [text: null, removeAction: null]],
     ],
     pipelineJob: [
       description: null, logRotator: [numToKeep: null], parameters: [choiceParam: null, stringParam: null],

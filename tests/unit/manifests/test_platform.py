@@ -38,12 +38,13 @@ def service_accounts():
         for folder in ALL
         for account in of_kind(render(folder), "ServiceAccount")
     }
-    jenkins = yaml.safe_load_all((ROOT / "infra" / "jenkins" / "gke" / "accounts.yaml").read_text())
-    return found | {f"trainyard-ci/{a['metadata']['name']}" for a in jenkins if a["kind"] == "ServiceAccount"}
+    jenkins = yaml.safe_load_all((ROOT / "infra" / "jenkins" / "gke" / "agents.yaml").read_text())
+    agents = [a["metadata"] for a in jenkins if a["kind"] == "ServiceAccount"]
+    return found | {f"{about['namespace']}/{about['name']}" for about in agents}
 
 
 def test_rights_are_given_to_accounts_that_there_are():
-    assert len(grants()) == 6
+    assert len(grants()) == 7
     assert grants().keys() <= service_accounts()
 
 
@@ -55,7 +56,7 @@ def test_whoever_publishes_models_can_stage_them():
 
 def test_only_promotions_write_what_is_served():
     writers = {account for account, folders in grants().items() if folders.get("production") == "writes"}
-    assert writers == {"trainyard-jobs/promote", "trainyard-ci/trainyard-promote"}
+    assert writers == {"trainyard-promotion/promote", "trainyard-promotion/trainyard-promote"}
 
 
 def test_serving_reads_what_it_serves_and_nothing_else():
@@ -69,16 +70,17 @@ def test_promotions_do_not_write_models_that_are_tested_and_pipelines_do():
     for account, folders in grants().items():
         if "promote" in account:
             assert folders["testing"] == "reads"
-        elif account != "trainyard-ci/trainyard-check" and "serving" not in account:
+        elif "check" not in account and "serving" not in account:
             assert folders["testing"] == "writes"
 
 
 def test_what_became_of_a_push_is_kept_by_who_trains_and_read_by_who_plans():
     folder = ledger.KEY.partition("/")[0]
     rights = {account: folders[folder] for account, folders in grants().items() if folder in folders}
-    assert rights == {"trainyard-ci/trainyard-train": "writes", "trainyard-ci/trainyard-check": "reads"}
-    # A branch's checks run as the latter: nothing else of a model is theirs.
-    assert set(grants()["trainyard-ci/trainyard-check"]) == {folder}
+    checks = ("trainyard-check/trainyard-check", "trainyard-train/trainyard-check")
+    assert rights == {"trainyard-train/trainyard-train": "writes", **dict.fromkeys(checks, "reads")}
+    # Checks, a branch's too, run as the latter: nothing else of a model is theirs.
+    assert all(set(grants()[account]) == {folder} for account in checks)
 
 
 @pytest.mark.parametrize("name", ["trainyard"])

@@ -3,7 +3,7 @@
 import kubernetes_validate
 import pytest
 
-from tests.manifests import ALL, SERVED, containers, of_kind, pod_of, render
+from tests.manifests import ALL, NAMESPACES, SERVED, containers, of_kind, pod_of, render
 
 # The oldest that Google still offers, a newer one, and the newest whose schemas are at hand.
 VERSIONS = ("1.32", "1.35", "1.37")
@@ -39,7 +39,7 @@ def test_no_object_is_there_twice(folder):
 @pytest.mark.parametrize("folder", ALL)
 def test_what_a_pod_refers_to_is_there(folder):
     objects = render(folder)
-    accounts = {o["metadata"]["name"] for f in (folder, "jobs/namespace") for o in of_kind(render(f), "ServiceAccount")}
+    accounts = {o["metadata"]["name"] for f in (folder, *NAMESPACES) for o in of_kind(render(f), "ServiceAccount")}
     maps = {o["metadata"]["name"] for o in of_kind(objects, "ConfigMap")}
     for workload in of_kind(objects, "Deployment", "Job", "CronJob"):
         pod = pod_of(workload)
