@@ -44,6 +44,10 @@ def steps_of(kind):
     return ["plan", *checks, *(step for model in models for step in (f"plan of {model}", f"run {model}"))]
 
 
+# By the controller, for whoever trains.
+SET = {"TRAINYARD_SIGNING_KEY": "/etc/trainyard/signing/signing.pem", "TRAINYARD_MAIL_SMTP_HOST": "smtp.example.com"}
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("builds")
@@ -55,7 +59,7 @@ def built(tmp_path_factory):
     scenarios.add(
         "demanded on a branch",
         answers=plan("both"),
-        env={"BRANCH_NAME": poison, "JOB_NAME": poison},
+        env={"BRANCH_NAME": poison, "JOB_NAME": poison, **SET},
         params={"DEMAND": "retrain", "MODEL": "digits", "WHY": poison, "GPU": "true"},
         previous=poison,
     )
@@ -141,7 +145,8 @@ def test_model_of_a_branch_is_made_without_our_key_in_a_registry_that_nothing_is
     build = built["demanded on a branch"]
     assert build.agent_of("digits") == "trainyard-trial"
     (told,) = [told for (step, _), told in zip(build.calls, build.told, strict=True) if step == "run digits"]
-    assert told == {"TRAINYARD_REGISTRY_URI": ".trainyard/registry", "TRAINYARD_SIGNING_KEY": None}
+    # Nor does its owner hear of it.
+    assert told == {"TRAINYARD_REGISTRY_URI": ".trainyard/registry", **dict.fromkeys(SET)}
     (of_main,) = [
         t for (step, _), t in zip(built["digits"].calls, built["digits"].told, strict=True) if step == "run digits"
     ]

@@ -17,11 +17,13 @@ if (System.getenv('CASC_JENKINS_CONFIG')?.endsWith('/gke') && !(AGENT_IMAGE ==~ 
     '(REGISTRY/jenkins-agent@sha256:...) in infra/jenkins/gke/kustomization.yaml')
 }
 
-// Two jobs of one repository: main's Jenkinsfile was reviewed, and its builds may train beside the signing key. Any other
-// branch's may be anybody's, so nothing but the cloud for checks is theirs, whatever label or pod they ask for. That one
-// is not main's: a pod that a branch's build makes up there under a label of main's would be given main's work.
+// The cloud of reviewed code, whose agents may train beside the signing key.
+final List<String> REVIEWED = ['train']
+// Two jobs of one repository: main's Jenkinsfile was reviewed. Any other branch's may be anybody's, so nothing but the
+// cloud for checks is theirs, whatever label or pod they ask for. That one is not main's: a pod that a branch's build
+// makes up there under a label of main's would be given main's work.
 final Map<String, List> BRANCHES = [
-  trainyard: ['What a push to main asks for.', 'main', '', ['train']],
+  trainyard: ['What a push to main asks for.', 'main', '', REVIEWED],
   branches: ['What a push to any other branch asks for.', '*', 'main', ['check']],
 ]
 
@@ -79,7 +81,7 @@ folder('setup') {
   description('What makes the other jobs.')
   properties {
     kubernetesFolderProperty {
-      permittedClouds(['train'])
+      permittedClouds(REVIEWED)
     }
   }
 }
