@@ -64,11 +64,11 @@ there=$UV_PYTHON_INSTALL_DIR/cpython-${!#}.18-linux/bin
 mkdir -p "$there" && ln -s "$READY/python${!#}" "$there/python"
 """
 
-PANTS = """#!/usr/bin/env bash
-cat "${PANTS_PEX_CLI_URL_TEMPLATE#file://}" >/dev/null || exit 70
-echo "$PANTS_PEX_CLI_URL_TEMPLATE"
-echo "$PANTS_PEX_CLI_VERSION"
-printf '<%s>' "$@"
+PANTS = """import os, sys
+pex = os.environ["PANTS_PEX_CLI_URL_TEMPLATE"]
+os.path.exists(pex[len("file://"):]) or sys.exit(70)
+print(pex, os.environ["PANTS_PEX_CLI_VERSION"], sep="\\n")
+print(*(f"<{word}>" for word in sys.argv[1:]), sep="", end="")
 """
 
 
@@ -202,7 +202,7 @@ def test_missing_interpreter_is_fetched_once(machine: Machine, version: str, has
 def test_a_python_that_was_fetched_is_where_pants_looks_for_it(machine: Machine) -> None:
     missing(machine, "3.11")
     shutil.copy(Path(machine.env["STUBS"]) / "uv", machine.interpreters / "uv")
-    write_program(Path(machine.env["STUBS"]) / "pants", '#!/usr/bin/env bash\necho "$PATH"\n')
+    write_program(Path(machine.env["STUBS"]) / "pants", 'import os\nprint(os.environ["PATH"])\n')
     result = machine.launch("--version")
     assert result.stdout.rstrip().endswith(f":{machine.cache}/trainyard/python/cpython-3.11.18-linux/bin")
 
