@@ -28,11 +28,17 @@ from serving.adapter.v2_tensors import (
 _Name = Annotated[str, Path(description="The model's name.")]
 _Version = Annotated[str, Path(description="Of the model; a number.")]
 _METHOD = "POST /v2/infer"
+# For the description: whatever goes wrong is told in the protocol's own form.
+_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+_ERRORS: dict[int | str, dict[str, object]] = {
+    status: {"description": "What is wrong", "content": {"application/json": {"schema": _ERROR}}}
+    for status in (400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503, 504)
+}
 
 
 def router(service: Service, bodies: Bodies, version: str) -> APIRouter:
     """Everything below /v2; `version` is Trainyard's."""
-    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses=_ERRORS)
     model = service.predictor.model
 
     @routes.get("", summary="What answers here")
