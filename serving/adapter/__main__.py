@@ -53,6 +53,17 @@ def main(
         Path | None,
         typer.Option(metavar="FILE", help="Bearer tokens, one a line; without one of them nobody is answered."),
     ] = None,
+    jwks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|ADDRESS",
+            help="Keys of who signs callers' tokens (JWT, OpenID Connect), as a JWKS in a file or at https://…",
+        ),
+    ] = None,
+    jwt_issuer: Annotated[
+        str | None, typer.Option(metavar="ISSUER", help="Who has to have issued such a token (iss).")
+    ] = None,
+    jwt_audience: Annotated[str | None, typer.Option(metavar="AUDIENCE", help="For whom it has to be (aud).")] = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="PEM of the certificate: TLS on both ports."),
@@ -141,6 +152,9 @@ def main(
                     burst=burst,
                     metrics_port=metrics_port,
                     reflection=reflection,
+                    jwks=jwks,
+                    jwt_issuer=jwt_issuer,
+                    jwt_audience=jwt_audience,
                 ),
             )
         )

@@ -4,9 +4,14 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from serving.adapter.refusals import TooManyImages
+from cli.errors import UsageError
+from serving.adapter.refusals import TooManyImages, Unauthenticated
 from serving.adapter.tokens import Tokens
+
+if TYPE_CHECKING:
+    from serving.adapter.signed_tokens import SignedTokens
 
 # Answered without a token, by whatever name the adapter is called: a kubelet knows it by its address and has none.
 PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
@@ -30,6 +35,10 @@ class AccessOptions:
     burst: int = 64
     metrics_port: int | None = None
     reflection: bool = True
+    # A file or an address of keys, and what tokens signed by them have to say; all three or none.
+    jwks: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
 
 
 @dataclass
@@ -79,15 +88,16 @@ class Access:
     options: AccessOptions
     tokens: Tokens | None
     rates: Rates
+    signed: "SignedTokens | None" = None
 
     @classmethod
     def of(cls, options: AccessOptions) -> "Access":
         """
         Raises:
-            UsageError: the file of tokens can't be used.
+            UsageError: the file of tokens can't be used, or the keys.
         """
         tokens = Tokens(options.token_file) if options.token_file else None
-        return cls(options, tokens, Rates(options.rate, options.burst))
+        return cls(options, tokens, Rates(options.rate, options.burst), _signed(options))
 
     def identify(self, authorization: str | None) -> str:
         """The caller that the header Authorization proves to be.
@@ -95,4 +105,21 @@ class Access:
         Raises:
             Unauthenticated: tokens are wanted, and it holds none that is known.
         """
-        return self.tokens.identify(authorization) if self.tokens else ANYBODY
+        if self.tokens:
+            try:
+                return self.tokens.identify(authorization)
+            except Unauthenticated:
+                if self.signed is None:
+                    raise
+        return self.signed.identify(authorization) if self.signed else ANYBODY
+
+
+def _signed(options: AccessOptions) -> "SignedTokens | None":
+    if not (options.jwks or options.jwt_issuer or options.jwt_audience):
+        return None
+    if not (options.jwks and options.jwt_issuer and options.jwt_audience):
+        raise UsageError("--jwks, --jwt-issuer and --jwt-audience belong together; name all three.")
+    # Here, so that who does not ask for it loads no cryptography.
+    from serving.adapter.signed_tokens import SignedTokens
+
+    return SignedTokens(options.jwks, options.jwt_issuer, options.jwt_audience)

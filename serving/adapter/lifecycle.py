@@ -128,8 +128,11 @@ def _tls(options: AccessOptions) -> Tls | None:
 
 
 async def _refresh(access: Access, tls: Tls | None) -> None:
-    """Follows files that are mounted and change: tokens and certificates."""
-    while access.tokens or tls:
+    """Follows what changes: mounted files of tokens and certificates, and an identity provider's keys."""
+    while access.tokens or tls or access.signed:
+        if access.signed:
+            # Beside the event loop: the address may take its time.
+            await asyncio.to_thread(access.signed.keys.refresh)
         await asyncio.sleep(_REFRESH_INTERVAL)
         if access.tokens:
             access.tokens.refresh()
