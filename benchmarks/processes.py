@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cli import InfrastructureError
 from cli.loopback import open_url
+from serving.pod.guard import Guard
 
 _START_SECONDS = 120
 _END_SECONDS = 5
@@ -60,6 +61,8 @@ def process(
             env={**inherited, **own, **environment},
             start_new_session=True,
         )
+    guard = Guard()  # however this program ends, a server that goes on would spoil the next figures
+    guard.tell(kill=-running.pid)  # all of its session
     try:
         end = time.monotonic() + _START_SECONDS
         while not _is_ready(ready, log):
@@ -76,6 +79,7 @@ def process(
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         running.wait()
+        guard.dismiss()
 
 
 def _is_ready(ready: str, log: Path) -> bool:
