@@ -34,6 +34,7 @@ def publish_healthy(registry: Registry, folder: Path) -> int:
 
     hostile.write_healthy(folder)
     pixels, _ = hostile.phantoms(1, seed=7)
+    export.complete(folder, registry.model, pixels)
     answers = export.answers(folder, pixels)
     record = registry.create(
         "train",

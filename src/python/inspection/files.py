@@ -10,9 +10,10 @@ from inspection.text import few, shown
 
 GRAPH = "saved_model.pb"
 INDEX = "variables/variables.index"
+DEBUG_INFO = "debug/saved_model_debug_info.pb"
 _SHARD = re.compile(r"variables/variables\.data-(\d{5})-of-(\d{5})")
 _EXPECTED = re.compile(
-    r"saved_model\.pb|fingerprint\.pb|variables/variables\.index|assets/.+|assets\.extra/tf_serving_warmup_requests|"
+    r"saved_model\.pb|fingerprint\.pb|debug/saved_model_debug_info\.pb|variables/variables\.index|assets/.+|assets\.extra/tf_serving_warmup_requests|"
     + _SHARD.pattern,
     re.ASCII | re.DOTALL,
 )
@@ -48,6 +49,8 @@ def check(folder: Path) -> tuple[dict[str, int], list[str]]:
             reasons.append(f"{shown(name)} is {kind}, not a plain file; put the file itself in its place.")
         elif known := _known(name):  # among the assets as well, where names are free
             reasons.append(f"{shown(name)} {known}; {_WAY_OUT}")
+        elif name == DEBUG_INFO and size:
+            reasons.append(f"{name} holds {size} bytes, where an export has an empty file; {_WAY_OUT}")
         elif _EXPECTED.fullmatch(name):
             found[name] = size
         else:

@@ -11,6 +11,7 @@ from imaging.signature import NAME as IMAGING
 from imaging.signature import outputs
 
 SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+DEBUG_INFO = "debug/saved_model_debug_info.pb"
 _WARMUP_BATCHES = (1, 4)  # images a warm-up request
 
 
@@ -59,8 +60,20 @@ def export(
     """
     served = Served(network, labels, image, temperature)
     tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify, IMAGING: served.imaging})
-    _write_warmup(folder, name, images)
+    complete(folder, name, images)
     return signature(network, labels)
+
+
+def complete(folder: Path, name: str, images: np.ndarray) -> None:
+    """Adds to a SavedModel what servers read: warm-up requests of `images` for model `name`, and no debug info.
+
+    TensorFlow's loader asks for the debug info of every model, and takes any answer but "there" and "not there" for an
+    error. Cloud Storage may refuse a question about what is not there, so an empty one is.
+    """
+    _write_warmup(folder, name, images)
+    debug_info = folder / DEBUG_INFO
+    debug_info.parent.mkdir(exist_ok=True)
+    debug_info.touch()
 
 
 def signature(network: keras.Model, labels: list[str]) -> dict[str, object]:

@@ -26,6 +26,7 @@ def put(folder, name, content=b"content"):
 def test_all_that_an_export_may_hold_is_expected(folder):
     for name in ("fingerprint.pb", "assets/a/names.txt", "assets.extra/tf_serving_warmup_requests"):
         put(folder, name)
+    put(folder, files.DEBUG_INFO, b"")
     (folder / "empty").mkdir()
     assert said(folder) == []
 
@@ -45,6 +46,8 @@ def test_all_that_an_export_may_hold_is_expected(folder):
         ("keras_metadata.pb", "is not part of a SavedModel"),
         ("variables/variables.data-0-of-1", "is not part of a SavedModel"),
         ("assets.extra/other", "is not part of a SavedModel"),
+        ("debug/other", "is not part of a SavedModel"),
+        ("debug/saved_model_debug_info.pb", "holds 7 bytes, where an export has an empty file"),
     ],
 )
 def test_anything_else_is_named_and_refused(folder, name, what):
