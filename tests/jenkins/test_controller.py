@@ -194,6 +194,17 @@ def test_images_of_agents_are_a_setting_and_nothing_here_can_be_pulled_under_a_n
     assert image["newName"].startswith("unset.invalid/")
 
 
+def test_administrator_by_name_is_for_a_laptop_alone():
+    """In a directory whoever is called so would be one."""
+    entries = read("common")["jenkins"]["authorizationStrategy"]["projectMatrix"]["entries"]
+    assert [entry["user"]["name"] for entry in entries if "user" in entry] == ["${ADMINISTRATOR:-nobody.invalid}"]
+    (settings,) = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["configMapGenerator"]
+    assert not [literal for literal in settings["literals"] if literal.startswith("ADMINISTRATOR")]
+    compose = yaml.safe_load((JENKINS / "compose.yaml").read_text())["services"]["controller"]
+    (user,) = read("laptop")["jenkins"]["securityRealm"]["local"]["users"]
+    assert compose["environment"]["ADMINISTRATOR"] == user["id"] == "${ADMINISTRATOR:-admin}"
+
+
 def test_on_a_laptop_the_port_is_local_and_containers_are_closed():
     services = yaml.safe_load((JENKINS / "compose.yaml").read_text())["services"]
     assert services["controller"]["ports"] == ["127.0.0.1:8080:8080"]
