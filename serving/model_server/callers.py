@@ -62,6 +62,26 @@ def wait_for(result: Future[T]) -> T:
         raise ServingError(grpc.StatusCode.CANCELLED, "The client went away before its turn came.") from None
 
 
+@contextlib.contextmanager
+def while_waited_for(end: Callable[[], object]) -> Iterator[None]:
+    """Calls `end` if the client that this thread works for goes away inside."""
+    caller: Caller | None = getattr(_here, "caller", None)
+    lock, inside = threading.Lock(), True
+
+    def gone() -> None:
+        with lock:
+            if inside:
+                end()
+
+    if caller is not None:
+        caller.when_gone(gone)
+    try:
+        yield
+    finally:
+        with lock:
+            inside = False
+
+
 class Places:
     """Runs of one model at the same time. More than there are cores make each other slower, and every other model."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
@@ -17,9 +16,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.model_server.dtypes import dtype_name
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
-from serving.model_server.tensors import dtype_name
+from serving.model_server.records import records
 
 Array = np.ndarray[Any, Any]
 INPUTS, OUTPUTS, CLASSES, SCORES = "inputs", "outputs", "classes", "scores"
@@ -28,9 +28,9 @@ REGRESS_METHOD = "tensorflow/serving/regress"
 
 
 def classify(
-    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input, check_method_name: bool = False
+    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input | Array, check_method_name: bool = False
 ) -> classification_pb2.ClassificationResult:
-    """Classes and scores of each example. Raises ServingError or TensorFlow's errors."""
+    """Classes and scores of each example, or serialised record. Raises ServingError or TensorFlow's errors."""
     name = spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(model, name)
     _check_method("classification", CLASSIFY_METHOD, signature, check_method_name)
@@ -43,7 +43,7 @@ def classify(
         raise invalid(
             f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}".'
         )
-    examples = records(given)
+    examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, wanted)
     found = dict(zip(wanted, plan.run({INPUTS: examples}, "Classify"), strict=True))
     types = {tensor.alias: tensor.dtype for tensor in plan.outputs}
@@ -79,9 +79,9 @@ def _classifications(
 
 
 def regress(
-    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input, check_method_name: bool = False
+    model: SavedModel, spec: model_pb2.ModelSpec, given: input_pb2.Input | Array, check_method_name: bool = False
 ) -> regression_pb2.RegressionResult:
-    """One value for each example. Raises ServingError or TensorFlow's errors."""
+    """One value for each example, or serialised record. Raises ServingError or TensorFlow's errors."""
     name = spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(model, name)
     _check_method("regression", REGRESS_METHOD, signature, check_method_name)
@@ -91,7 +91,7 @@ def regress(
         raise invalid("Expected one output Tensor.")
     if OUTPUTS not in signature.outputs:
         raise invalid(f"No regression outputs found in the signature {name}.")
-    examples = records(given)
+    examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, (OUTPUTS,))
     (values,) = plan.run({INPUTS: examples}, "Regress")
     if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
@@ -140,25 +140,6 @@ def answered_by(out: model_pb2.ModelSpec, asked: model_pb2.ModelSpec, version: i
     out.name = asked.name
     out.signature_name = asked.signature_name or DEFAULT_SIGNATURE
     out.version.value = version
-
-
-def records(given: input_pb2.Input) -> Array:
-    """The examples as serialised records, context features merged in. Raises ServingError when there are none."""
-    kind = given.WhichOneof("kind")
-    examples = getattr(given, kind).examples if kind else ()
-    if not examples:
-        raise invalid("Input is empty.")
-    serialised = np.empty(len(examples), dtype=object)
-    context = given.example_list_with_context.context if kind == "example_list_with_context" else None
-    for position, example in enumerate(examples):
-        if context is not None:
-            merged = example_pb2.Example()
-            merged.CopyFrom(context)
-            for name, feature in example.features.feature.items():
-                merged.features.feature[name].CopyFrom(feature)  # the example's own value wins
-            example = merged
-        serialised[position] = example.SerializeToString()
-    return serialised
 
 
 def _signature(model: SavedModel, name: str) -> meta_graph_pb2.SignatureDef:

@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import orjson
 
-from serving.model_server import json_items, json_lift
+from serving.model_server import json_lift
 from serving.model_server.errors import ServingError, invalid
 
 Answer = TypeVar("Answer")
-_LARGE = 4 * 2**20  # bytes that a parser may read at once
 _DECODER = json.JSONDecoder()
 _MAX_DEPTH = 100  # levels of nesting; no array has half as many dimensions
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -29,10 +28,10 @@ class Document:
     careful one's, so that a client gets the same bytes whichever was used.
     """
 
-    def __init__(self, body: bytes) -> None:
-        """Raises ServingError for what is no JSON object."""
+    def __init__(self, body: bytes, careful: bool = False) -> None:
+        """`careful`: no fast parser. Raises ServingError for what is no JSON object."""
         self._body = body
-        fields = _fast_parse(body)
+        fields = None if careful else _fast_parse(body)
         self._careful = fields is None
         self.fields = parse(body) if fields is None else fields
 
@@ -57,8 +56,6 @@ def _fast_parse(body: bytes) -> dict[str, object] | None:
     """The object, with arrays in place of long lists of numbers; None when the careful parser has to read it."""
     try:
         rest, lifted = json_lift.lift(body)
-        if len(rest) > _LARGE:
-            return None
         document = orjson.loads(rest)
         if lifted:
             document = json_lift.fill(document, lifted)
@@ -81,7 +78,7 @@ def parse(body: bytes) -> dict[str, object]:
             # Python's parser knows the long name alone.
             text = _INFINITY.sub(lambda found: "Infinity" if found[0] == "Inf" else found[0], text)
         try:
-            document, end = _decoded(text)
+            document, end = _DECODER.raw_decode(text)
         except RecursionError:
             text = _flattened(text)
             document, end = _DECODER.raw_decode(text)
@@ -94,16 +91,6 @@ def parse(body: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise invalid("Request must be a JSON object")
     return document
-
-
-def _decoded(text: str) -> tuple[object, int]:
-    if len(text) <= _LARGE:
-        return _DECODER.raw_decode(text)
-    with json_items.no_collection():
-        try:
-            return json_items.read(text)
-        except (ValueError, IndexError, StopIteration):
-            return _DECODER.raw_decode(text)  # it says what is wrong
 
 
 def _is_text(document: object) -> bool:

@@ -15,10 +15,9 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 
 from serving.model_server import json_lift
+from serving.model_server.dtypes import JSON_TYPES, Tensor, dtype_name
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.json_document import TooManyRowsError
-from serving.model_server.model import Tensor
-from serving.model_server.tensors import dtype_name, numpy_dtype
 
 Array = np.ndarray[Any, Any]
 _RANGES = {
@@ -27,7 +26,6 @@ _RANGES = {
     types_pb2.DT_UINT32: (0, 2**32), types_pb2.DT_UINT64: (0, 2**64),
 }  # fmt: skip
 _FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
-_SUPPORTED = {*_RANGES, *_FLOATS, types_pb2.DT_STRING, types_pb2.DT_BOOL}
 _VALUES = 2**16  # that NumPy reads at once
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
 _SPACE = dict.fromkeys(map(ord, " \t\n\v\f\r"))
@@ -144,7 +142,7 @@ def _element(position: int, problem: str) -> ServingError:
 
 def dense(value: Any, dtype: int) -> Array:
     """A nested list (or a single value) as an array of the TensorFlow type `dtype`."""
-    if dtype not in _SUPPORTED:
+    if dtype not in JSON_TYPES:
         message = f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)} is not supported."
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
     if isinstance(value, np.ndarray):
@@ -165,7 +163,7 @@ def dense(value: Any, dtype: int) -> Array:
 
 
 def _array(flat: list[Any], shape: list[int], dtype: int) -> Array:
-    target = np.dtype(numpy_dtype(dtype))
+    target = JSON_TYPES[dtype]
     array = np.empty(len(flat), target)
     with np.errstate(over="ignore"):
         if target.kind == "O":
@@ -182,10 +180,10 @@ def _converted(array: Array, dtype: int) -> Array:
     """Numbers that were lifted out, as the TensorFlow type `dtype`. Raises NotPlainError if they are of another."""
     if dtype in _FLOATS:
         with np.errstate(over="ignore"):
-            return array.astype(numpy_dtype(dtype))
+            return array.astype(JSON_TYPES[dtype])
     low, high = _RANGES.get(dtype, (0, 0))
     if array.dtype.kind == "i" and array.size and int(array.min()) >= low and int(array.max()) < high:
-        return array.astype(numpy_dtype(dtype))
+        return array.astype(JSON_TYPES[dtype])
     raise json_lift.NotPlainError
 
 
@@ -230,7 +228,7 @@ def _fast(value: Any, dtype: int) -> Array | None:
         if int(array.min()) < low or int(array.max()) >= high:
             return None
     with np.errstate(over="ignore"):
-        return array.astype(numpy_dtype(dtype))
+        return array.astype(JSON_TYPES[dtype])
 
 
 def _has_booleans(value: list[Any]) -> bool:

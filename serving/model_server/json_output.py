@@ -12,9 +12,8 @@ import numpy as np
 import orjson
 from tensorflow.core.framework import types_pb2
 
+from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import invalid
-from serving.model_server.model import Tensor
-from serving.model_server.tensors import dtype_name
 
 Array = np.ndarray[Any, Any]
 _SLICE = 2**16  # values that are written at once, while no other thread can run

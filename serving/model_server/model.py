@@ -14,8 +14,10 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.batching import Batcher
 from serving.model_server.callers import Places
+from serving.model_server.dtypes import Tensor as Tensor
+from serving.model_server.dtypes import dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
-from serving.model_server.tensors import dtype_name, numpy_dtype, to_array
+from serving.model_server.tensors import numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
 DEFAULT_SIGNATURE = "serving_default"
@@ -30,15 +32,6 @@ class Threads:
 
     intra: int = 1
     inter: int = 0
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a signature."""
-
-    alias: str
-    name: str
-    dtype: int
 
 
 class Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -13,9 +14,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving.model_server import examples, json_document, json_examples, json_input, json_output
+from serving.model_server import examples, json_examples, json_output, json_process
 from serving.model_server.errors import ServingError, answer_to, as_serving_error, invalid
 from serving.model_server.handlers import Handlers
+from serving.model_server.json_reader import Body
 from serving.model_server.metrics import Metrics
 from serving.model_server.model import DEFAULT_SIGNATURE
 
@@ -74,9 +76,10 @@ class RestApi:
             self._metrics.request(unquote(match[1]), verb, "REST", status, time.perf_counter() - started)
 
     def _infer(self, verb: str, body: bytes, spec: model_pb2.ModelSpec) -> bytes:
-        if verb == "predict":
-            return self._predict(spec, json_document.Document(body))
-        return self._examples(verb, spec, json_document.parse(body))
+        with contextlib.ExitStack() as reading:
+            given = reading.enter_context(json_process.opened(body, verb))
+            answer = self._predict if verb == "predict" else partial(self._examples, verb)
+            return answer(spec, given, reading.close)
 
     def _status(self, spec: model_pb2.ModelSpec) -> bytes:
         return _json(self._handlers.status(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))).encode()
@@ -90,25 +93,25 @@ class RestApi:
             f'{{"model_spec": {_json(response.model_spec)}, "metadata": {{"signature_def": {_json(signatures)}}}}}'
         ).encode()
 
-    def _predict(self, spec: model_pb2.ModelSpec, document: json_document.Document) -> bytes:
-        spec.signature_name = document.read(json_input.signature_name)
+    def _predict(self, spec: model_pb2.ModelSpec, given: Body, done: Callable[[], None]) -> bytes:
+        spec.signature_name = given.signature_name()
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._handlers.lease_spec(spec) as leased:
             if name not in leased.model.signatures:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             plan = leased.model.plan(name)
-            row_form, arrays = document.read(
-                lambda fields: json_input.predict_inputs(fields, plan.inputs, plan.most_rows)
-            )
+            row_form, arrays = given.inputs(plan.inputs, plan.most_rows)
+            done()  # whoever read it can read another one while the model works
             return json_output.predictions(plan.outputs, plan.run(arrays), row_form)
 
-    def _examples(self, verb: str, spec: model_pb2.ModelSpec, document: dict[str, object]) -> bytes:
-        spec.signature_name = json_input.signature_name(document)
-        given = json_examples.examples(document, verb)
+    def _examples(self, verb: str, spec: model_pb2.ModelSpec, given: Body, done: Callable[[], None]) -> bytes:
+        spec.signature_name = given.signature_name()
+        records = given.examples()
+        done()
         with self._handlers.lease_spec(spec) as leased:
             if verb == "classify":
-                return json_examples.classifications(examples.classify(leased.model, spec, given))
-            return json_examples.regressions(examples.regress(leased.model, spec, given))
+                return json_examples.classifications(examples.classify(leased.model, spec, records))
+            return json_examples.regressions(examples.regress(leased.model, spec, records))
 
 
 def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:

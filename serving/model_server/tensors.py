@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
+from serving.model_server.dtypes import dtype_name
 from serving.model_server.errors import invalid
 
 MAX_TENSOR_BYTES = 2**31 - 1  # as much as one message can hold; a shape alone must not allocate more
@@ -26,11 +27,6 @@ _NUMPY = {number: np.dtype(tf.as_dtype(number).as_numpy_dtype) for number in _FI
 _BIT_PATTERNS = {types_pb2.DT_HALF, types_pb2.DT_BFLOAT16}
 # Packed fields of fixed-width values hold little-endian memory as it is: (tag byte on the wire). See `from_array`.
 _PACKED_TAGS = {types_pb2.DT_FLOAT: b"\x2a", types_pb2.DT_DOUBLE: b"\x32", types_pb2.DT_BOOL: b"\x5a"}
-
-
-def dtype_name(number: int) -> str:
-    """TensorFlow's name of a data type: "float", "int64", "string" …"""
-    return types_pb2.DataType.Name(number)[3:].lower()
 
 
 def numpy_dtype(number: int) -> np.dtype[Any] | None:

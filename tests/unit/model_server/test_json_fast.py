@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import types_pb2
 
-from serving.model_server import json_document, json_input, json_items, json_lift, json_output
+from serving.model_server import json_document, json_input, json_lift, json_output
 from serving.model_server.errors import ServingError
 from serving.model_server.model import Tensor
 
@@ -136,23 +135,6 @@ def test_what_is_plain_does_not_need_the_careful_parser(monkeypatch: pytest.Monk
             lambda fields: json_input.predict_inputs(fields, [Tensor("a", "a:0", types_pb2.DT_FLOAT)])
         )
         np.testing.assert_array_equal(arrays["a"], images)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(DOCUMENTS, SPACES, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(b'[]{}",:01. x')), max_size=2))
-def test_a_large_text_is_read_item_by_item_as_it_is_at_once(
-    document: object, spaces: tuple[str, str], damage: list[tuple[int, int]]
-) -> None:
-    body = bytearray(json.dumps(document, separators=spaces).encode())
-    for place, byte in damage:
-        body[place % len(body)] = byte
-    text = body.decode()
-    found = expected = None
-    with contextlib.suppress(ValueError, IndexError, StopIteration):
-        found = json_items.read(text)
-    with contextlib.suppress(ValueError):
-        expected = json.JSONDecoder().raw_decode(text)
-    assert repr(found) == repr(expected if expected and isinstance(expected[0], dict) and expected[0] else None)
 
 
 def test_rows_are_counted_before_they_are_converted() -> None:
