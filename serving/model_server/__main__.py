@@ -13,9 +13,9 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from cli.version import VERSION
 from serving.model_server import flags as flag_parser
 from serving.model_server.errors import ServingError, StartError
+from serving.model_server.version import VERSION
 
 if TYPE_CHECKING:
     from serving.model_server.server import Server

@@ -44,6 +44,7 @@ class BatchingParameters:
 @dataclass(eq=False)
 class _Batch:
     due: float
+    chosen: BatchingParameters
     size: int = 0
     tasks: list[tuple[list[Array], Future[list[Array]]]] = field(default_factory=list)
 
@@ -98,8 +99,12 @@ class Batcher:
         for _ in range(chosen.threads + 1):
             threading.Thread(target=self._work, name="batch", daemon=True).start()
 
-    def run(self, call: Call, feeds: list[Array]) -> list[Array]:
-        """`call(*feeds)`, together with others. Raises ServingError when it cannot be queued, or what `call` raises."""
+    def run(self, call: Call, feeds: list[Array], chosen: BatchingParameters | None = None) -> list[Array]:
+        """`call(*feeds)`, together with others. Raises ServingError when it cannot be queued, or what `call` raises.
+
+        `chosen`: what holds for this model in place of the common sizes and times; its number of threads does not.
+        """
+        chosen = chosen or self._chosen
         if not feeds:
             raise invalid("Batching Run() must have at least one input tensor")
         if any(array.ndim == 0 for array in feeds):
@@ -107,30 +112,30 @@ class Batcher:
         size = len(feeds[0])
         if any(len(array) != size for array in feeds):
             raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
-        if size > self._chosen.max_batch_size:
-            raise invalid(f"Task size {size} is larger than maximum input batch size {self._chosen.max_batch_size}")
-        padded = self._chosen.pad_variable_length
+        if size > chosen.max_batch_size:
+            raise invalid(f"Task size {size} is larger than maximum input batch size {chosen.max_batch_size}")
+        padded = chosen.pad_variable_length
         key = (call, *(array.ndim if padded else array.shape[1:] for array in feeds))
-        most = self._chosen.execution_size
-        if size <= most and self._may_run_at_once(key):
+        most = chosen.execution_size
+        if size <= most and self._may_run_at_once(key, chosen):
             try:
-                return self._run_one(call, feeds)
+                return _run_one(chosen, call, feeds)
             finally:
                 self._ended(call)
         parts = [feeds] if size <= most else _split(feeds, most)
-        results = [self._queue(key, part) for part in parts]
+        results = [self._queue(key, part, chosen) for part in parts]
         outputs = [wait_for(result) for result in results]
         if len(outputs) == 1:
             return outputs[0]
         return [np.concatenate(columns) for columns in zip(*outputs, strict=True)]
 
-    def _may_run_at_once(self, key: tuple[Any, ...]) -> bool:
+    def _may_run_at_once(self, key: tuple[Any, ...], chosen: BatchingParameters) -> bool:
         """Takes one of the model's places for this very thread, when nobody waits and none is to be waited for.
 
         Two threads that hand a request to each other cost more than the rest of the server.
         """
         with self._changed:
-            if self._chosen.timeout_seconds or key in self._queues or self._running[id(key[0])] >= self._chosen.threads:
+            if chosen.timeout_seconds or key in self._queues or self._running[id(key[0])] >= self._chosen.threads:
                 return False
             self._running[id(key[0])] += 1
             return True
@@ -142,10 +147,10 @@ class Batcher:
                 del self._running[id(call)]
             self._changed.notify()
 
-    def _queue(self, key: tuple[Any, ...], feeds: list[Array]) -> Future[list[Array]]:
+    def _queue(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> Future[list[Array]]:
         result: Future[list[Array]] = Future()
         with self._changed:
-            batch = self._open_batch(key, len(feeds[0]))
+            batch = self._open_batch(key, len(feeds[0]), chosen)
             batch.tasks.append((feeds, result))
             batch.size += len(feeds[0])
             self._changed.notify()
@@ -161,15 +166,15 @@ class Batcher:
                     batch.size -= len(task[0][0])
                     return
 
-    def _open_batch(self, key: tuple[Any, ...], size: int) -> _Batch:
+    def _open_batch(self, key: tuple[Any, ...], size: int, chosen: BatchingParameters) -> _Batch:
         queue = self._queues.setdefault(key, deque())
-        if queue and queue[-1].size + size <= self._chosen.execution_size:
+        if queue and queue[-1].size + size <= chosen.execution_size:
             return queue[-1]
-        if len(queue) >= self._chosen.max_enqueued_batches:
+        if len(queue) >= chosen.max_enqueued_batches:
             raise ServingError(
                 grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
             )
-        queue.append(_Batch(time.monotonic() + self._chosen.timeout_seconds))
+        queue.append(_Batch(time.monotonic() + chosen.timeout_seconds, chosen))
         return queue[-1]
 
     def _work(self) -> None:
@@ -193,7 +198,7 @@ class Batcher:
                 for key, queue in self._queues.items():
                     if self._running[id(key[0])] >= self._chosen.threads:
                         continue
-                    full = len(queue) > 1 or queue[0].size >= self._chosen.execution_size
+                    full = len(queue) > 1 or queue[0].size >= queue[0].chosen.execution_size
                     due = min(queue[0].due, now) if full else queue[0].due
                     if first is None or due < first[1]:
                         first = (key, due)
@@ -214,7 +219,7 @@ class Batcher:
     def _execute(self, call: Call, batch: _Batch) -> None:
         if len(batch.tasks) > 1:
             try:
-                parts = self._run_together(call, batch)
+                parts = _run_together(call, batch)
             except Exception:
                 parts = None
             if parts is not None:
@@ -223,36 +228,54 @@ class Batcher:
                 return
         for feeds, result in batch.tasks:
             try:
-                result.set_result(self._run_one(call, feeds))
+                result.set_result(_run_one(batch.chosen, call, feeds))
             except Exception as error:
                 result.set_exception(error)
 
-    def _run_one(self, call: Call, feeds: list[Array]) -> list[Array]:
-        return [output[: len(feeds[0])] for output in self._run_padded(call, feeds)]
 
-    def _run_together(self, call: Call, batch: _Batch) -> list[list[Array]]:
-        outputs = self._run_padded(
-            call, [np.concatenate(_padded(columns)) for columns in zip(*(t[0] for t in batch.tasks), strict=True)]
+class ModelBatcher:
+    """A batcher for one model that has sizes and times of its own; the threads are everybody's."""
+
+    def __init__(self, batcher: Batcher, chosen: BatchingParameters) -> None:
+        self._batcher = batcher
+        self._chosen = chosen
+        self.most_rows = chosen.max_batch_size
+
+    def run(self, call: Call, feeds: list[Array]) -> list[Array]:
+        """See Batcher."""
+        return self._batcher.run(call, feeds, self._chosen)
+
+
+def _run_one(chosen: BatchingParameters, call: Call, feeds: list[Array]) -> list[Array]:
+    return [output[: len(feeds[0])] for output in _run_padded(chosen, call, feeds)]
+
+
+def _run_together(call: Call, batch: _Batch) -> list[list[Array]]:
+    outputs = _run_padded(
+        batch.chosen,
+        call,
+        [np.concatenate(_padded(columns)) for columns in zip(*(t[0] for t in batch.tasks), strict=True)],
+    )
+    parts, start = [], 0
+    for feeds, _ in batch.tasks:
+        end = start + len(feeds[0])
+        parts.append([output[start:end] for output in outputs])
+        start = end
+    return parts
+
+
+def _run_padded(chosen: BatchingParameters, call: Call, feeds: list[Array]) -> list[Array]:
+    size = len(feeds[0])
+    padded = next((allowed for allowed in chosen.allowed_batch_sizes if allowed >= size), size)
+    if 0 < size < padded:
+        feeds = [np.concatenate([array, np.repeat(array[:1], padded - size, axis=0)]) for array in feeds]
+    outputs = call(*feeds)
+    if any(output.ndim == 0 or len(output) != len(feeds[0]) for output in outputs):
+        raise failed_precondition(
+            "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the "
+            "input tensors"
         )
-        parts, start = [], 0
-        for feeds, _ in batch.tasks:
-            end = start + len(feeds[0])
-            parts.append([output[start:end] for output in outputs])
-            start = end
-        return parts
-
-    def _run_padded(self, call: Call, feeds: list[Array]) -> list[Array]:
-        size = len(feeds[0])
-        padded = next((allowed for allowed in self._chosen.allowed_batch_sizes if allowed >= size), size)
-        if 0 < size < padded:
-            feeds = [np.concatenate([array, np.repeat(array[:1], padded - size, axis=0)]) for array in feeds]
-        outputs = call(*feeds)
-        if any(output.ndim == 0 or len(output) != len(feeds[0]) for output in outputs):
-            raise failed_precondition(
-                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the "
-                "input tensors"
-            )
-        return outputs
+    return outputs
 
 
 def _split(feeds: list[Array], most: int) -> list[list[Array]]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cli.version import VERSION
+from serving.model_server.version import VERSION
 
 _TRUE = {"", "1", "true", "t", "yes", "y"}
 _FALSE = {"0", "false", "f", "no", "n"}
@@ -66,7 +66,6 @@ class _Parser(argparse.ArgumentParser):
 # Flags of tensorflow_model_server that tune what this server does not have (another allocator, GPUs, compilers). They
 # are accepted, with a line in the log, so that one command line starts either server, and they change nothing here.
 _WITHOUT_EFFECT = {
-    "enable_per_model_batching_parameters": "all models have the parameters of --batching_parameters_file",
     "enable_profiler": "there is no profiler service",
     "flush_filesystem_caches": "the machine's cache is left alone",
     "mixed_precision": "models run as they were saved",
@@ -126,6 +125,12 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.boolean("enable_batching", False, "run requests that wait at the same time as one")
     flags.string("batching_parameters_file", "", "text-format BatchingParameters; needs --enable_batching")
+    flags.boolean(
+        "enable_per_model_batching_parameters",
+        False,
+        "read sizes and times of batches from batching_params.pbtxt in a version's folder; versions without it are not "
+        "batched",
+    )
     flags.string("monitoring_config_file", "", "text-format MonitoringConfig: metrics for Prometheus on the REST port")
     flags.string("ssl_config_file", "", "text-format SSLConfig: TLS on the gRPC port")
     flags.boolean("enable_grpc_healthcheck_service", False, "offer grpc.health.v1.Health")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from serving.model_server.batching import Batcher
+from serving.model_server.batching import Batcher, ModelBatcher
 from serving.model_server.callers import Places
 from serving.model_server.dtypes import Tensor as Tensor
 from serving.model_server.dtypes import dtype_name
@@ -43,7 +46,7 @@ class Plan:
         outputs: list[Tensor],
         defaults: dict[str, Array],
         call: Callable[..., list[Array]],
-        batcher: Batcher | None = None,
+        batcher: Batcher | ModelBatcher | None = None,
         observe: Observe = lambda api, seconds: None,
         places: Places | None = None,
     ) -> None:
@@ -110,7 +113,7 @@ class SavedModel:
         path: str,
         threads: Threads = Threads(),
         tags: Sequence[str] = ("serve",),
-        batcher: Batcher | None = None,
+        batcher: Batcher | ModelBatcher | None = None,
         observe: Observe = lambda api, seconds: None,
         session: config_pb2.ConfigProto | None = None,
     ) -> None:
@@ -131,8 +134,8 @@ class SavedModel:
         self._in_caller = threads.inter == 0
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            with self._session.graph.as_default():
-                graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), path)
+            with self._session.graph.as_default(), _plain(path) as folder:
+                graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), folder)
         except BaseException as error:
             self._session.close()
             if isinstance(error, OSError):
@@ -199,3 +202,15 @@ class SavedModel:
         except (KeyError, ValueError):
             raise invalid(f"Tensor {info.name} of the signature is not in the graph.") from None
         return Tensor(alias, info.name, dtype.as_datatype_enum)
+
+
+@contextlib.contextmanager
+def _plain(path: str) -> Iterator[str]:
+    """`path`, or a link to it where its name would be a pattern to TensorFlow, which asks so for the variables."""
+    if "://" in path or not set(path) & set("*?[]\\"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = os.path.join(folder, "model")
+        os.symlink(os.path.abspath(path), link)
+        yield link

@@ -18,8 +18,8 @@ from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from serving.model_server import config as configuration
 from serving.model_server import textproto
-from serving.model_server.batching import Batcher, BatchingParameters, parameters
-from serving.model_server.errors import ServingError, StartError
+from serving.model_server.batching import Batcher, BatchingParameters, ModelBatcher, parameters
+from serving.model_server.errors import ServingError, StartError, invalid
 from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.handlers import Handlers
 from serving.model_server.http_server import HttpServer
@@ -33,6 +33,7 @@ from serving.model_server.warmup import warm_up
 log = logging.getLogger(__name__)
 # Requests over gRPC, and over REST, at once. Most of them wait for their model; threads are made as they are needed.
 _MIN_THREADS, _MAX_THREADS = 128, 512
+_OWN_PARAMETERS = "batching_params.pbtxt"  # in a version's folder
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -150,7 +151,7 @@ class Server:
     def _load(self, name: str, number: int, path: str) -> SavedModel:
         tags = self._flags.saved_model_tags.split(",")
         observe = partial(self._metrics.runtime, name)
-        model = SavedModel(path, _threads(self._flags), tags, self._batcher, observe, self._session)
+        model = SavedModel(path, _threads(self._flags), tags, self._batcher_of(path), observe, self._session)
         if self._flags.enable_model_warmup:
             try:
                 count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
@@ -159,6 +160,18 @@ class Server:
                 raise
             log.info("Replayed %d warm-up requests of %s version %s", count, name, number)
         return model
+
+    def _batcher_of(self, path: str) -> Batcher | ModelBatcher | None:
+        """Of the version in the folder `path`. Raises ServingError for parameters of its own that cannot be used."""
+        if self._batcher is None or not self._flags.enable_per_model_batching_parameters:
+            return self._batcher
+        file = f"{path}/{_OWN_PARAMETERS}"
+        if not textproto.exists(file):
+            return None  # as in the original: its requests run one by one
+        try:
+            return ModelBatcher(self._batcher, parameters(textproto.read(file, "BatchingParameters")))
+        except StartError as error:
+            raise invalid(str(error)) from None
 
 
 def _policies(flags: argparse.Namespace) -> Policies:

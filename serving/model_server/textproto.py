@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
@@ -32,12 +33,32 @@ def read(path: str, message_name: str) -> Any:
     """The message in the text-format file `path`. Raises StartError when it is missing or malformed."""
     message = message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"trainyard.flags.{message_name}"))()
     try:
-        with open(path, encoding="utf-8") as file:
-            return text_format.Parse(file.read(), message)
+        return text_format.Parse(_text(path), message)
     except text_format.ParseError as error:
         raise StartError(f"{path} is not a {message_name} in text format: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}", 6) from None
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file, local or in a bucket."""
+    if "://" not in path:
+        return os.path.exists(path)
+    import tensorflow as tf
+
+    return bool(tf.io.gfile.exists(path))
+
+
+def _text(path: str) -> str:
+    if "://" not in path:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    import tensorflow as tf
+
+    try:
+        return str(tf.io.gfile.GFile(path, "r").read())
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from None
 
 
 def _pool() -> descriptor_pool.DescriptorPool:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from serving.model_server import textproto
-from serving.model_server.batching import Batcher, BatchingParameters, parameters
+from serving.model_server.batching import Batcher, BatchingParameters, ModelBatcher, parameters
 from serving.model_server.errors import ServingError, StartError
 
 SPLITTING = "enable_large_batch_splitting { value: true }"
@@ -199,3 +199,16 @@ def test_settings_that_make_no_sense_end_the_start(file: Callable[[str], Batchin
 def test_what_cannot_be_batched_is_refused(feeds: list[np.ndarray], text: str) -> None:
     with pytest.raises(ServingError, match=text):
         Batcher(BatchingParameters(max_batch_size=8, threads=1)).run(Doubler(), feeds)
+
+
+def test_a_model_of_its_own_sizes_and_times_shares_the_threads() -> None:
+    batcher, common, own = Batcher(BatchingParameters(max_batch_size=8, threads=1)), Doubler(), Doubler()
+    model = ModelBatcher(batcher, BatchingParameters(max_batch_size=2, timeout_seconds=10, threads=64))
+    with ThreadPoolExecutor(4) as pool:
+        # Full at two rows, long before its time, though the others' batches hold eight.
+        for part in [pool.submit(model.run, own, [np.ones((1, 3))]) for _ in range(2)]:
+            np.testing.assert_array_equal(part.result(20)[0], np.full((1, 3), 2.0))
+    assert own.sizes == [2]
+    with pytest.raises(ServingError, match="Task size 3 is larger than maximum input batch size 2"):
+        model.run(own, [np.ones(3)])
+    assert len(batcher.run(common, [np.ones(3)])[0]) == 3

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server import flags
+from cli.version import VERSION
+from serving.model_server import flags, version
 
 PAGE = Path("docs/model-server.md")
 VALUES = {"port": "7", "rest_api_port": "8", "batching_parameters_file": "/b", "grpc_channel_arguments": "a=1"}
@@ -55,3 +56,7 @@ def test_what_is_said_is_shown_by_a_test(heading: str) -> None:
             path for kind in ("unit", "integration") if (path := Path("tests") / kind / "model_server" / file).exists()
         ]
         assert re.search(rf"^def {test}\(", found.read_text(encoding="utf-8"), re.M), shown
+
+
+def test_the_wheel_has_trainyards_version() -> None:
+    assert version.VERSION == VERSION
