@@ -107,63 +107,103 @@ def bodies() -> dict[str, bytes]:
     }
 
 
+def make_seed(folder: Path) -> None:
+    """A network of 65 million parameters (a convolution, Flatten, Dense), with random weights."""
+    import tensorflow as tf
+
+    class Seed(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            draw = tf.random.Generator.from_seed(0)
+            self.filters = tf.Variable(draw.normal([3, 3, 3, 64], 0, 0.1))
+            self.hidden = tf.Variable(draw.normal([128 * 128 * 64, 62], 0, 0.001))
+            self.last = tf.Variable(draw.normal([62, 3], 0, 0.1))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 128, 128, 1], tf.uint8, name="pixels")])
+        def serve(self, pixels):  # type: ignore[no-untyped-def]
+            images = tf.repeat(tf.cast(pixels, tf.float32) / 255.0, 3, axis=-1)
+            found = tf.nn.relu(tf.nn.conv2d(images, self.filters, 1, "SAME"))
+            flat = tf.reshape(found, [-1, 128 * 128 * 64])
+            return {"probabilities": tf.nn.softmax(tf.nn.relu(flat @ self.hidden) @ self.last)}
+
+    made = Seed()
+    tf.saved_model.save(made, str(folder), signatures={"serving_default": made.serve})
+
+
 @app.command()
 def model_server(
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; there are 13.")] = 5,
-    saved_model: Annotated[Path | None, typer.Option(help="A version folder; without it one is made.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; there are 23.")] = 4,
+    saved_model: Annotated[Path | None, typer.Option(help="A version folder to measure alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the server, the bare model and an empty call, in one run."""
+    """Measure the server, the bare model and an empty call, in one run, with a small and a large network."""
     console = progress_console()
     with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place:
         folder = Path(place)
-        versions = folder / NAME
-        if saved_model is None:
-            console.print("Making a model")
-            make_model, _, _ = our_models()
-            make_model(0, versions / "1")
+        networks: dict[str, Path] = {}
+        console.print("Making the models")
+        if saved_model is not None:
+            networks["saved model"] = saved_model.resolve()
         else:
-            versions.mkdir()
-            (versions / "1").symlink_to(saved_model.resolve())
-        console.print("The bare model")
-        call = f"bare({str(versions / '1')!r}, {seconds / 2})"
-        printed = in_own_process(f"import json; from benchmarks.model_server import bare; print(json.dumps({call}))")
-        limits = {int(batch): float(rate) for batch, rate in json.loads(printed.splitlines()[-1]).items()}
-        sent, empty, loads, started, held = bodies(), [], [], 0.0, 0.0
+            make_model, _, _ = our_models()
+            make_model(0, folder / "default")
+            make_seed(folder / "seed")
+            networks = {"default network": folder / "default", "65 million parameters": folder / "seed"}
+        empty = []
         port = free_port()
         with process(["-c", EMPTY_SERVER, str(port)], "ready", folder / "empty.log") as server:
             for clients in CLIENTS:
                 console.print(f"An empty call, {clients} clients")
                 address = f"http://127.0.0.1:{port}/empty/Call"
-                empty.append(measured("empty call", address, sent["gRPC"], clients, seconds, server.pid))
-        monitoring = folder / "monitoring"
-        monitoring.write_text("prometheus_config { enable: true }")
-        port, rest = free_port(), free_port()
-        began = time.monotonic()
-        command = [
-            "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}", f"--model_name={NAME}",
-            f"--model_base_path={versions}", f"--monitoring_config_file={monitoring}", "--enable_batching",
-            f"--batching_parameters_file={flags.write_batching(folder)}",
-        ]  # fmt: skip
-        with process(command, "Exporting HTTP/REST API", folder / "server.log") as server:
-            started = time.monotonic() - began
-            for way, body in sent.items():
-                address = f"http://127.0.0.1:{port}{_PREDICT}"
-                if way != "gRPC":
-                    address = f"http://127.0.0.1:{rest}/v1/models/{NAME}:predict"
-                for clients in CLIENTS if way == "gRPC" else (1, 8):
-                    console.print(f"{way}, {clients} clients")
-                    before = answered(rest)
-                    loads.append(measured(way, address, body, clients, seconds, server.pid))
-                    counted, asked = answered(rest) - before, loads[-1].load.requests + _probes(clients)
-                    if counted != asked:
-                        raise InfrastructureError(
-                            f"The run is void: {asked} requests had an answer ({way}), the server counts {counted} OK."
-                        )
-            most = memory.of_process(server.pid)
-            held = most[1] if most else 0.0
-    report(limits, empty, loads, started, held)
-    tell(claims(limits, empty, loads), as_json)
+                empty.append(measured("empty call", address, bodies()["gRPC"], clients, seconds, server.pid))
+        found: list[Claim] = []
+        for network, path in networks.items():
+            limits, loads, started, held = one_network(network, path, folder, seconds)
+            report(network, limits, empty, loads, started, held)
+            found += claims(network, limits, empty, loads)
+    tell(found, as_json)
+
+
+def one_network(
+    network: str, path: Path, folder: Path, seconds: float
+) -> tuple[dict[int, float], list["Measured"], float, float]:
+    """The bare model's images a second by batch, the server's loads, its seconds to ready and its most MiB."""
+    console = progress_console()
+    versions = folder / f"served {network}"
+    versions.mkdir()
+    (versions / "1").symlink_to(path)
+    console.print(f"{network}: the bare model")
+    call = f"bare({str(path)!r}, {seconds / 2})"
+    printed = in_own_process(f"import json; from benchmarks.model_server import bare; print(json.dumps({call}))")
+    limits = {int(batch): float(rate) for batch, rate in json.loads(printed.splitlines()[-1]).items()}
+    sent, loads, held = bodies(), [], 0.0
+    monitoring = folder / "monitoring"
+    monitoring.write_text("prometheus_config { enable: true }")
+    port, rest = free_port(), free_port()
+    began = time.monotonic()
+    command = [
+        "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}", f"--model_name={NAME}",
+        f"--model_base_path={versions}", f"--monitoring_config_file={monitoring}", "--enable_batching",
+        f"--batching_parameters_file={flags.write_batching(folder)}",
+    ]  # fmt: skip
+    with process(command, "Exporting HTTP/REST API", folder / "server.log") as server:
+        started = time.monotonic() - began
+        for way, body in sent.items():
+            address = f"http://127.0.0.1:{port}{_PREDICT}"
+            if way != "gRPC":
+                address = f"http://127.0.0.1:{rest}/v1/models/{NAME}:predict"
+            for clients in CLIENTS if way == "gRPC" else (1, 8):
+                console.print(f"{network}: {way}, {clients} clients")
+                before = answered(rest)
+                loads.append(measured(way, address, body, clients, seconds, server.pid))
+                counted, asked = answered(rest) - before, loads[-1].load.requests + _probes(clients)
+                if counted != asked:
+                    raise InfrastructureError(
+                        f"The run is void: {asked} requests had an answer ({way}), the server counts {counted} OK."
+                    )
+        most = memory.of_process(server.pid)
+        held = most[1] if most else 0.0
+    return limits, loads, started, held
 
 
 @dataclass(frozen=True)
@@ -187,9 +227,16 @@ def _probes(clients: int) -> int:
     return 25 * clients
 
 
-def report(limits: dict[int, float], empty: list[Measured], loads: list[Measured], started: float, held: float) -> None:
+def report(
+    network: str,
+    limits: dict[int, float],
+    empty: list[Measured],
+    loads: list[Measured],
+    started: float,
+    held: float,
+) -> None:
     heads = f"{'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>7} {'of the limit':>12}"
-    typer.echo(f"\n{'':20} {heads}")
+    typer.echo(f"\n{network:20} {heads}")
     for batch, rate in limits.items():
         typer.echo(f"{'the bare model':20} {batch:7} {rate:11.0f} {'':8} {'':8} {'':7} {'(batch)':>12}")
     for one in [*empty, *loads]:
@@ -202,14 +249,15 @@ def report(limits: dict[int, float], empty: list[Measured], loads: list[Measured
     typer.echo(f"ready after {started:.1f} s, at most {held:.0f} MiB held")
 
 
-def claims(limits: dict[int, float], empty: list[Measured], loads: list[Measured]) -> list[Claim]:
+def claims(network: str, limits: dict[int, float], empty: list[Measured], loads: list[Measured]) -> list[Claim]:
     rates = {(one.load.way, one.load.clients): one.load.rate for one in loads}
     possible = 1 / (1 / limits[32] + 1 / next(one.load.rate for one in empty if one.load.clients == 32))
     alone = next(one.load for one in loads if (one.load.way, one.load.clients) == ("gRPC", 1))
     return [
-        Claim("gRPC, 32 clients : 1 / (the bare model + an empty call)", rates["gRPC", 32] / possible, ">= 0.9"),
-        Claim("gRPC, 8 clients : the bare model, 8 at once", rates["gRPC", 8] / limits[8], ">= 0.7"),
-        Claim("gRPC, one client: p50 over the bare model's time", alone.p50 - 1000 / limits[1], "<= 0.8", "ms"),
+        Claim(f"{network}: 32 clients : the bare model, 32 at once", rates["gRPC", 32] / limits[32], ">= 0.85"),
+        Claim(f"{network}: 32 clients : 1 / (the bare model + an empty call)", rates["gRPC", 32] / possible, ">= 0.9"),
+        Claim(f"{network}: 8 clients : the bare model, 8 at once", rates["gRPC", 8] / limits[8], ">= 0.7"),
+        Claim(f"{network}: one client: p50 over the bare model's", alone.p50 - 1000 / limits[1], "<= 0.8", "ms"),
     ]
 
 
