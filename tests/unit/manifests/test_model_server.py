@@ -55,3 +55,12 @@ def test_it_runs_with_as_little_as_the_other_pods():
         "runAsNonRoot": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_only_its_own_namespace_may_ask_it():
+    (policy,) = of_kind(render(FOLDER), "NetworkPolicy")
+    deployment, pod = server()
+    assert policy["spec"]["podSelector"] == deployment["spec"]["selector"]
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {}}] and policy["spec"]["egress"] == []
+    assert {port["port"] for port in rule["ports"]} == {p["containerPort"] for p in pod["containers"][0]["ports"]}
