@@ -190,11 +190,17 @@ def test_new_images_are_a_change_of_the_pointer_and_retrain(repository):
 def test_new_model_is_trained_and_its_name_can_be_asked_for(repository):
     base = repository.git("rev-parse", "HEAD")
     shutil.copytree(repository.root / "models/digits", repository.root / "models/letters")
+    pointer = repository.root / "datasets/letters.toml"
+    shutil.copy(repository.root / "datasets/digits.toml", pointer)
     repository.commit("another model")
     plan = planned(repository, base)
     assert asked(plan) == {"letters": "train"}
+    # Nothing of the repository as a whole, of the cluster, the site or the other models.
+    assert plan["affected"]["test"]
+    assert all(re.match("tests/(unit|integration)/models/", address) for address in plan["affected"]["test"])
     assert planned(repository, base, None, "--model", "digits")["pipeline"] is None
     shutil.rmtree(repository.root / "models/letters")
+    pointer.unlink()
     repository.commit("without it")
 
 

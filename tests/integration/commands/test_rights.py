@@ -30,6 +30,8 @@ from tests import terraform
 from tests.commands import call, publish_healthy
 from tests.integration.model_server.google import Tunnel, write_certificate
 
+# Training, retraining and the model tests, one after the other.
+pytestmark = pytest.mark.timeout(600)
 BUCKET = "rights-of-all"
 TRAINS, PROMOTES, SERVES = "trainyard-jobs/pipeline", "trainyard-promotion/promote", "trainyard/serving"
 AGENT, CHECKS = "trainyard-train/trainyard-train", "trainyard-check/trainyard-check"

@@ -46,14 +46,15 @@ def all_served():
     return {model_of(render(folder)): render(folder) for folder in (FIRST, *MODELS)}
 
 
-def test_every_model_of_the_repository_is_served_has_folders_in_the_bucket_and_is_looked_at():
-    assert len(names()) >= 2
-    assert all_served().keys() == names()
+def test_every_model_that_is_served_is_the_repositorys_has_folders_in_the_bucket_and_is_looked_at():
+    served = all_served().keys()
+    # Not the other way round: a model that somebody begins is not in the cluster yet.
+    assert {"chest-xray", "digits"} <= served <= names()
     listed = re.search(r'variable "models" \{.*?default\s+= (\[.*?\])', (TERRAFORM / "variables.tf").read_text(), re.S)
-    assert listed and set(json.loads(listed[1])) == names()
+    assert listed and set(json.loads(listed[1])) == served
     (job,) = yaml.safe_load((ROOT / "infra/observability/scrape.yaml").read_text())["scrape_configs"]
     adapters = {host.partition(".")[0] for host in job["dns_sd_configs"][0]["names"]}
-    assert adapters == {f"{name}-adapter" for name in names()}
+    assert adapters == {f"{name}-adapter" for name in served}
 
 
 def test_each_models_objects_have_names_of_their_own():
@@ -261,7 +262,7 @@ def test_pipelines_and_promotions_have_the_same_rights_in_every_models_folders(e
             rights[grant["folder"]] = grant["role"]
         assert folders[grant["place"]] == {"model": grant["model"], "folder": grant["folder"]}
     for account, models in by_account.items():
-        assert models.keys() == names(), account
+        assert models.keys() == all_served().keys(), account
         assert len({json.dumps(rights, sort_keys=True) for rights in models.values()}) == 1, account
 
 
