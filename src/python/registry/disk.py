@@ -70,10 +70,10 @@ def share(path: Path, like: Path) -> None:
     """Whoever may read the folder `like` may read what is below `path` too, whatever this process's umask says."""
     allowed = os.stat(like).st_mode & _READ_FOLDER
     for folder, folders, files in os.walk(path) if path.is_dir() else ():
-        for name in folders:
-            _allow(Path(folder, name), allowed)
-        for name in files:
-            _allow(Path(folder, name), allowed & _READ_FILE)
+        for names, bits in ((folders, allowed), (files, allowed & _READ_FILE)):
+            for name in names:
+                with suppress(FileNotFoundError):  # what another process had staged has got its name meanwhile
+                    _allow(Path(folder, name), bits)
     _allow(path, allowed if path.is_dir() else allowed & _READ_FILE)
 
 

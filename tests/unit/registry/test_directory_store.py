@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_those_who_share_a_folder_can_take_each_others_locks(store: DirectorySto
     finally:
         os.umask(before)
     assert (store.root / ".locks" / "records%1.json").stat().st_mode & 0o777 == 0o664
+
+
+def test_files_that_others_take_away_meanwhile_do_not_fail_a_write(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first write makes the registry's folder, and sees what another process has staged in it and renames."""
+    looked = os.walk
+
+    def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for name, folders, files in looked(folder):
+            yield name, [*folders, "gone"], [*files, "renamed"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    store.write("a", b"1")
+    assert store.read("a")[0] == b"1"
 
 
 def test_listing_names_keys_and_folders_but_nothing_hidden(store: DirectoryStore) -> None:
