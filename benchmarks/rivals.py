@@ -180,10 +180,11 @@ def _installed(rival: Rival, place: Path) -> Path:
     return python
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     what = " ".join(command[1:4])
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+        return done.stdout.strip()
     except subprocess.CalledProcessError as error:
         raise InfrastructureError(f"{what} failed: {error.stderr.strip()[-200:]}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -192,7 +193,7 @@ def _run(*command: str) -> None:
 
 def _version(python: Path, package: str) -> str:
     code = f"from importlib.metadata import version; print(version({package!r}))"
-    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    return _run(str(python), "-c", code)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a request over HTTP has to pass before anything of it is read: names, origins, certificates, tokens, room."""
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -8,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.adapter import explained
 from serving.adapter.access import PROBES, Access, caller
+from serving.adapter.hosts import is_loopback
 from serving.adapter.problems import response_of
 from serving.adapter.refusals import Forbidden, Overloaded, Refusal, Unauthenticated, WrongHost
 from serving.adapter.service import Service
@@ -63,7 +63,7 @@ class Gate:
     def _check_host(self, host: str) -> None:
         name = _name(host)
         if self._own_names_only:
-            if not _of_this_machine(name):
+            if not is_loopback(name):
                 raise WrongHost(f"This adapter is not called '{host[:100]}'; --allowed-host lets it be.")
         elif self._hosts and name not in self._hosts:
             raise WrongHost(f"This adapter is not called '{host[:100]}'.")
@@ -88,23 +88,9 @@ def _plain(scope: Scope) -> Scope:
     return {**scope, "path": shorter, "method": method}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether who listens at `host` is reached from this machine alone."""
-    return _of_this_machine(host.strip("[]").lower())
-
-
 def _name(host: str) -> str:
     """The name in a header Host, without its port."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].rstrip(".")
-
-
-def _of_this_machine(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -18,7 +18,7 @@ import jwt
 from jwt.algorithms import get_default_algorithms
 
 from cli.errors import UsageError
-from serving.adapter.gate import is_loopback
+from serving.adapter.hosts import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from serving.adapter import memory
 from serving.adapter.access import Access, AccessOptions
 from serving.adapter.backend import Backend
 from serving.adapter.connection import ConnectionLimits
-from serving.adapter.gate import is_loopback
 from serving.adapter.grpc_api import GrpcServer
+from serving.adapter.hosts import is_loopback
 from serving.adapter.http_server import CLOSING, HttpServer, config, listening, port_taken
 from serving.adapter.limits import Limits
 from serving.adapter.predictor import Predictor

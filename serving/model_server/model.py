@@ -17,8 +17,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.batching import Batcher, ModelBatcher
 from serving.model_server.callers import Places
-from serving.model_server.dtypes import Tensor as Tensor
-from serving.model_server.dtypes import dtype_name
+from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
 from serving.model_server.tensors import numpy_dtype, to_array
 

@@ -91,7 +91,7 @@ async function classify(file, version) {
     } catch {
       throw new Error("The server can't be reached.");
     }
-    const answer = await response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
+    const answer = await read(response);
     if (response.ok) return answer;
     if (response.status === UNAUTHORIZED) {
       await askForToken(answer.detail);
@@ -109,6 +109,11 @@ function ask(address, options = {}) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
   return fetch(address, { ...options, headers });
+}
+
+// What it says; what stands before the adapter may answer with a page of its own.
+function read(response) {
+  return response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
 }
 
 // Shows the form, and resolves once a token was entered.
@@ -182,14 +187,14 @@ async function showServed() {
   const served = element("served");
   try {
     const response = await ask("/v1/model");
-    const model = await response.json();
+    const model = await read(response);
     if (response.status === UNAUTHORIZED) {
       served.textContent = "";
       // Whoever enters a token calls this again.
       askForToken(model.detail);
       return;
     }
-    if (!response.ok) throw new Error(model.detail);
+    if (!model.version_labels) throw new Error(model.detail);
     const stable = model.version_labels.stable;
     if (!stable) throw new Error(`${model.model}: no version is served yet`);
     served.textContent = `${model.model}, version ${stable}`;

@@ -5,7 +5,6 @@ from the middle. Position, build, exposure and noise vary as much within a class
 tell them apart.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from cli.machine import processors
 from dataset.pool import in_order
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
@@ -37,7 +37,7 @@ def write_sample(directory: Path, images_per_class: int, seed: int, first: int =
         _folder(directory, label).mkdir(parents=True, exist_ok=True)
     places = product(range(len(CLASSES)), range(first, images_per_class + 1))
     # Blurring and compressing, half of the work, let other threads run.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for _ in in_order(pool, write, places):
             pass
 

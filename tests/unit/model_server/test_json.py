@@ -9,8 +9,8 @@ import pytest
 from tensorflow.core.framework import types_pb2
 
 from serving.model_server import json_document, json_examples, json_input, json_output
+from serving.model_server.dtypes import Tensor
 from serving.model_server.errors import ServingError
-from serving.model_server.model import Tensor
 
 FLOAT, INT64, UINT8, STRING, BOOL = (
     types_pb2.DT_FLOAT, types_pb2.DT_INT64, types_pb2.DT_UINT8, types_pb2.DT_STRING, types_pb2.DT_BOOL,

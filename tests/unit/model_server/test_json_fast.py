@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tensorflow.core.framework import types_pb2
 
 from serving.model_server import json_document, json_input, json_lift, json_output
+from serving.model_server.dtypes import Tensor
 from serving.model_server.errors import ServingError
-from serving.model_server.model import Tensor
 
 TYPES = [types_pb2.DT_FLOAT, types_pb2.DT_INT64, types_pb2.DT_UINT8, types_pb2.DT_STRING, types_pb2.DT_BOOL]
 
