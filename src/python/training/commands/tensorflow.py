@@ -3,6 +3,8 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cli import UsageError
@@ -25,7 +27,8 @@ def prepare_tensorflow() -> None:
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
-            import tensorflow
+            with _hidden("sklearn", "matplotlib"):
+                import tensorflow
 
             tensorflow.config.list_physical_devices()
             # Every network asked is traced once, which TensorFlow takes for tracing one too often.
@@ -39,6 +42,22 @@ def prepare_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Makes imports within find none of the packages, unless they are imported already.
+
+    Keras, which TensorFlow imports, goes on without them; with them, a third of the whole import is for wrappers and
+    pictures that no training asks for. Whoever imports one of them later gets it as ever.
+    """
+    absent = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in absent:
+            del sys.modules[package]
 
 
 def team() -> "Team":
