@@ -67,28 +67,20 @@ def each(pipeline):
     return {CHEST: pipeline, DIGITS: pipeline}
 
 
+# One of a kind, from a commit to its plan; test_selection.py has every kind, in every way of changing.
 CASES = {
     "model code": ([LOOP], each("train")),
-    "code that makes the model's pixels": (["src/python/imaging/decode.py"], each("train")),
     "the same pixels as arrays": (["src/python/imaging/array.py"], each("train")),
     "a model's network": (["models/digits/network.py"], {DIGITS: "train"}),
-    "the models' macro": (["models/model.prelude"], each("train")),
     "dataset pointer": (["datasets/sample.toml"], {CHEST: "retrain"}),
-    "dataset pointer of another model": (["datasets/digits.toml"], {DIGITS: "retrain"}),
     "model test": ([SUITE], each("test")),
     "a model's limits: a comment": (["models/digits/limits.toml"], {}),
     "what a model is made from: a comment": (["models/digits/model.toml"], {}),
     "the settings: a comment": (["trainyard.toml"], {}),
-    "registry": (["src/python/registry/registry.py"], {}),
     "the layers": (["src/python/BUILD"], {}),
     "adapter": (["serving/adapter/service.py"], {}),
     "the lock of ml": (["3rdparty/python/ml.lock"], each("train")),
-    "the adapter's lock": (["3rdparty/python/adapter.lock"], {}),
-    "the lock of tools": (["3rdparty/python/tools.lock"], {}),
-    "the lock of dockerfile": (["3rdparty/python/dockerfile.lock"], {}),
     "protos": (["src/proto/trainyard/v1/classifier.proto"], {}),
-    "docs": (["README.md"], {}),
-    "test and dataset": ([SUITE, "datasets/sample.toml"], {CHEST: "retrain", DIGITS: "test"}),
     "all three": ([SUITE, "datasets/sample.toml", "models/digits/network.py"], {CHEST: "retrain", DIGITS: "train"}),
 }
 
@@ -113,9 +105,8 @@ def test_commit_plans_its_pipelines(repository, case):
         if model["pipeline"]:
             assert any(path in model["reason"] for path in paths)
             assert f"trigger:{model['pipeline']}" in model["reason"] or "everything" in model["reason"]
-    # Where nothing is deleted, our reading of the graph is Pants' own; and where not everything is planned.
-    if "macro" not in case:
-        assert plan["affected"]["test"] == affected_by_pants(repository, base)
+    # Where nothing is deleted, our reading of the graph is Pants' own.
+    assert plan["affected"]["test"] == affected_by_pants(repository, base)
 
 
 def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):

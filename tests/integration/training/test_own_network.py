@@ -12,6 +12,7 @@ import pytest
 
 from cli import DataRefused, UsageError
 from imaging import ImageInput
+from models.templates import network_py
 from registry import Registry
 from tests.integration.training.yards import write_model
 from training.family import Family
@@ -87,6 +88,14 @@ def same(one: keras.Model, other: keras.Model) -> bool:
 
 def test_pasted_network_has_nothing_that_is_lacking(pasted):
     assert contract.lacks(pasted.build({}, IMAGE, 3), IMAGE, LABELS) == []
+
+
+def test_network_that_a_new_model_begins_with_lacks_nothing_and_sees_no_exposure(tmp_path):
+    """Brightness tells no class unless [changes] says so: model tests reject whoever takes a darker picture for another."""
+    network = family(tmp_path, network_py("leaves")).build({}, IMAGE, 3)
+    assert contract.lacks(network, IMAGE, LABELS) == []
+    pixels = labelled(6)[0].astype(np.float32)
+    assert np.allclose(network(pixels), network(pixels * 0.5), atol=1e-3)
 
 
 def test_training_is_repeated_bit_for_bit_from_any_moment(pasted, whole):
