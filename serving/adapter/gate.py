@@ -13,7 +13,7 @@ from serving.adapter.refusals import Forbidden, Overloaded, Refusal, Unauthentic
 from serving.adapter.service import Service
 
 # What a browser has to get before there is anybody to ask for a token. None of it tells of the model.
-_OPEN = ("/", "/docs")
+_OPEN = ("/", "/models", "/docs")
 _OPEN_BELOW = ("/page/", explained.PREFIX)
 # The extension of the scope in which the connection says whether a client has shown a certificate.
 CERTIFICATE = "trainyard.certificate"

@@ -26,6 +26,9 @@ _FILES = {
     "/": (_OWN, "page/index.html", _HTML),
     "/page/page.css": (_OWN, "page/page.css", _CSS),
     "/page/page.js": (_OWN, "page/page.js", _SCRIPT),
+    "/page/access.js": (_OWN, "page/access.js", _SCRIPT),
+    "/models": (_OWN, "page/models.html", _HTML),
+    "/page/models.js": (_OWN, "page/models.js", _SCRIPT),
     "/page/icon.svg": (_OWN, "page/icon.svg", "image/svg+xml"),
     "/docs": (_OWN, "page/docs.html", _HTML),
     "/page/docs.js": (_OWN, "page/docs.js", _SCRIPT),
@@ -35,7 +38,7 @@ _FILES = {
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page at / and the documentation at /docs, and put a content security policy on every answer."""
+    """Serve the pages at / and /models and the documentation at /docs, and put a content security policy on every answer."""
     for address, (package, name, media_type) in _FILES.items():
         app.add_api_route(address, _file(package, name, media_type), methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route(f"{explained.PREFIX}{{kind}}", _explain, methods=["GET"], include_in_schema=False)

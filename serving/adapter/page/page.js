@@ -1,12 +1,11 @@
 // Sends each chosen image to the REST interface and draws what it answers.
 
+import { UNAUTHORIZED, ask, askForToken, askingForToken, onToken, read } from "/page/access.js";
+
 const AT_ONCE = 4;
 const TRIES = 4;
 const element = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-
-const TOKEN = "trainyard-token";
-const UNAUTHORIZED = 401;
 
 const queue = [];
 let working = 0;
@@ -104,39 +103,6 @@ async function classify(file, version) {
   }
 }
 
-// As fetch, with the token if one was given.
-function ask(address, options = {}) {
-  const token = sessionStorage.getItem(TOKEN);
-  const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
-  return fetch(address, { ...options, headers });
-}
-
-// What it says; what stands before the adapter may answer with a page of its own.
-function read(response) {
-  return response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
-}
-
-// Shows the form, and resolves once a token was entered.
-function askForToken(why) {
-  const form = element("access");
-  if (form.hidden) {
-    // The first time nothing was wrong: there was no token at all.
-    element("unknown").textContent = sessionStorage.getItem(TOKEN) ? why : "";
-    sessionStorage.removeItem(TOKEN);
-    form.hidden = false;
-    element("token").focus();
-  }
-  return new Promise((resolve) => form.addEventListener("submit", resolve, { once: true }));
-}
-
-element("access").addEventListener("submit", (event) => {
-  event.preventDefault();
-  sessionStorage.setItem(TOKEN, element("token").value.trim());
-  element("token").value = "";
-  element("access").hidden = true;
-  showServed();
-});
-
 function newCard(file) {
   const card = element("card").content.cloneNode(true).firstElementChild;
   const picture = card.querySelector(".picture");
@@ -228,5 +194,6 @@ function offerVersions(model, stable) {
 }
 
 showServed();
+onToken(showServed);
 // A promotion changes what is served while the page is open.
-setInterval(() => document.hidden || !element("access").hidden || showServed(), 10_000);
+setInterval(() => document.hidden || askingForToken() || showServed(), 10_000);

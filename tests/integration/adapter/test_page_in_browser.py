@@ -126,6 +126,28 @@ def test_page_names_the_served_version_and_lets_another_be_asked(page, model_ser
     playwright.expect(card(page, "bright.png")).to_contain_text("chest-xray, version 2")
 
 
+def test_versions_are_listed_with_their_labels_and_what_was_counted(page, model_server, files):
+    model_server.versions[2] = FakeVersion()
+    model_server.labels["previous"] = 2
+    page.set_input_files("#images", files[:2])
+    playwright.expect(page.locator("#progress")).to_have_text("2 images done.")
+    page.get_by_role("link", name="Versions").click()
+
+    rows = page.locator("tbody tr")
+    playwright.expect(rows).to_have_count(2)
+    stable, previous = ([cell.strip() for cell in row.inner_text().split("\t")] for row in rows.all())
+    assert stable[:5] == ["3", "stable", "AVAILABLE", "2", "0"]
+    assert stable[5].endswith(" ms") and float(stable[5].removesuffix(" ms")) > 0
+    assert set(stable[6].split(", ")) == {"COVID 1", "<b>Normal</b> 1"}
+    assert previous == ["2", "previous", "AVAILABLE", "0", "0", "", ""]
+    playwright.expect(page.locator("#takes")).to_have_text(
+        "Sees a picture as 8 × 8 pixels in shades of gray, and takes it for one of: COVID, <b>Normal</b>."
+    )
+    model_server.versions.clear()
+    page.reload()
+    playwright.expect(page.locator("#served")).to_contain_text("no version is served yet")
+
+
 def test_absent_model_is_said(page, model_server):
     model_server.versions.clear()
     page.reload()
@@ -164,4 +186,6 @@ def test_an_adapter_that_wants_a_token_is_asked_with_it_and_no_address_holds_it(
         page.set_input_files("#images", files[:1])
         playwright.expect(page.locator("#progress")).to_have_text("1 image done.")
         playwright.expect(card(page, "bright.png").locator(".verdict")).to_have_text("COVID 100.0%")
+        page.goto(it.http + "/models")
+        playwright.expect(page.locator("tbody tr")).to_have_count(1)
     assert not [address for address in addresses if token in address]

@@ -91,10 +91,15 @@ def test_page_of_the_service_on_a_phone_too(browser, tmp_path, scheme):
         assert axe.violations(page) == []
         page.set_input_files("#images", [tmp_path / "bright.png", tmp_path / "notes.png"])
         expect(page.locator("#progress")).to_have_text("2 images done.")
-        for size in (page.viewport_size, PHONE):
-            page.set_viewport_size(size)
-            assert axe.violations(page) == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nobody scrolls sideways"
+        wide = page.viewport_size
+        for address, drawn in ((None, "#results"), ("/models", "tbody tr")):
+            if address:
+                page.goto(it.http + address)
+            expect(page.locator(drawn).first).to_be_visible()
+            for size in (wide, PHONE):
+                page.set_viewport_size(size)
+                assert axe.violations(page) == []
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nobody scrolls sideways"
 
 
 def test_page_of_the_service_is_used_by_the_keyboard_alone(browser, tmp_path):
@@ -105,7 +110,7 @@ def test_page_of_the_service_is_used_by_the_keyboard_alone(browser, tmp_path):
         for _ in range(8):
             page.keyboard.press("Tab")
             reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-    assert {"images", "REST interface", "Model"} <= set(reached)
+    assert {"images", "REST interface", "Versions"} <= set(reached)
 
 
 def test_what_a_page_lacks_is_found(browser):

@@ -80,7 +80,7 @@ def test_each_token_opens_both_faces_and_nothing_else_does(model_server, tokens)
 
 def test_health_and_the_page_are_free(model_server, tokens):
     with guarded(model_server, token_file=tokens) as (it, rest), grpc.insecure_channel(it.grpc) as channel:
-        for path in ("/livez", "/readyz", "/", "/page/page.js", "/docs"):
+        for path in ("/livez", "/readyz", "/", "/models", "/page/page.js", "/docs"):
             assert rest.get(path).status_code == 200, path
         health = health_pb2_grpc.HealthStub(channel)
         wait_until(
