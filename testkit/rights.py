@@ -14,7 +14,7 @@ import re
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +61,18 @@ class Account:
         allowing = [grant for grant in self.grants if grant.allows(right, name)]
         self.used.update((grant, right) for grant in allowing)
         return bool(allowing)
+
+
+def left_over(grants: Sequence[Grant], used: Collection[tuple[Grant, str]]) -> list[str]:
+    """Of what is granted what no program uses: a folder, or more than reading it."""
+    found = []
+    for grant in grants:
+        rights = {right for of, right in used if of == grant}
+        if not rights:
+            found.append(f"{grant.prefix} is never used")
+        elif grant.role == "roles/storage.objectUser" and rights <= {GET, LIST}:
+            found.append(f"{grant.prefix} is only read")
+    return found
 
 
 @contextmanager

@@ -24,7 +24,8 @@ JOBS = (
     "jobs/promote",
     "jobs/drift",
     "jobs/schedule",
-    *(f"{model}/jobs" for model in MODELS),
+    "jobs/gc",
+    *(f"{model}/{jobs}" for model in MODELS for jobs in ("jobs", "gc")),
 )
 NAMESPACES = ("jobs/namespace", "jobs/promotion")
 ALL = (*SERVED, *JOBS, *NAMESPACES)

@@ -21,11 +21,18 @@ def require() -> None:
         pytest.skip("terraform is not installed; the tables of rights were read as text alone")
 
 
-def evaluate(folder: Path, expression: str, *variables: str) -> Any:
-    """The value of an expression over the tables; `folder` is empty or of an earlier call."""
+def evaluate(folder: Path, expression: str, *variables: str, planted: tuple[str, str] | None = None) -> Any:
+    """The value of an expression over the tables; `folder` is empty or of an earlier call.
+
+    Of `planted` the first is replaced by the second in the table of rights.
+    """
     require()
     for name in ("variables.tf", "rights.tf"):
         shutil.copy(TERRAFORM / name, folder)
+    if planted:
+        text = (folder / "rights.tf").read_text()
+        assert text.count(planted[0]) == 1
+        (folder / "rights.tf").write_text(text.replace(*planted))
     flags = [f"-var={name}={value}" for name, value in _GIVEN.items()] + ["-var=monthly_budget=1"]
     done = subprocess.run(
         ["terraform", "console", *flags, *variables],
@@ -39,9 +46,9 @@ def evaluate(folder: Path, expression: str, *variables: str) -> Any:
     return json.loads(json.loads(next(line for line in done.stdout.splitlines() if line.startswith('"'))))
 
 
-def grants(folder: Path) -> dict[str, list[Grant]]:
+def grants(folder: Path, planted: tuple[str, str] | None = None) -> dict[str, list[Grant]]:
     """NAMESPACE/ACCOUNT -> its rights in the registry's bucket, as buckets.tf makes them of the tables."""
-    folders, objects = evaluate(folder, "[values(local.each_grant), values(local.each_promoter)]")
+    folders, objects = evaluate(folder, "[values(local.each_grant), values(local.each_promoter)]", planted=planted)
     buckets = (TERRAFORM / "buckets.tf").read_text()
     name = re.search(r'"google_storage_managed_folder" "registry" \{.*?name\s*= "(.*?)"\n', buckets, re.S)
     condition = re.search(r'expression = "resource\.name == .*?/objects/(.*?)\\""', buckets)
@@ -49,9 +56,8 @@ def grants(folder: Path) -> dict[str, list[Grant]]:
     found: dict[str, list[Grant]] = {}
     for row in folders:
         found.setdefault(row["account"], []).append(Grant(_filled(name[1], row), row["role"]))
-    writes = evaluate(folder, "local.writes")
     for row in objects:
-        found.setdefault(row["account"], []).append(Grant(_filled(condition[1], row), writes, one=True))
+        found.setdefault(row["account"], []).append(Grant(_filled(condition[1], row), row["role"], one=True))
     return found
 
 

@@ -92,7 +92,7 @@ resource "google_storage_bucket_iam_member" "datasets" {
 resource "google_storage_bucket_iam_member" "promotion" {
   for_each = local.each_promoter
   bucket   = google_storage_bucket.this["registry"].name
-  role     = local.writes
+  role     = each.value.role
   member   = local.members[each.value.account]
   condition {
     title      = "promotion.json"

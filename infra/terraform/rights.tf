@@ -33,6 +33,14 @@ locals {
     testing    = local.reads
     reports    = local.reads
   }
+  # Removes what nobody needs any more (infra/k8s/jobs/gc), and says so in records and journal.
+  collector = {
+    testing    = local.writes
+    production = local.writes
+    records    = local.writes
+    journal    = local.writes
+    ".staging" = local.writes
+  }
   # Namespace and service account -> folder -> role, of every model.
   grants = {
     "trainyard-staging/serving"             = { testing = local.reads }
@@ -42,11 +50,17 @@ locals {
     "trainyard-train/trainyard-check"       = { pipeline = local.reads }
     "trainyard-promotion/promote"           = local.promoter
     "trainyard-promotion/trainyard-promote" = local.promoter
+    "trainyard-promotion/gc"                = local.collector
   }
   # Model -> the account that serves it, which reads nothing of another one (infra/k8s/models).
-  serving   = { for model in local.models : model => "trainyard/${model == var.model ? "" : "${model}-"}serving" }
-  promoters = ["trainyard-promotion/promote", "trainyard-promotion/trainyard-promote"]
-  accounts  = setunion(keys(local.grants), values(local.serving))
+  serving = { for model in local.models : model => "trainyard/${model == var.model ? "" : "${model}-"}serving" }
+  # What each may do to a promotion that an earlier version began: gc waits until it has ended.
+  promoters = {
+    "trainyard-promotion/promote"           = local.writes
+    "trainyard-promotion/trainyard-promote" = local.writes
+    "trainyard-promotion/gc"                = local.reads
+  }
+  accounts = setunion(keys(local.grants), values(local.serving))
 
   # The model that was alone here keeps the addresses that its resources had then: nothing is made anew.
   prefix = { for model in local.models : model => model == var.model ? "" : "${model} " }
@@ -66,7 +80,9 @@ locals {
   ])...)
   each_promoter = merge([
     for model in local.models : {
-      for account in local.promoters : "${local.prefix[model]}${account}" => { account = account, model = model }
+      for account, role in local.promoters : "${local.prefix[model]}${account}" => {
+        account = account, model = model, role = role
+      }
     }
   ]...)
 }

@@ -25,7 +25,12 @@ def main(argv):
     calls = HERE / "calls.jsonl"
     earlier = [json.loads(line)["step"] for line in calls.read_text().splitlines()] if calls.exists() else []
     with calls.open("a") as file:
-        names = ("TRAINYARD_REGISTRY_URI", "TRAINYARD_SIGNING_KEY", "TRAINYARD_MAIL_SMTP_HOST")
+        names = (
+            "TRAINYARD_REGISTRY_URI",
+            "TRAINYARD_SIGNING_KEY",
+            "TRAINYARD_SIGNING_PUBLIC_KEYS",
+            "TRAINYARD_MAIL_SMTP_HOST",
+        )
         told = {name: os.environ.get(name) for name in names}
         pods = os.environ.get("TRAINYARD_SERVING_PODS")
         file.write(json.dumps({"step": step, "argv": argv, "pods": pods, "told": told}) + "\n")

@@ -162,6 +162,19 @@ def test_whoever_trains_or_promotes_can_mail_the_owner():
     assert having == {"trainyard-train", "trainyard-gpu", "trainyard-promote"}
 
 
+def test_every_public_key_that_an_agent_has_counts():
+    (variables,) = [p["envVars"]["env"] for p in read("common")["jenkins"]["globalNodeProperties"]]
+    given = {v["key"]: v["value"] for v in variables}
+    assert given["TRAINYARD_SIGNING_PUBLIC_KEYS"] == "${SIGNING_PUBLIC_KEYS:-}"
+    text = (JENKINS / "gke" / "kustomization.yaml").read_text()
+    (folder,) = re.findall(r"- SIGNING_PUBLIC_KEYS=(.*)", text)
+    pods = [yaml.safe_load(t["yaml"])["spec"] for t in templates()]
+    mounts = {m["mountPath"] for pod in pods for m in pod["containers"][0]["volumeMounts"] if m["name"] == "signing"}
+    assert mounts == {folder}
+    (private,) = re.findall(r"- SIGNING_KEY=(.*)", text)
+    assert private.rpartition("/")[0] == folder
+
+
 def manifests():
     names = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["resources"]
     files = [name for name in names if name.endswith(".yaml")]

@@ -45,7 +45,11 @@ def steps_of(kind):
 
 
 # By the controller, for whoever trains.
-SET = {"TRAINYARD_SIGNING_KEY": "/etc/trainyard/signing/signing.pem", "TRAINYARD_MAIL_SMTP_HOST": "smtp.example.com"}
+SET = {
+    "TRAINYARD_SIGNING_KEY": "/etc/trainyard/signing/signing.pem",
+    "TRAINYARD_SIGNING_PUBLIC_KEYS": "/etc/trainyard/signing",
+    "TRAINYARD_MAIL_SMTP_HOST": "smtp.example.com",
+}
 
 
 @pytest.fixture(scope="module")

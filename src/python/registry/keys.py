@@ -33,7 +33,8 @@ class Keys:
     """
     Arguments:
         private: file of the key that signs; None for a registry in a bucket where none is named.
-        trusted: files of public keys; without any, the public half of `private` is the one that counts.
+        trusted: files of public keys, or folders whose *.pub are; without any, the public half of `private` is the one
+            that counts.
         make: whether a missing `private` is made when something is to be signed. For a registry in a folder alone, as
             a bucket is shared, and each machine would make a key of its own; and never one that was named: a mount
             that failed would be signed for by a stranger.
@@ -117,9 +118,10 @@ class Keys:
 
         Raises:
             UsageError: there is none, or a file holds something else.
+            InfrastructureError: one can't be read.
         """
         if self.trusted:
-            keys = [_read_public(path) for path in self.trusted]
+            keys = [_read_public(file) for path in self.trusted for file in _public_files(path)]
         elif self.key_uri:
             keys = [pkcs11.signer(self.key_uri).public_key()]
         # The private key is its owner's alone: a colleague gets along with the public half beside it.
@@ -165,6 +167,19 @@ def _read_public(path: Path) -> "EllipticCurvePublicKey":
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
         raise UsageError(f"{path} is no public key on the curve P-256, P-384 or P-521 in PEM; {_NAME_TRUSTED}.")
     return key
+
+
+def _public_files(path: Path) -> list[Path]:
+    """The file itself, or every NAME.pub of a folder: while a key is changed both are there, as a mount brings them."""
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(file for file in path.iterdir() if file.suffix == ".pub" and not file.name.startswith("."))
+    except OSError as error:
+        raise InfrastructureError(f"The folder of keys {path} can't be read: {error.strerror}.") from None
+    if not found:
+        raise UsageError(f"The folder {path} holds no public key (NAME.pub) to check signatures with; {_NAME_TRUSTED}.")
+    return found
 
 
 def _read(path: Path, purpose: str) -> bytes:

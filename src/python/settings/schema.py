@@ -65,7 +65,7 @@ class Signing(Section):
     # Signs what is published. Empty: <registry>.keys/signing.pem beside the registry's folder, made on first use; for
     # a registry in a bucket it has to be named. pkcs11:token=…;object=…?module-path=… never leaves its keeper.
     key: str = ""
-    # Keys whose signatures count; without any, it is the public half of `key`.
+    # Keys whose signatures count, or folders whose *.pub are such; without any, it is the public half of `key`.
     public_keys: list[str] = []
 
 

@@ -34,6 +34,7 @@ from tests.integration.model_server.google import Tunnel, write_certificate
 pytestmark = pytest.mark.timeout(600)
 BUCKET = "rights-of-all"
 TRAINS, PROMOTES, SERVES = "trainyard-jobs/pipeline", "trainyard-promotion/promote", "trainyard/serving"
+COLLECTS = "trainyard-promotion/gc"  # test_gc_rights.py
 AGENT, CHECKS = "trainyard-train/trainyard-train", "trainyard-check/trainyard-check"
 # Module of a command -> the accounts that call it, or why none does. A command that is added needs a line here.
 PROGRAMS = {
@@ -43,7 +44,7 @@ PROGRAMS = {
     "monitoring.drift": (TRAINS,),
     "pipeline": (AGENT, CHECKS, "trainyard-train/trainyard-check"),
     "promote": (PROMOTES, "trainyard-promotion/trainyard-promote"),
-    "registry": "a person: it removes what is served no more, so its rights are for nobody in the cluster",
+    "registry": (COLLECTS,),
     "serving.model_server": (SERVES, "trainyard-staging/serving"),
     "serving.adapter": "it reads no bucket",
     "serving.client": "it reads no bucket",
@@ -60,7 +61,7 @@ IMAGES = {
     "test_model": "testing",
     "model_server": "serving.model_server",
     "adapter": "serving.adapter",
-    "promote": "promote",
+    "promote": "promote",  # and registry
 }
 LIMITS = ["--epochs", "1", "--min-accuracy", "0", "--min-recall", "0"]
 # What TensorFlow Serving asks for, in its order (its file_system_storage_path_source.cc, then TensorFlow's loader, by
@@ -262,21 +263,10 @@ def test_no_right_is_left_over(cloud: Cloud) -> None:
     }
     for name, account in cloud.accounts.items():
         others = cloud.accounts[alike[name]].used if name in alike else set()
-        for grant in account.grants:
-            if not grant.prefix.startswith(f"{MODEL}/") or name == "trainyard-staging/serving":
-                continue
-            used = {right for of, right in account.used | others if of == grant}
-            if not used:
-                over.append(f"{name}: {grant.prefix} is never used")
-            elif grant.role == "roles/storage.objectUser" and used <= {"get", "list"}:
-                over.append(f"{name}: {grant.prefix} is only read")
+        if name not in (COLLECTS, "trainyard-staging/serving"):
+            of_first = [grant for grant in account.grants if grant.prefix.startswith(f"{MODEL}/")]
+            over += [f"{name}: {right}" for right in rights.left_over(of_first, account.used | others)]
     assert over == []
-
-
-def test_gc_removes_what_no_account_in_the_cluster_may(cloud: Cloud) -> None:
-    here = ["--registry", f"gs://{BUCKET}", "--json", "--keep", "0", "--yes"]
-    assert call(cloud.folder, "registry", "gc", *here)["removed"] == [1, 2]
-    assert cloud.registry.areas(1) == [] and cloud.registry.areas(3) == ["testing", "production"]
 
 
 def test_every_command_has_its_account() -> None:

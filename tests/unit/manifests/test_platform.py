@@ -28,7 +28,7 @@ def grants():
     roles = {
         f"local.{name}": rights(inner) for name, inner in re.findall(r"^  (\w+) = \{(.*?)^  \}", shared, re.S | re.M)
     }
-    rows = re.findall(r'"([\w-]+/[\w-]+)"\s*= (local\.\w+|\{.*?\})', table.split("each_folder")[0])
+    rows = re.findall(r'"([\w-]+/[\w-]+)"\s*= (local\.\w+|\{.*?\})', table.split("\n  # Model ->")[0])
     return {account: roles[value] if value in roles else rights(value) for account, value in rows}
 
 
@@ -44,7 +44,7 @@ def service_accounts():
 
 
 def test_rights_are_given_to_accounts_that_there_are():
-    assert len(grants()) == 7
+    assert len(grants()) == 8
     assert grants().keys() <= service_accounts()
 
 
@@ -54,9 +54,9 @@ def test_whoever_publishes_models_can_stage_them():
         assert (folders.get(STAGING) == "writes") == (folders.get("testing") == "writes"), account
 
 
-def test_only_promotions_write_what_is_served():
+def test_only_promotions_and_gc_write_what_is_served():
     writers = {account for account, folders in grants().items() if folders.get("production") == "writes"}
-    assert writers == {"trainyard-promotion/promote", "trainyard-promotion/trainyard-promote"}
+    assert writers == {f"trainyard-promotion/{name}" for name in ("promote", "trainyard-promote", "gc")}
 
 
 def test_serving_reads_what_it_serves_and_nothing_else():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.manifests import ALL, JOBS, MODELS, NAMESPACES, OVERLAYS, SERVED, containers, of_kind, pods, render
+from tests.manifests import ALL, JOBS, MODELS, NAMESPACES, OVERLAYS, SERVED, containers, of_kind, pod_of, pods, render
 
 WITH_PODS = (*SERVED, *JOBS)
 # The only differences between staging and production.
@@ -82,6 +82,20 @@ def test_only_what_publishes_has_the_key_that_signs():
     for name, _, container in each_container():
         variables = {variable["name"] for variable in container.get("env", [])}
         assert ("TRAINYARD_SIGNING_KEY" in variables) == (name in having), name
+
+
+def test_every_public_key_that_is_mounted_counts():
+    # A change of the key needs two; one file by its name would be the old one for ever.
+    checking = 0
+    for name, pod, container in each_container():
+        told = [v["value"] for v in container.get("env", []) if v["name"] == "TRAINYARD_SIGNING_PUBLIC_KEYS"]
+        mounts = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "public-key"]
+        assert told == mounts, name
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        if mounts:
+            assert volumes["public-key"]["configMap"] == {"name": "signing-public"}, name
+            checking += 1
+    assert checking >= 10
 
 
 def test_there_is_no_secret():
@@ -244,10 +258,26 @@ def test_embedded_overlay_changes_the_model_servers_program_alone():
     assert {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)} == {"image", "command"}
 
 
-def test_only_promotions_have_the_account_that_writes_to_production():
+def test_only_promotions_and_gc_have_an_account_that_writes_to_production():
     accounts = {(folder, pod["spec"]["serviceAccountName"]) for folder in JOBS for pod in pods(folder)}
     assert {folder for folder, account in accounts if account == "promote"} == {"jobs/promote"}
-    assert {account for _, account in accounts} == {"promote", "pipeline"}
+    assert {folder for folder, account in accounts if account == "gc"} == {"jobs/gc", *(f"{m}/gc" for m in MODELS)}
+    assert {account for _, account in accounts} == {"promote", "gc", "pipeline"}
+
+
+def test_what_removes_models_is_suspended_and_calls_googles_apis_alone():
+    for folder in ("jobs/gc", *(f"{model}/gc" for model in MODELS)):
+        (job,) = of_kind(render(folder), "CronJob")
+        assert job["spec"]["suspend"] is True
+        labels = pod_of(job)["metadata"]["labels"]
+        reached = set()
+        for policy in of_kind(render("jobs/promotion"), "NetworkPolicy"):
+            selector = policy["spec"]["podSelector"]
+            if selector.get("matchLabels", {}).items() <= labels.items() and all(
+                labels.get(wanted["key"]) in wanted["values"] for wanted in selector.get("matchExpressions", [])
+            ):
+                reached |= {port["port"] for rule in policy["spec"].get("egress", []) for port in rule["ports"]}
+        assert reached == {53, 80, 443, 988}
 
 
 def test_roles_touch_nothing_but_jobs_and_what_belongs_to_them():

@@ -62,7 +62,7 @@ def test_what_serves_is_on_nodes_that_stay(folder: str) -> None:
 def test_work_is_on_nodes_that_may_be_taken_away_and_promotions_are_not(folder: str) -> None:
     for pod in pods(folder):
         app = pod["metadata"]["labels"]["app"]
-        expected = {"train-gpu": "gpu", "promote": "serving", "drift": "serving"}.get(app, "work")
+        expected = {"train-gpu": "gpu", "promote": "serving", "drift": "serving", "gc": "serving"}.get(app, "work")
         assert nodes_of(pod["spec"]) == {expected}, app
 
 

@@ -174,15 +174,25 @@ def test_node_that_is_taken_away_is_no_failure_of_a_training():
             assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
-@pytest.mark.parametrize("folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote", "jobs/drift"])
+@pytest.mark.parametrize(
+    "folder", ["jobs/train", "jobs/retrain", "jobs/test_model", "jobs/promote", "jobs/drift", "jobs/gc"]
+)
 def test_jobs_program_takes_its_arguments(folder):
     import importlib
 
-    programs = {"jobs/test_model": "testing", "jobs/promote": "promote", "jobs/drift": "testing.drift"}
+    programs = {
+        "jobs/test_model": "testing",
+        "jobs/promote": "promote",
+        "jobs/drift": "testing.drift",
+        "jobs/gc": "registry",
+    }
     module = programs.get(folder, folder.replace("jobs/", "training."))
     command = typer.main.get_command(importlib.import_module(f"{module}.__main__" if "." not in module else module).app)
     (pod,) = pods(folder)
-    arguments = list(containers(pod)["step"]["args"])
+    (container,) = containers(pod).values()
+    arguments = list(container["args"])
+    # An image whose own program is another one is told which.
+    assert container.get("command", ["", "", module])[2] == module
     if hasattr(command, "commands"):
         command = command.commands[arguments.pop(0)]
     command.make_context("job", arguments)

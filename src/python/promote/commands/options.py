@@ -15,7 +15,9 @@ Model = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 PublicKey = Annotated[
     list[str] | None,
-    typer.Option("--public-key", metavar="FILE", help="A key in PEM whose signatures count; repeat it."),
+    typer.Option(
+        "--public-key", metavar="FILE", help="A key in PEM whose signatures count, or a folder of NAME.pub; repeat it."
+    ),
 ]
 Pod = Annotated[
     list[str] | None,
