@@ -1,4 +1,4 @@
-"""`registry gc` does its work under the rights of its account in the cluster, and a right too few or too many is found."""
+"""`registry gc` works under the rights of its account in the cluster, and a right too few or too many is found."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -16,7 +16,9 @@ PAGE = (ROOT / "docs" / "operations" / "secrets.md").read_text()
 KUBECTL = """#!/bin/sh
 case "$*" in
 *"create "*"--dry-run=client"*) exec "$REAL" "$@" ;;
-"replace -f -") cat > "$CLUSTER/new"; name=$(grep -E "^  (name|namespace):" "$CLUSTER/new" | awk '{print $2}' | sort | tr "\\n" " ")
+"replace -f -")
+  cat > "$CLUSTER/new"
+  name=$(grep -E "^  (name|namespace):" "$CLUSTER/new" | awk '{print $2}' | sort | tr "\\n" " ")
   [ -e "$CLUSTER/$name" ] || { echo "$name not found" >&2; exit 1; }
   mv "$CLUSTER/new" "$CLUSTER/$name" ;;
 *"patch secret jenkins-secrets --patch-file /dev/stdin") cat > "$CLUSTER/patched" ;;
