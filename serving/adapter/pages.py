@@ -38,7 +38,7 @@ _FILES = {
 
 
 def install(app: FastAPI) -> None:
-    """Serve the pages at / and /models and the documentation at /docs, and put a content security policy on every answer."""
+    """Serve /, /models and the documentation at /docs, and put a content security policy on every answer."""
     for address, (package, name, media_type) in _FILES.items():
         app.add_api_route(address, _file(package, name, media_type), methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route(f"{explained.PREFIX}{{kind}}", _explain, methods=["GET"], include_in_schema=False)

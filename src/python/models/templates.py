@@ -68,7 +68,7 @@ def build(parameters, image, classes):
     return keras.Sequential(
         [
             keras.Input(image.shape),
-            # Each picture by its own mean and spread: a brighter one is the same picture. Else layers.Rescaling(1 / 255).
+            # Each picture by its own mean and spread: a brighter one is the same. Else layers.Rescaling(1 / 255).
             layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),
             layers.Conv2D(32, 3, strides=2, padding="same", activation="relu"),
             layers.BatchNormalization(),

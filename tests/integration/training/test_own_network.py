@@ -91,7 +91,7 @@ def test_pasted_network_has_nothing_that_is_lacking(pasted):
 
 
 def test_network_that_a_new_model_begins_with_lacks_nothing_and_sees_no_exposure(tmp_path):
-    """Brightness tells no class unless [changes] says so: model tests reject whoever takes a darker picture for another."""
+    """Brightness tells no class unless [changes] says so: model tests reject who takes a darker picture for another."""
     network = family(tmp_path, network_py("leaves")).build({}, IMAGE, 3)
     assert contract.lacks(network, IMAGE, LABELS) == []
     pixels = labelled(6)[0].astype(np.float32)
