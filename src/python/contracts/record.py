@@ -188,6 +188,8 @@ class Record(Part):
     verdicts: list[Verdict] = []
     # False where a run left out the checks of its commit (`--no-check`).
     checked: bool = True
+    # The run (its key) that has to end its checks before the version may become a candidate; empty where none has to.
+    awaits: str = ""
     # The digest of the held-out images, and how many versions were judged on just those, this one and rejected ones
     # included; empty and 0 in records that did not count.
     held_out: str = ""

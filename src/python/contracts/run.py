@@ -29,6 +29,7 @@ class Said(_Kept):
     broken: list[Fault] = []
     # Of a record.
     state: str | None = None
+    awaits: str = ""
     parent: int | None = None
     seed: int | None = None
     parameters: Json | None = None

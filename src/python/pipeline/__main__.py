@@ -91,8 +91,8 @@ def run_command(
     check: Annotated[
         bool,
         typer.Option(
-            help="Lint all code, test and package what is affected, first; a version that is made without is recorded "
-            "as unchecked."
+            help="Lint all code, test and package what is affected, beside the training; --no-check is the quick mode "
+            "for trying things by hand: its versions are recorded as unchecked."
         ),
     ] = True,
     checked: Annotated[
@@ -108,7 +108,7 @@ def run_command(
         typer.Option(min=1, metavar="N", help="Models at a time.  [default: 1, or all of them with `kubernetes`]"),
     ] = None,
 ) -> None:
-    """Plan, check what is affected, then train, retrain or test each model, and mail its owner."""
+    """Plan, check what is affected, train, retrain or test each model, and mail its owner."""
     from pipeline import changes
     from pipeline import plan as planning
     from pipeline.execution import carry_out

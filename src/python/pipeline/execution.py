@@ -1,21 +1,19 @@
-"""Carries out a plan: what is checked once, then each model by itself, all of it kept as runs."""
+"""Carries out a plan: what is checked once, and each model by itself, all of it kept as runs."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from cli import Bug, Exit, TrainyardError, UsageError
 from contracts.plan import Plan, strength
 from contracts.run import ModelOutcome
-from pipeline import changes, checks, executors, metadata, plan, run_key, steps
-from pipeline.executors import Job
+from pipeline import changes, plan, steps
+from pipeline.common import Checks, Common, Ended
 from pipeline.model_run import ModelRun
 from pipeline.process import PROCESSES
 from pipeline.request import Request
-from pipeline.runner import Run
-from settings import Settings
 
 Say = Callable[[str], None]
 
@@ -77,67 +75,36 @@ def carry_out(
     if request.only and request.only not in steps.of_plan(made):
         say(f"{request.only}: not in the plan")
         return ended
-    common = _Common(root, folder, request, made, say)
+    common = Common(root, folder, request, made, say)
     models = _models(root, folder, request, made, common.tag, say, resumed)
     if resumed not in (None, common.key, *(model.key for model in models)):
         raise UsageError(
             f"Run {resumed} was about other files, data or settings than what is here now; check out its commit "
             f"({resumed.split('-')[0] if resumed else ''}) without changes, or start a new run."
         )
+    beside = common.goes_beside
     # Those whose steps can't be started at all say so before anything is done.
     for model in models:
-        model.prepare()
-    common.carry_out(ended)
+        model.prepare(common.key if beside else "")
+    if beside:
+        with common.beside() as (images, checks):
+            _note(ended, images)
+            if checks is not None:
+                _carry_out(models, request, ended, checks)
+        if checks is not None:
+            _note(ended, checks.ended.result())
+        return ended
+    _note(ended, common.carry_out())
     if not ended.failures and request.only not in steps.CHECKS:
         _carry_out(models, request, ended)
     return ended
 
 
-class _Common:
-    """What comes before all models: the checks, and the images that steps run in."""
-
-    def __init__(self, root: Path, folder: Path, request: Request, made: Plan, say: Say) -> None:
-        self._root, self._folder, self._request, self._plan, self._say = root, folder, request, made, say
-        self._settings: Settings = request.common_settings(root)
-        self.key = run_key.of_checks(root, self._settings, made, request.executor)
-        only = request.only
-        checking = request.check and not request.checked
-        self._steps = [step for step in checks.of(root, made) if checking and only in (None, step.name)]
-        if request.build and only not in (*steps.CHECKS, steps.NOTIFY):
-            rows = [row for model in made.asked for row in steps.rows(model.pipeline)]
-            needed = [row for row in rows if only in (None, row.name)]
-            job = Job(root, self._settings, self.key, folder / self.key, self.tag)
-            if request.executor != "local" and (needed or made.affected.get("image")):
-                images = executors.make(request.executor, job).images(needed, made.affected.get("image", []))
-                self._steps += [images] if images else []
-
-    @property
-    def tag(self) -> str:
-        """Of the images that are made for this call."""
-        return self.key if self._request.build else ""
-
-    def carry_out(self, ended: Execution) -> None:
-        if not self._steps:
-            return
-        details = {
-            "plan": self._plan.as_json(),
-            "executor": self._request.executor,
-            **metadata.of_call(self._root, asdict(self._request)),
-        }
-        # What has been checked is not checked again, whoever asks, until something is another.
-        run = Run(self._folder, self.key, details, self._say, reopen=not self._request.again)
-        ended.run, code = run.key, int(Exit.OK)
-        for step in self._steps:
-            entry = run.step(step)
-            if entry.exit_code == Exit.OK:
-                continue
-            # A failed check is a failed gate; a machine that lacks something is not.
-            code = Exit.INFRASTRUCTURE if entry.exit_code == Exit.INFRASTRUCTURE else Exit.GATE
-            ended.failures.append((code, run.failure_of(entry, step)))
-            break
-        run.state.artifacts = metadata.logs_of(run.state)
-        ended.checks = ModelOutcome(exit_code=code, run=run.key)
-        run.end(code)
+def _note(ended: Execution, common: Ended) -> None:
+    """Notes how what is about no model went; the first of all failures."""
+    ended.run, ended.checks = common.run, common.outcome
+    if common.failure:
+        ended.failures.insert(0, (int(common.code), common.failure))
 
 
 def _models(
@@ -161,12 +128,14 @@ def _tell_of(say: Say, name: str, text: str) -> None:
     say(f"{name}: {text}")
 
 
-def _carry_out(models: Sequence[ModelRun], request: Request, ended: Execution) -> None:
-    """One that fails does not stop the others."""
+def _carry_out(models: Sequence[ModelRun], request: Request, ended: Execution, checks: Checks | None = None) -> None:
+    """One that fails does not stop the others; with checks that failed meanwhile no further one is begun."""
 
     def one(model: ModelRun) -> None:
+        if checks and (checks.failed.is_set() or not (model.makes_a_version or checks.passed())):
+            return
         try:
-            outcome, failure = model.carry_out()
+            outcome, failure = model.carry_out(checks)
         except TrainyardError as error:
             outcome, failure = ModelOutcome(exit_code=int(error.exit_code), run=model.key), str(error)
         except Exception as error:

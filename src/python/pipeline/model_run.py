@@ -8,7 +8,8 @@ from cli import Exit, TrainyardError
 from contracts.plan import ModelPlan, Plan, strength
 from contracts.run import ModelOutcome
 from models import Model
-from pipeline import executors, metadata, pipelines, run_key, steps
+from pipeline import awaiting, executors, metadata, pipelines, run_key, steps
+from pipeline.common import Checks, ChecksFailed
 from pipeline.executors import Job
 from pipeline.ledger import Ended, Ledger
 from pipeline.request import Request
@@ -42,19 +43,24 @@ class ModelRun:
             variables["TRAINYARD_CHECKED"] = "0"
         self._job = Job(root, self._settings, self.key, folder / self.key, tag, variables)
 
-    def prepare(self) -> None:
-        """
+    def prepare(self, beside: str = "") -> None:
+        """Makes ready to be carried out; `beside` is the run whose checks go on meanwhile, if any do.
+
         Raises:
             UsageError: its steps can't be started.
         """
-        self._executor = executors.make(self._request.executor, self._job)
+        self._executor = executors.make(self._request.executor, replace(self._job, beside=beside))
+
+    @property
+    def makes_a_version(self) -> bool:
+        return any(row.makes for row in steps.rows(self._pipeline))
 
     @property
     def shares_machine(self) -> bool:
         return self._executor.shares_machine
 
-    def carry_out(self) -> tuple[ModelOutcome, str]:
-        """How it ended, and what failed in one sentence; empty where nothing did.
+    def carry_out(self, checks: Checks | None = None) -> tuple[ModelOutcome, str]:
+        """How it ended, and what failed in one sentence; empty where nothing did, or the checks, which tell themselves.
 
         Raises:
             TrainyardError: it could not be begun, or not gone on with.
@@ -74,9 +80,19 @@ class ModelRun:
         try:
             with ledger.beating(self._pipeline, self._commit, run.key, self._say):
                 outcome = pipelines.carry_out(
-                    self._pipeline, run, self._executor, self._settings, self._planned.reason, only=only
+                    self._pipeline,
+                    run,
+                    self._executor,
+                    self._settings,
+                    self._planned.reason,
+                    only=only,
+                    checks=checks,
+                    checked=not request.skips_checks,
                 )
                 outcome = outcome.model_copy(update={"exit_code": _of_table(outcome.exit_code)})
+        except ChecksFailed as failed:
+            assert checks
+            return self._without_checks(run, ledger, checks, failed), ""
         except TrainyardError as error:
             outcome = outcome.model_copy(update={"exit_code": int(error.exit_code)})
             self._close(run, ledger, outcome)
@@ -92,6 +108,30 @@ class ModelRun:
         if outcome.exit_code == Exit.OK or only == steps.NOTIFY:
             return outcome, ""
         return outcome, run.failure_of(run.state.steps[-1])
+
+    def _without_checks(self, run: Run, ledger: Ledger, checks: Checks, failed: ChecksFailed) -> ModelOutcome:
+        """Rejects what was made beside checks that failed; of checks that could not be carried out, a later call
+        makes up its mind."""
+        rejected: list[int] = []
+        if failed.exit_code == Exit.GATE:
+            try:
+                rejected = awaiting.withdraw(self._settings, checks.key, str(failed))
+                self._say(f"The checks failed: {awaiting.told(rejected)}")
+            except (TrainyardError, OSError) as error:
+                self._say(f"What was made could not be rejected, and stays in training, as no candidate: {error}")
+            # It is not to be taken for done when the run is resumed.
+            making = {row.name for row in steps.rows(self._pipeline) if row.makes}
+            for place, entry in enumerate(run.state.steps):
+                if entry.name in making and entry.exit_code == Exit.OK:
+                    run.state.steps[place] = entry.model_copy(update={"exit_code": int(Exit.GATE)})
+        version = rejected[-1] if rejected else None
+        outcome = ModelOutcome(exit_code=int(failed.exit_code), version=version, run=run.key)
+        metadata.add_results(run.state, self._settings, outcome)
+        run.state.artifacts.pop("model", None)
+        run.end(int(failed.exit_code))
+        # What became of the model is not known: a plan of the same commit has it all before it.
+        self._tell(lambda: ledger.leave(run.key))
+        return outcome
 
     def _close(self, run: Run, ledger: Ledger, outcome: ModelOutcome) -> None:
         code = outcome.exit_code or 0

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cli import Exit
+from cli import Exit, InfrastructureError
 from pipeline.children import end_with_parent
 from pipeline.machine import memory_mib
 from pipeline.step import Container, Step
@@ -37,7 +37,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: dict[subprocess.Popen[bytes], Step] = {}
         self.stopping = False
 
     def stop(self) -> None:
@@ -47,16 +47,30 @@ class Processes:
                 with suppress(ProcessLookupError):
                     process.terminate()
 
+    def end_unwanted(self) -> None:
+        """Ends those whose result nobody wants any more; what they keep of their work is theirs to decide."""
+        with self._lock:
+            for process, step in self._running.items():
+                if _unwanted(step):
+                    with suppress(ProcessLookupError):
+                        process.terminate()
+
     @contextmanager
     def started(self, step: Step, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
-        """The step's process; on the way out it has ended, one way or another."""
+        """The step's process; on the way out it has ended, one way or another.
+
+        Raises:
+            InfrastructureError: nobody wants its result any more.
+        """
         with self._lock:
             if self.stopping:
                 raise Stopped
+            if _unwanted(step):
+                raise InfrastructureError("It was not begun: what it was for has failed meanwhile.")
             process = subprocess.Popen(
                 step.argv, stdout=subprocess.PIPE, stderr=stderr, env=step.environment, preexec_fn=end_with_parent
             )
-            self._running.add(process)
+            self._running[process] = step
         try:
             yield process
         finally:
@@ -68,9 +82,13 @@ class Processes:
                     process.kill()
                     process.wait()
             with self._lock:
-                self._running.discard(process)
+                self._running.pop(process, None)
         if self.stopping:
             raise Stopped
+
+
+def _unwanted(step: Step) -> bool:
+    return step.unwanted is not None and step.unwanted.is_set()
 
 
 PROCESSES = Processes()

@@ -1,5 +1,6 @@
 """A step: a command, and how it is started, followed and told about."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,3 +29,5 @@ class Step:
     counts: Callable[[str], int] | None = field(default=None, compare=False)
     # What its output says of its failure; empty where it has nothing better than its last line.
     explains: Callable[[str], str] | None = field(default=None, compare=False)
+    # Set once nobody wants its result any more: it is not begun then, and `Processes.end_unwanted` ends it.
+    unwanted: threading.Event | None = field(default=None, compare=False)

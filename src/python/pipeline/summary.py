@@ -25,7 +25,8 @@ def lines(ended: Execution, folder: Path) -> list[str]:
         if outcome is None:
             found.append(f"{planned.name}: {planned.pipeline} was not begun")
             continue
-        found.append(_of_model(planned, outcome, _state(folder, outcome)))
+        checks_failed = ended.checks.exit_code == Exit.GATE
+        found.append(_of_model(planned, outcome, _state(folder, outcome), checks_failed))
         if outcome.exit_code == Exit.OK and outcome.version:
             found.append(
                 f"  next: ./pants run src/python/promote -- run --model {planned.name} --version {outcome.version}"
@@ -33,10 +34,13 @@ def lines(ended: Execution, folder: Path) -> list[str]:
     return found or ["No model work."]
 
 
-def _of_model(planned: ModelPlan, outcome: ModelOutcome, state: RunState | None) -> str:
+def _of_model(planned: ModelPlan, outcome: ModelOutcome, state: RunState | None, checks_failed: bool) -> str:
     version = f"version {outcome.version}" if outcome.version else "no version"
     figures = _figures(state) if state else ""
     end = _ENDS.get(Exit(outcome.exit_code or 0), f"ended with {outcome.exit_code}")
+    if checks_failed and outcome.exit_code == Exit.GATE and not outcome.mail:
+        end = "is rejected" if outcome.version else "was made"
+        return f"{planned.name}: {planned.pipeline}: {version} {end}: the checks failed"
     mail = f"; mail: {outcome.mail}" if outcome.mail else ""
     return f"{planned.name}: {planned.pipeline}: {version}{f' ({figures})' if figures else ''} {end}{mail}"
 

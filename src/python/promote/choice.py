@@ -61,6 +61,8 @@ def _check_promotable(record: Record, where: Where) -> None:
         GateNotPassed: the version has not passed its tests, or was in production before.
     """
     version = record.version
+    if record.state == "training" and record.files and record.awaits:
+        raise GateNotPassed(f"Version {version} awaits the checks of its commit (run {record.awaits}).")
     if record.state == "training":
         raise GateNotPassed(f"Version {version} has no model yet: its training has not ended.")
     if record.missed_gate():

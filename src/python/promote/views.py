@@ -34,7 +34,7 @@ def versions_table(records: list[Record], serving: ServingState) -> Table:
         test = record.metrics.test
         table.add_row(
             str(record.version),
-            f"{record.state}, files removed" if record.removed else record.state,
+            _state(record),
             f"{test.accuracy:.3f}" if test else "-",
             f"{record.dataset.fingerprint[:8]} ({record.dataset.images})" if record.dataset else "-",
             _age(record.created),
@@ -42,6 +42,12 @@ def versions_table(records: list[Record], serving: ServingState) -> Table:
             style="bold green" if record.version == serving.stable else None,
         )
     return table
+
+
+def _state(record: Record) -> str:
+    if record.removed:
+        return f"{record.state}, files removed"
+    return f"{record.state}, awaits checks" if record.state == "training" and record.awaits else record.state
 
 
 def versions_json(records: list[Record], serving: ServingState) -> list[dict[str, object]]:

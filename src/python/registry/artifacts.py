@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from contracts.record import Record
+from contracts.record import Record, Verdict
 from registry import signing
 from registry.errors import Immutable, Tampered, UnknownVersion, UsageError
 from registry.journal import Journal
@@ -27,7 +27,8 @@ class Artifacts:
     def publish(self, version: int, folder: Path, keys: Keys | None) -> Record:
         """Takes the SavedModel in `folder` as testing/<version>; the record gets its digests and becomes a candidate.
 
-        A call that was killed may be repeated with the same files.
+        One that awaits its run's checks becomes a candidate later, by `admit`. A call that was killed may be repeated
+        with the same files.
 
         Raises:
             Immutable: the version holds another model already.
@@ -49,9 +50,46 @@ class Artifacts:
             self._store.put_folder(key, folder, files)
         elif there != files and self._store.manifest(key) != files:  # it appeared since we looked, or lost a file
             raise Immutable(taken)
+        if record.awaits:
+            return self._records.read(version)
         if not (there and self._journal.tells_of("publish", version)):
             self._journal.append("publish", version, before="training", after="candidate", reason=record.reason)
         return self._records.change(version, lambda record: _candidate(record, files))
+
+    def admit(self, version: int, checked: bool) -> Record:
+        """Makes a version that awaited its run's checks a candidate; a call that was killed may be repeated.
+
+        `checked` tells that they have passed, rather than been left out after all.
+
+        Raises:
+            UnknownVersion: its training has not ended, or it was rejected.
+        """
+        record = self._records.read(version)
+        if record.state == "training" and record.files and self._store.has_folder(f"testing/{version}"):
+            if not self._journal.tells_of("publish", version):
+                self._journal.append("publish", version, before="training", after="candidate", reason=record.reason)
+            return self._records.change(
+                version,
+                lambda now: {**_candidate(now, record.files), "awaits": "", "checked": now.checked and checked},
+            )
+        return self.published(version)
+
+    def withdraw(self, version: int, verdict: Verdict) -> Record:
+        """Rejects a version that is no candidate yet, with `verdict`, and removes what there is of its files.
+
+        Raises:
+            Immutable: it has become one meanwhile, and stays.
+        """
+
+        def rejected(record: Record) -> dict[str, object]:
+            if record.state not in ("training", "rejected"):
+                raise Immutable(f"Version {record.version} is '{record.state}', and no longer in training.")
+            verdicts = [*record.verdicts, verdict] if record.state == "training" else record.verdicts
+            return {"state": "rejected", "verdicts": verdicts, "files": {}, "sigstore": {}, "awaits": ""}
+
+        record = self._records.change(version, rejected)
+        self._store.remove_folder(f"testing/{version}")
+        return record
 
     def sign(self, version: int, keys: Keys | None) -> Record:
         """Signs a version that was published without a signature, as it is now.
@@ -139,6 +177,11 @@ class Artifacts:
             why = "; ".join(record.gate_reasons()) or "see its report"
             raise UnknownVersion(
                 f"{named} did not pass its training gate, so no files were saved ({why}); train again."
+            )
+        if record.state == "training" and record.files and record.awaits:
+            raise UnknownVersion(
+                f"{named} awaits the checks of its commit (run {record.awaits}) and is no candidate before they pass; "
+                "where nothing works on them any more, start that run again."
             )
         if not record.files or record.state == "training":
             raise UnknownVersion(f"{named} has no published files; its training has not ended.")

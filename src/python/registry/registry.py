@@ -104,6 +104,12 @@ class Registry:
     def publish(self, version: int, folder: Path) -> Record:
         return self._artifacts.publish(version, folder, self.keys)
 
+    def admit(self, version: int, checked: bool) -> Record:
+        return self._artifacts.admit(version, checked)
+
+    def withdraw(self, version: int, verdict: Verdict) -> Record:
+        return self._artifacts.withdraw(version, verdict)
+
     def sign(self, version: int) -> Record:
         return self._artifacts.sign(version, self.keys)
 

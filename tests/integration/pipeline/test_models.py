@@ -139,23 +139,35 @@ def test_versions_of_what_was_checked_before_count_as_checked(yard: Yard) -> Non
     assert (yard.carried_out(), yard.started()[0]) == (["a:train:1", "a:test_model:1"], "train")
 
 
-def test_checks_come_once_before_all_models_and_are_not_repeated(yard: Yard) -> None:
+def test_checks_are_carried_out_once_for_all_models_and_not_repeated(yard: Yard) -> None:
     yard.does(train="exit 6")
     yard.call("run", "--since=")
     yard.does(train="exit 0; #")
-    assert yard.started() == ["lint", "train", "train"]
+    assert sorted(yard.started()) == ["lint", "train", "train"]
     yard.call("run", "--since=")
     assert yard.started().count("lint") == 1
 
 
-def test_failed_check_begins_no_model_and_names_the_way_out(yard: Yard) -> None:
-    yard.does(lint="echo 'Would reformat: src/a.py'; exit 1")
+def test_failed_check_stops_the_model_under_way_begins_no_other_and_names_the_way_out(yard: Yard) -> None:
+    yard.does(lint="until [[ -e $SCENE/here ]]; do sleep 0.05; done; echo 'Would reformat: src/a.py'; exit 1")
+    yard.does(train='touch "$SCENE/here"; exec sleep 3000')
     code, out, err = yard.call("run", "--since=", "--json")
     assert code == Exit.GATE
     assert "Not formatted: src/a.py; `scripts/lint --fix` formats them." in err
-    assert yard.carried_out() == []
+    assert "a: train: no version was made: the checks failed" in err
+    assert yard.carried_out() == ["a:train:1"]
     result = json.loads(out.splitlines()[-1])
-    assert (result["exit_code"], of(result, "a")["exit_code"], of(result, "a")["run"]) == (3, None, None)
+    assert (result["exit_code"], of(result, "a")["exit_code"]) == (3, 3)
+    assert (of(result, "b")["exit_code"], of(result, "b")["run"]) == (None, None)
+
+
+def test_failed_check_begins_no_test_of_a_model(yard: Yard) -> None:
+    base = yard.git("rev-parse", "HEAD")
+    yard.commit(tests_of_a="changed", b="changed")
+    yard.does(lint="exit 1")
+    code, result, _ = run(yard, "--check", "--parallel=2", since=base)
+    assert (code, of(result, "a")["pipeline"], of(result, "a")["exit_code"]) == (3, "test", None)
+    assert not any(step.startswith("a:") for step in yard.carried_out())
 
 
 def test_step_by_step_for_one_model_as_a_build_server_does(yard: Yard) -> None:

@@ -18,7 +18,7 @@ from tests.integration.training.yards import SMALL, write_model
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
 
-def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.CompletedProcess:
+def start(place: Path, sample: Path, end: str = "", awaits: str = "", **options) -> subprocess.CompletedProcess:
     """The very call of the fixture `trained`."""
     gates = ["--min-accuracy", "0.7", "--min-recall", "0.4", "--reason", "a test"]
     return subprocess.run(
@@ -29,16 +29,21 @@ def start(place: Path, sample: Path, end: str = "", **options) -> subprocess.Com
         capture_output=True,
         text=True,
         timeout=600,
-        env={**os.environ, "TRAINYARD_TEST_END": end, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "TRAINYARD_TEST_END": end,
+            "TRAINYARD_AWAITS": awaits,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         **options,
     )
 
 
 def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_path):
-    killed = start(tmp_path, sample, "SIGKILL:epoch:2")
+    killed = start(tmp_path, sample, "SIGKILL:epoch:2", awaits="an earlier run")
     assert killed.returncode == -signal.SIGKILL
     registry = Registry.open(str(tmp_path), MODEL)
-    assert registry.record(1).state == "training"
+    assert (registry.record(1).state, registry.record(1).awaits) == ("training", "an earlier run")
 
     # Nine batches an epoch; one epoch is saved, so this is in the middle of another.
     terminated = start(tmp_path, sample, "SIGTERM:step:22")
@@ -46,17 +51,21 @@ def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_pat
     assert "Resuming version 1" in terminated.stderr
     assert "Terminated after epoch 3; version 1 can be resumed: run the same command again." in terminated.stderr
     assert "Traceback" not in terminated.stderr
-    assert registry.record(1).state == "training"
+    assert (registry.record(1).state, registry.record(1).awaits) == ("training", "")
 
     killed = start(tmp_path, sample, "SIGKILL:publish")
     assert killed.returncode == -signal.SIGKILL
     assert "Training: 1/" not in killed.stderr
     assert not list(tmp_path.rglob("testing/*"))
 
-    done = start(tmp_path, sample)
+    done = start(tmp_path, sample, awaits="a run")
     assert done.returncode == 0, done.stderr
     assert "Training: 1" not in done.stderr, "what was finished was done again"
+    assert "awaits the checks of run a run; until they pass it can be neither tested nor promoted" in done.stderr
     (record,) = registry.records()
+    # Whole, and no candidate.
+    assert (record.state, record.awaits, record.steps[-1].name) == ("training", "a run", "publish")
+    record = registry.admit(1, checked=True)
     assert record.state == "candidate"
     assert record.files[WEIGHTS] == trained[1].files[WEIGHTS]
     assert [trial.history for trial in record.trials] == [trial.history for trial in trained[1].trials]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageError
+from contracts.record import Verdict
 from registry import Difference, Immutable, Tampered, UnknownVersion, manifest_of
+from registry.records import Records
 from registry.staging import staged_file, staged_folder, sweep
 from testkit.registries import model_folder, open_registry, published
 
@@ -228,3 +230,60 @@ def test_disk_full_leaves_no_version_and_no_leftovers(tmp_path: Path) -> None:
     assert registry.record(1).state == "training"
     assert registry.store.manifest("testing/1") == {}
     assert registry.publish(1, built).state == "candidate"
+
+
+REFUSED = Verdict(kind="gate", passed=False, reasons=["the checks of its commit failed"], at="2026-01-01T00:00:00Z")
+
+
+def test_version_that_awaits_checks_has_files_and_is_no_candidate_before_it_is_admitted(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    record = published(registry, tmp_path, awaits="run")
+    assert (record.state, bool(record.files), bool(record.sigstore)) == ("training", True, True)
+    assert registry.areas(1) == ["testing"]
+    for want in (registry.check_files, registry.copy_to_production, lambda v: registry.fetch(v, tmp_path / "clone")):
+        with pytest.raises(UnknownVersion, match=r"Version 1 .* awaits the checks of its commit \(run run\)"):
+            want(1)
+    # Killed and repeated: publish as well as admit.
+    assert registry.publish(1, tmp_path / "built-1").state == "training"
+    assert registry.admit(1, checked=True).state == "candidate"
+    record = registry.admit(1, checked=True)
+    assert (record.state, record.awaits, record.checked) == ("candidate", "", True)
+    assert [(entry.action, entry.after) for entry in registry.journal.entries()] == [("publish", "candidate")]
+    registry.check_files(1)
+
+
+def test_admission_that_was_killed_before_its_last_write_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path, awaits="run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "change", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            registry.admit(1, checked=False)
+    assert registry.record(1).state == "training"
+    assert registry.admit(1, checked=False).checked is False
+    assert len(registry.journal.entries()) == 1
+
+
+def test_withdrawn_version_is_rejected_with_its_reason_and_its_files_are_gone(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path, awaits="run")
+    for _ in range(2):  # as by a call that was killed, and the next one
+        record = registry.withdraw(1, REFUSED)
+        assert (record.state, record.files, record.awaits, len(record.verdicts)) == ("rejected", {}, "", 1)
+    assert registry.areas(1) == []
+    for want in (registry.check_files, lambda v: registry.admit(v, checked=True)):
+        with pytest.raises(UnknownVersion, match="the checks of its commit failed"):
+            want(1)
+    # Nor does a training that was not stopped in time bring it back.
+    with pytest.raises(Immutable):
+        registry.publish(1, tmp_path / "built-1")
+
+
+def test_candidate_is_not_withdrawn(tmp_path: Path) -> None:
+    registry = open_registry(tmp_path)
+    published(registry, tmp_path)
+    with pytest.raises(Immutable, match="no longer in training"):
+        registry.withdraw(1, REFUSED)
+    assert registry.areas(1) == ["testing"]

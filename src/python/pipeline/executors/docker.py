@@ -66,7 +66,11 @@ class Docker:
             argv += _mount(Path(settings.dataset.uri))
         if (file := self._job.root / FILE_NAME).is_file():
             argv += [*_mount(file, f"{_SETTINGS_FOLDER}/{FILE_NAME}"), "--workdir", _SETTINGS_FOLDER]
-        variables = {**own_variables(os.environ), **self._job.variables, "TRAINYARD_EXECUTOR": Executor.DOCKER.value}
+        variables = {
+            **own_variables(os.environ),
+            **self._job.variables_of(row),
+            "TRAINYARD_EXECUTOR": Executor.DOCKER.value,
+        }
         for variable, value in variables.items():
             argv += ["--env", f"{variable}={value}"]
         argv += _keys(settings, signs=row.makes)

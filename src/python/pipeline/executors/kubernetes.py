@@ -76,7 +76,10 @@ class Kubernetes:
         is_pointer, pointer = self._dataset.is_file(), f"{_MOUNTED}/{self._dataset.name}"
         told = [pointer if word == str(self._dataset) and is_pointer else word for word in arguments]
         image = f"{settings.kubernetes.images}/{row.program}:{self._job.tag}" if self._pushed else None
-        variables = own_variables(os.environ) | {"TRAINYARD_MODEL_NAME": settings.model.name, **self._job.variables}
+        variables = own_variables(os.environ) | {
+            "TRAINYARD_MODEL_NAME": settings.model.name,
+            **self._job.variables_of(row),
+        }
         content = _kustomization(
             made, _template(root / _JOBS, made, row), settings, (key, row.name), told, files, image, variables
         )

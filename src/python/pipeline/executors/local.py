@@ -23,7 +23,11 @@ class Local:
 
     def step(self, row: Row, arguments: Sequence[str]) -> Step:
         argv = [str(self._job.root / "pants"), "run", row.target, "--", *arguments]
-        return Step(row.name, argv, {**nested_environment(), **self._job.variables}, alone=row.measures)
+        environment = {**nested_environment(), **self._job.variables_of(row)}
+        if self._job.beside and row.makes:
+            # The daemon serves one call at a time, and the checks have it.
+            environment["PANTS_CONCURRENT"] = "True"
+        return Step(row.name, argv, environment, alone=row.measures)
 
 
 class Modules:

@@ -24,6 +24,12 @@ class Job:
     tag: str = ""
     # Variables that each step gets beside our own.
     variables: Mapping[str, str] = field(default_factory=dict)
+    # The run (its key) whose checks go on beside the step that makes a version; empty where none do.
+    beside: str = ""
+
+    def variables_of(self, row: Row) -> dict[str, str]:
+        awaits = {"TRAINYARD_AWAITS": self.beside} if self.beside and row.makes else {}
+        return {**self.variables, **awaits}
 
 
 class Steps(Protocol):

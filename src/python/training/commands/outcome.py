@@ -30,6 +30,14 @@ def finish(record: Record, as_json: bool, options: Options, mail: bool = False) 
         raise GateNotPassed(_why(record))
     if record.version == 1 and (danger := place.warning(options.registry)):
         console.print(danger, markup=False, soft_wrap=True)
+    if record.awaits:
+        console.print(
+            f"Version {record.version} of {record.model} awaits the checks of run {record.awaits}; until they pass it "
+            "can be neither tested nor promoted.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     console.print(
         f"Version {record.version} of {record.model} is a candidate. Next, test it: "
         f"{shlex.join(_test_call(record, options))}",

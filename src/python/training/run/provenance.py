@@ -19,6 +19,8 @@ COMMIT_VARIABLE = "TRAINYARD_COMMIT"
 EXECUTOR_VARIABLE = "TRAINYARD_EXECUTOR"
 # "0" in a run that left out the checks of its commit.
 CHECKED_VARIABLE = "TRAINYARD_CHECKED"
+# In a run whose checks are still under way: its key.
+AWAITS_VARIABLE = "TRAINYARD_AWAITS"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ def provenance() -> Provenance:
 def checked() -> bool:
     """Whether the commit's checks were carried out, as far as whoever started this says."""
     return os.environ.get(CHECKED_VARIABLE) != "0"
+
+
+def awaits() -> str:
+    """The run whose checks a version has to await; empty where it becomes a candidate at once."""
+    return os.environ.get(AWAITS_VARIABLE, "")
 
 
 def _git(*arguments: str) -> str:

@@ -29,7 +29,7 @@ from training.run.gate import Thresholds, decide, shortfalls
 from training.run.held_out import times_judged
 from training.run.identity import identity, run_folder
 from training.run.interruption import Termination, interrupted_by
-from training.run.provenance import EXECUTOR_VARIABLE, checked, provenance
+from training.run.provenance import EXECUTOR_VARIABLE, awaits, checked, provenance
 from training.run.publishing import export_once, golden_of
 from training.run.search import Budget, Search, Trained
 from training.state import Weights
@@ -98,6 +98,8 @@ class Run:
         pretrained: Pretrained | None = None,
     ) -> Record:
         """Trains, evaluates and, past the gate, publishes a version; returns its record, a candidate or rejected.
+
+        One that awaits its run's checks is published and stays in training.
 
         `start` is the network of `parent`: training begins with its weights, and its answers to the same test images
         are the baseline. `pretrained` are weights to begin with instead. An interrupted run of the same kind is
@@ -171,7 +173,7 @@ class Run:
         versions = [record.version for record in reversed(waiting)]
         checkpoints = Checkpoints.resumed(self.registry.store, folder, versions, key)
         if checkpoints is not None:
-            record = self.registry.record(checkpoints.version)
+            record = self._begun_again(checkpoints.version)
             self.steps = list(record.steps)
             self.say(f"Resuming version {record.version} of {record.model}, which was interrupted")
             return record, checkpoints
@@ -186,6 +188,7 @@ class Run:
             task=options.model.task,
             code=made_by.code,
             checked=checked(),
+            awaits=awaits(),
             executor=os.environ.get(EXECUTOR_VARIABLE, "local"),
             arguments=options.arguments,
             dataset=data.used(options.dataset),
@@ -198,6 +201,16 @@ class Run:
         checkpoints = Checkpoints(self.registry.store, folder, version, key)
         report.keep(self.checked, lambda name, content: self.registry.save_report(version, name, content))
         return record, checkpoints
+
+    def _begun_again(self, version: int) -> Record:
+        """The record of a version that is resumed: whoever resumes it decides whether it awaits checks."""
+
+        def by_this_call(record: Record) -> dict[str, object]:
+            if record.state != "training":
+                return {}
+            return {"awaits": awaits(), "checked": record.checked and checked()}
+
+        return self.registry.change(version, by_this_call)
 
     def _begun(
         self, family: Family, data: Dataset, parameters: Parameters, pretrained: Pretrained | None
@@ -298,7 +311,7 @@ class Run:
 
     def _reject(self, version: int, reasons: list[str], details: dict[str, object] | None = None) -> Record:
         verdict = Verdict(kind="gate", passed=False, reasons=reasons, at=utc_now(), details=details)
-        return self.registry.add_verdict(version, verdict, state="rejected", steps=self.steps)
+        return self.registry.add_verdict(version, verdict, state="rejected", steps=self.steps, awaits="")
 
     def warn(self, text: str) -> None:
         self.console.print(f"WARNING: {text}", markup=False, soft_wrap=True, style="bold yellow")
