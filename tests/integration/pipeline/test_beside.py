@@ -73,6 +73,12 @@ def runs(yard: Yard) -> dict[str | None, dict[str, Any]]:
     return {run["model_name"]: run for run in kept}
 
 
+def trained(yard: Yard) -> bool:
+    """Whether the step that trains has ended, and the run has heard of it."""
+    run = runs(yard).get("chest-xray")
+    return bool(run and run["steps"])
+
+
 def registry(yard: Yard) -> Registry:
     return Registry.open(str(yard.root / ".trainyard/registry"), "chest-xray")
 
@@ -102,23 +108,23 @@ def begun(yard: Yard, until: Callable[[], object]) -> Iterator["Popen[str]"]:
 
 def test_version_made_beside_the_checks_is_no_candidate_before_they_pass(yard: Yard) -> None:
     """The training waits for the checks to begin, and they for this test to have looked: they go side by side."""
-    yard.does(lint=touch("checking") + wait("go"), train=wait("checking") + MADE + touch("trained"))
-    with begun(yard, (yard.scene / "trained").exists) as process:
+    yard.does(lint=touch("checking") + wait("go") + touch("checked"), train=wait("checking") + MADE)
+    with begun(yard, lambda: trained(yard)) as process:
         made = record(yard)
         assert (made.state, list(made.files), made.checked) == ("training", ["saved_model.pb"], True)
         with pytest.raises(UnknownVersion, match="awaits the checks of its commit"):
             registry(yard).check_files(1)
         with pytest.raises(GateNotPassed, match="awaits the checks of its commit"):
             choice.check(made, "promote")
-        assert not (yard.scene / "tested").exists()
         (yard.scene / "go").touch()
         _, err = process.communicate(timeout=200)
         assert process.returncode == Exit.OK, err
     assert made.awaits == runs(yard)[None]["key"]
     made = record(yard)
     assert (made.state, made.awaits, made.checked) == ("candidate", "", True)
-    assert [entry.action for entry in registry(yard).journal.entries()] == ["publish"]
-    assert (yard.scene / "tested").exists()
+    (told,) = (yard.root / ".trainyard/registry/chest-xray/journal").iterdir()
+    times = [file.stat().st_mtime_ns for file in (yard.scene / "checked", told, yard.scene / "tested")]
+    assert times == sorted(times), "first the checks passed, then it became a candidate, then it was tested"
     assert state(yard)["done"]["version"] == 1
 
 
@@ -155,7 +161,7 @@ def test_checks_that_fail_after_the_training_reject_its_version_and_a_resumed_ru
 
 def test_run_killed_while_a_version_awaits_its_checks_goes_on_and_trains_nothing_again(yard: Yard) -> None:
     yard.does(lint="exec sleep 3000")
-    with begun(yard, lambda: (run := runs(yard).get("chest-xray")) and run["steps"]):
+    with begun(yard, lambda: trained(yard)):
         pass
     assert (record(yard).state, state(yard)["done"]) == ("training", None)
     yard.does(lint="true")
