@@ -156,7 +156,7 @@ def test_plots_and_mistakes_are_pictures_inside_the_page(full):
     assert len(sources) == 2 + 3
     assert all(image.get("alt") for image in words.images)
     # Each plot in the colours of a dark page too.
-    assert len(re.findall(r'media="\(prefers-color-scheme: dark\)" srcset="data:image/png', full)) == 3
+    assert len(re.findall(r'media="screen and \(prefers-color-scheme: dark\)" srcset="data:image/png', full)) == 3
 
 
 def test_page_needs_nothing_from_elsewhere(full):
