@@ -78,13 +78,15 @@ class Index:
             paths = self._paths()
             if len(paths) >= _MOST_FILES:
                 older = [rows for path in paths if (rows := _load(path)) is not None]
-                rows = np.concatenate([_rows(list(self._new.values())), *older])
+                rows = np.concatenate([_rows(self._new.values()), *older])
                 self._write(rows[np.unique(rows["sha256"], return_index=True)[1]])
                 # Another check may read one of these now: it then decodes what it misses.
                 for path in paths:
                     path.unlink(missing_ok=True)
             else:
-                self._write(np.sort(_rows(list(self._new.values())), order="sha256"))
+                rows = _rows(self._new.values())
+                rows.sort(order="sha256")
+                self._write(rows)
         except OSError:
             return
         self._new.clear()
@@ -97,7 +99,7 @@ class Index:
 
     def _write(self, rows: np.ndarray) -> None:
         assert self._folder is not None
-        name = hashlib.sha256(rows.tobytes()).hexdigest()[:32]
+        name = hashlib.sha256(rows.view(np.uint8).data).hexdigest()[:32]
         descriptor, draft = tempfile.mkstemp(prefix=".", dir=self._folder)
         try:
             with os.fdopen(descriptor, "wb") as stream:
