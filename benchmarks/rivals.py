@@ -174,8 +174,9 @@ def _installed(rival: Rival, place: Path) -> Path:
         pinned = place / "pinned.txt"
         pinned.write_text("".join(f"{name}=={version(name)}\n" for name in _SHARED))
         _run(str(python), "-m", "pip", "install", "--quiet", "--constraint", str(pinned), rival.package)
-        (packages,) = place.glob("lib/python3*/site-packages")
-        (packages / "behind.pth").write_text("".join(f"{Path(path).resolve()}\n" for path in sys.path if path))
+    (packages,) = place.glob("lib/python3*/site-packages")
+    # Of this run: Pants lays its sources out anew for each.
+    (packages / "behind.pth").write_text("".join(f"{Path(path).resolve()}\n" for path in sys.path if path))
     service.write_text(rival.program)
     return python
 
