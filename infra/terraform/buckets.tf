@@ -81,7 +81,7 @@ resource "google_storage_managed_folder_iam_member" "registry" {
 }
 
 resource "google_storage_bucket_iam_member" "datasets" {
-  for_each   = toset(["trainyard-jobs/pipeline", "trainyard-train/trainyard-train"])
+  for_each   = toset(["${var.name}-jobs/pipeline", "${var.name}-train/trainyard-train"])
   bucket     = google_storage_bucket.this["datasets"].name
   role       = local.reads
   member     = local.members[each.key]

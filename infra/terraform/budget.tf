@@ -1,6 +1,6 @@
 resource "google_billing_budget" "this" {
   billing_account = var.billing_account
-  display_name    = "trainyard"
+  display_name    = var.name
   budget_filter {
     projects = ["projects/${data.google_project.this.number}"]
   }

@@ -1,7 +1,7 @@
 # Standard rather than Autopilot: Jenkins' agents and trainings want machines of their own, which may be empty. The
 # manifests need nothing that Autopilot refuses.
 resource "google_container_cluster" "this" {
-  name                = "trainyard"
+  name                = var.name
   location            = var.region
   network             = google_compute_network.this.id
   subnetwork          = google_compute_subnetwork.this.id
@@ -67,7 +67,7 @@ resource "google_container_cluster" "this" {
 
 # What nodes run as: they write logs and metrics, and pull images.
 resource "google_service_account" "nodes" {
-  account_id = "trainyard-nodes"
+  account_id = "${var.name}-nodes"
   depends_on = [google_project_service.api]
 }
 

@@ -1,5 +1,5 @@
 resource "google_artifact_registry_repository" "this" {
-  repository_id = "trainyard"
+  repository_id = var.name
   location      = var.region
   format        = "DOCKER"
   docker_config {

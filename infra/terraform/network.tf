@@ -1,11 +1,11 @@
 resource "google_compute_network" "this" {
-  name                    = "trainyard"
+  name                    = var.name
   auto_create_subnetworks = false
   depends_on              = [google_project_service.api]
 }
 
 resource "google_compute_subnetwork" "this" {
-  name                     = "trainyard"
+  name                     = var.name
   network                  = google_compute_network.this.id
   ip_cidr_range            = "10.0.0.0/20"
   private_ip_google_access = true
@@ -24,7 +24,7 @@ resource "google_compute_subnetwork" "this" {
 
 # Google's APIs under four addresses, which the NetworkPolicies in infra/k8s name.
 resource "google_dns_managed_zone" "googleapis" {
-  name       = "googleapis"
+  name       = var.name == "trainyard" ? "googleapis" : "${var.name}-googleapis"
   dns_name   = "googleapis.com."
   visibility = "private"
   private_visibility_config {
@@ -53,12 +53,12 @@ resource "google_dns_record_set" "any" {
 
 # Nodes have no address of their own; images that are not in Artifact Registry (TensorFlow Serving's) come through this.
 resource "google_compute_router" "this" {
-  name    = "trainyard"
+  name    = var.name
   network = google_compute_network.this.id
 }
 
 resource "google_compute_router_nat" "this" {
-  name                               = "trainyard"
+  name                               = var.name
   router                             = google_compute_router.this.name
   nat_ip_allocate_option             = "AUTO_ONLY"
   source_subnetwork_ip_ranges_to_nat = "ALL_SUBNETWORKS_ALL_IP_RANGES"

@@ -43,22 +43,22 @@ locals {
   }
   # Namespace and service account -> folder -> role, of every model.
   grants = {
-    "trainyard-staging/serving"             = { testing = local.reads }
-    "trainyard-jobs/pipeline"               = local.pipeline
-    "trainyard-train/trainyard-train"       = local.agent
-    "trainyard-check/trainyard-check"       = { pipeline = local.reads }
-    "trainyard-train/trainyard-check"       = { pipeline = local.reads }
-    "trainyard-promotion/promote"           = local.promoter
-    "trainyard-promotion/trainyard-promote" = local.promoter
-    "trainyard-promotion/gc"                = local.collector
+    "${var.name}-staging/serving"             = { testing = local.reads }
+    "${var.name}-jobs/pipeline"               = local.pipeline
+    "${var.name}-train/trainyard-train"       = local.agent
+    "${var.name}-check/trainyard-check"       = { pipeline = local.reads }
+    "${var.name}-train/trainyard-check"       = { pipeline = local.reads }
+    "${var.name}-promotion/promote"           = local.promoter
+    "${var.name}-promotion/trainyard-promote" = local.promoter
+    "${var.name}-promotion/gc"                = local.collector
   }
   # Model -> the account that serves it, which reads nothing of another one (infra/k8s/models).
-  serving = { for model in local.models : model => "trainyard/${model == var.model ? "" : "${model}-"}serving" }
+  serving = { for model in local.models : model => "${var.name}/${model == var.model ? "" : "${model}-"}serving" }
   # What each may do to a promotion that an earlier version began: gc waits until it has ended.
   promoters = {
-    "trainyard-promotion/promote"           = local.writes
-    "trainyard-promotion/trainyard-promote" = local.writes
-    "trainyard-promotion/gc"                = local.reads
+    "${var.name}-promotion/promote"           = local.writes
+    "${var.name}-promotion/trainyard-promote" = local.writes
+    "${var.name}-promotion/gc"                = local.reads
   }
   accounts = setunion(keys(local.grants), values(local.serving))
 

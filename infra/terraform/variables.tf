@@ -3,6 +3,16 @@ variable "project" {
   description = "Id of an empty project with billing."
 }
 
+variable "name" {
+  type        = string
+  default     = "trainyard"
+  description = "What this installation is called in its project: its network, cluster and address, and how its namespaces begin (scripts/environment). Two in one project need two names, as GKE tells accounts of a project apart by namespace and name alone."
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]+(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 24
+    error_message = "A name is at most 24 small letters, digits and single -, and begins with a letter."
+  }
+}
+
 variable "region" {
   type        = string
   default     = "europe-west4"

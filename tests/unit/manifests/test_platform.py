@@ -15,7 +15,13 @@ TERRAFORM = ROOT / "infra" / "terraform"
 
 
 def text(name):
-    return (TERRAFORM / f"{name}.tf").read_text()
+    """By the usual name of an installation."""
+    return (
+        (TERRAFORM / f"{name}.tf")
+        .read_text()
+        .replace("${var.name}", "trainyard")
+        .replace("= var.name\n", '= "trainyard"\n')
+    )
 
 
 def grants():
