@@ -32,7 +32,7 @@ app = command_line(
 )
 
 CLIENTS = (1, 8, 32)
-PRODUCTION, GATHERED, TOKENS, TLS = "production", "--gather 32", "tokens", "TLS"
+PRODUCTION, UNGATHERED, TOKENS, TLS = "production", "--gather 0", "tokens", "TLS"
 _TOKEN = "a-token-of-the-benchmark"
 _PACKAGE = Path("dist/serving.adapter/adapter.pex")
 _SHADES = 3  # steps of gray: a radiograph's PNG of this size has about 33 KB
@@ -106,7 +106,7 @@ def measure(
         (folder / "tokens").write_text(f"{_TOKEN}\n")
         ways = {
             PRODUCTION: ([], None),
-            GATHERED: (["--gather=32"], None),
+            UNGATHERED: (["--gather=0"], None),
             TOKENS: ([f"--token-file={folder / 'tokens'}"], _TOKEN),
             TLS: (certificate(folder), None),
         }

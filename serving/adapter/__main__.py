@@ -40,11 +40,9 @@ def main(
         typer.Option(
             min=0,
             metavar="IMAGES",
-            help="Images that go to the model as one call, of those that wait while it works.  "
-            "[default: each request by itself]",
-            show_default=False,
+            help="Images that go to the model as one call, of those that wait while it works; 0: each request by itself.",
         ),
-    ] = 0,
+    ] = 32,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")

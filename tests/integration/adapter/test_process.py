@@ -1,3 +1,4 @@
+import re
 import signal
 import socket
 import subprocess
@@ -42,6 +43,12 @@ class Gate:
             self.open.wait(20)
 
 
+def in_flight(adapter):
+    """Requests, and images of streams, that the adapter works on: those that it gathers wait with it."""
+    told = httpx.get(f"{adapter.http}/metrics", trust_env=False).text
+    return float(re.search(r"^trainyard_requests_in_flight (\S+)$", told, re.MULTILINE)[1])
+
+
 def test_terminated_adapter_says_so_at_once_answers_what_is_in_flight_and_leaves_with_zero(model_server):
     with (
         adapter_process(f"127.0.0.1:{model_server.port}") as adapter,
@@ -53,7 +60,7 @@ def test_terminated_adapter_says_so_at_once_answers_what_is_in_flight_and_leaves
         gate = Gate(model_server)
         over_grpc = [pool.submit(client.classify, gray(1)) for _ in range(3)]
         over_rest = [pool.submit(rest.post, "/v1/classify", content=gray(1), headers=PNG) for _ in range(3)]
-        wait_until(lambda: gate.held == 6)
+        wait_until(lambda: in_flight(adapter) == 6 and gate.held)
 
         adapter.process.send_signal(signal.SIGTERM)
         wait_until(lambda: rest.get("/readyz").status_code == 503)
@@ -85,7 +92,7 @@ def test_stream_that_is_open_when_the_adapter_leaves_gets_its_answers_and_then_t
             never.wait(30)
 
         stream = classifier_pb2_grpc.ClassifierStub(channel).ClassifyStream(requests(), timeout=30)
-        wait_until(lambda: gate.held == 2)
+        wait_until(lambda: in_flight(adapter) == 2 and gate.held)
         adapter.process.send_signal(signal.SIGTERM)
         wait_until(lambda: httpx.get(f"{adapter.http}/readyz", trust_env=False).status_code == 503)
         gate.open.set()
