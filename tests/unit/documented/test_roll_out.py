@@ -1,0 +1,125 @@
+"""scripts/roll-out on stand-ins: what is served afterwards, whichever step fails."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.manifests import ROOT
+
+# kubectl, ./pants and scripts/push-images, by the name that each is called by.
+STAND_IN = f"""#!{sys.executable}
+import json, os, pathlib, sys
+place = pathlib.Path(os.environ["WORLD"])
+world, me = json.loads(place.read_text()), pathlib.Path(sys.argv[0]).name
+words = sys.argv[3:] if me == "kubectl" else sys.argv[1:]
+step = me if me != "kubectl" else " ".join(words[:2]) if words[0] == "rollout" else words[0]
+images = pathlib.Path("infra/k8s/images/kustomization.yaml")
+def end(code=0):
+    place.write_text(json.dumps(world))
+    sys.exit(code)
+world["log"].append(step)
+if me == "push-images":
+    images.write_text("new")
+elif step == "get" and words[1] == "deployments":
+    print("\\n".join(f"deployment.apps/{{name}}" for name in world["runs"]))
+elif step == "get":
+    print(len(world["runs"][words[1].rpartition("/")[2]]))
+elif step == "apply":
+    name = "serving" if words[2].endswith("production") else pathlib.Path(words[2]).name + "-serving"
+    if world["runs"][name][-1] != images.read_text():
+        world["runs"][name].append(images.read_text())
+elif step == "rollout undo":
+    runs, revision = world["runs"][words[2].rpartition("/")[2]], int(words[3].partition("=")[2])
+    if world["fails"] != step and revision != len(runs):  # as the real one: the template of then, as a new revision
+        runs.append(runs[revision - 1])
+if world["fails"] == step and not (step == "rollout status" and "rollout undo" in world["log"]):
+    print(f"{{step}} fails", file=sys.stderr)
+    end(1)
+if world["stops"] == step:
+    os.kill(os.getppid(), 15)
+end()
+"""
+
+
+class Yard:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.world, self.said = folder / "yard", folder / "world.json", ""
+        for made in (self.folder / "scripts", self.folder / "infra" / "k8s" / "images", folder / "bin"):
+            made.mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / "roll-out", self.folder / "scripts")
+        (self.folder / "infra/k8s/images/kustomization.yaml").write_text("old")
+        (self.folder / "xray.png").touch()
+        for place in (folder / "bin" / "kubectl", self.folder / "pants", self.folder / "scripts" / "push-images"):
+            place.write_text(STAND_IN)
+            place.chmod(0o755)
+        author = ("config user.name T", "config user.email t@example.com")
+        for command in ("init -qb main", *author, "add -A", "commit -qm a"):
+            subprocess.run(["git", *command.split()], cwd=self.folder, check=True, capture_output=True)
+
+    def call(self, *, fails: str = "", stops: str = "", runs: tuple[str, ...] = ("serving", "digits-serving")) -> int:
+        world = {"runs": {name: ["older", "old"] for name in runs}, "log": [], "fails": fails, "stops": stops}
+        self.world.write_text(json.dumps(world))
+        path = f"{self.folder.parent / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["scripts/roll-out", "registry/trainyard", "abc", "xray.png", "classifier.example.com:443"],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path, "WORLD": str(self.world)},
+            capture_output=True,
+            timeout=60,
+        )
+        self.said = done.stderr.decode()
+        return done.returncode
+
+    @property
+    def now(self) -> dict[str, Any]:
+        return dict(json.loads(self.world.read_text()))
+
+    def serves(self) -> set[str]:
+        return {revisions[-1] for revisions in self.now["runs"].values()}
+
+    def images(self) -> str:
+        return (self.folder / "infra/k8s/images/kustomization.yaml").read_text()
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    return Yard(tmp_path)
+
+
+def test_every_models_programs_are_new_and_were_asked_last(yard: Yard) -> None:
+    assert yard.call() == 0
+    assert (yard.serves(), yard.images()) == ({"new"}, "new")
+    assert [step for step in yard.now["log"] if step != "get"] == [
+        "push-images", "apply", "apply", "rollout status", "rollout status", "pants",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["push-images", "apply", "rollout status", "pants"])
+def test_whatever_fails_all_go_back_to_what_ran_before(yard: Yard, step: str) -> None:
+    assert yard.call(fails=step) == 6
+    # A Deployment that had not been changed is not taken to the revision before.
+    assert (yard.serves(), yard.images()) == ({"old"}, "old")
+
+
+@pytest.mark.parametrize("step", ["apply", "rollout status"])
+def test_who_stops_it_leaves_nothing_half_way(yard: Yard, step: str) -> None:
+    assert yard.call(stops=step) == 6
+    assert (yard.serves(), yard.images()) == ({"old"}, "old")
+
+
+def test_what_did_not_go_back_is_told(yard: Yard) -> None:
+    assert yard.call(fails="rollout undo", stops="pants") == 6
+    assert yard.serves() == {"new"} and "Not all went back" in yard.said
+
+
+def test_nothing_is_begun_with_changes_that_are_no_commit_or_where_nothing_serves(yard: Yard) -> None:
+    assert yard.call(runs=()) == 2
+    (yard.folder / "xray.png").write_text("another")
+    assert yard.call() == 2
+    assert yard.now["log"] == []
