@@ -40,7 +40,7 @@ def main(
         typer.Option(
             min=0,
             metavar="IMAGES",
-            help="Images that go to the model as one call, of those that wait while it works; 0: each request by itself.",
+            help="Images that go to the model as one call, of those that wait while it works; 0: each request alone.",
         ),
     ] = 32,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
