@@ -238,3 +238,18 @@ def test_new_step_runs_wherever_the_others_do(settings, tmp_path, executor, word
     assert step.name == "explain"
     assert [word for word in step.argv if word in words] == words
     assert step.argv[-1] == "--json"
+
+
+def test_what_makes_a_version_beside_checks_is_told_whose_it_awaits_and_does_not_wait_for_pants(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PANTS_CONCURRENT", raising=False)
+    Keys.of("", [], settings.registry.uri).file()
+    job = Job(tmp_path, settings, "key", tmp_path, beside="a run")
+    making, testing = ([executor(job).step(row, []) for executor in (Local, Docker)] for row in steps.rows("train"))
+    local, docker = making
+    assert (local.environment["TRAINYARD_AWAITS"], local.environment["PANTS_CONCURRENT"]) == ("a run", "True")
+    assert "TRAINYARD_AWAITS=a run" in docker.argv
+    local, docker = testing
+    assert not {"TRAINYARD_AWAITS", "PANTS_CONCURRENT"} & set(local.environment)
+    assert not any("TRAINYARD_AWAITS" in word for word in docker.argv)
