@@ -344,3 +344,10 @@ def test_what_servers_of_another_user_cannot_read_is_named(registry: Registry, t
     (tmp_path / "registry" / MODEL / "production" / "2" / "saved_model.pb").chmod(0o600)
     hint = readable.hint(registry, 2)
     assert "production/2/saved_model.pb has mode 0600" in hint and f"chmod -R o+rX {tmp_path}/registry`" in hint
+
+
+def test_version_that_awaits_its_checks_is_listed_so_and_not_promoted(registry: Registry, tmp_path: Path) -> None:
+    version = published(registry, tmp_path / "awaiting", awaits="a-run").version
+    assert "training, awaits checks" in call("list").stdout
+    assert "awaits the checks of its commit (run a-run)" in refused(GateNotPassed, "run", "--version", str(version))
+    assert registry.serving().stable == 2
