@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,50 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     assert plan["base"] is None
     assert "shallow" in plan["reason"]
     shutil.rmtree(clone)
+
+
+# Stands in for ./pants where it would take long: notes the call. The plan is the real one, of the real build graph.
+STAND_IN = """#!/usr/bin/env bash
+if [[ $1 == run && $2 == src/python/pipeline ]]; then shift 3; exec "$PYTHON" -m pipeline "$@"; fi
+case $1 in test | run | export-codegen) echo "$*" >>"$CALLED" ;; *) exec "$(dirname "$0")/pants.real" "$@" ;; esac
+"""
+LOCK = "#!/usr/bin/env bash\necho '# Locked.' >>3rdparty/python/$1.lock\n"
+
+
+def test_contributings_walk_is_what_happens(repository, tmp_path):
+    """Its block is carried out as it stands; what a plan is said to answer stands behind it."""
+    text = next(root for root in (Path.cwd(), ROOT) if (root / "CONTRIBUTING.md").is_file()) / "CONTRIBUTING.md"
+    (block,) = re.findall(r"## A walk through it.*?```sh\n(.*?)```", text.read_text("utf-8"), re.DOTALL)
+    root, called, before = repository.root, tmp_path / "called", repository.git("rev-parse", "HEAD")
+    (root / "pants").rename(root / "pants.real")
+    for name, script in (("pants", STAND_IN), ("scripts/lock", LOCK)):
+        (root / name).write_text(script)
+        (root / name).chmod(0o755)
+    repository.commit("stand-ins")
+    identity = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = os.pathsep.join(part for part in sys.path if part)
+    known = {"PYTHON": sys.executable, "PYTHONPATH": path, "CALLED": str(called), **identity}
+    try:
+        # Up to each plan, with what it answers.
+        *steps, rest = re.split(r"(?<=--since HEAD~1)  # (.+)\n", block)
+        assert len(steps) == 6
+        for script, answer in [*zip(steps[::2], steps[1::2], strict=True), (rest, "")]:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", script],
+                cwd=root,
+                env={**os.environ, **known},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            assert re.search(f"^{re.escape(answer)}", done.stdout, re.MULTILINE), (answer, done.stdout)
+        calls = called.read_text().splitlines()
+        assert [call.split()[0] for call in calls] == ["test", "run", "export-codegen", "test"]
+        for call in calls:
+            assert (root / call.split()[1].split(":")[0]).exists(), call
+        assert repository.git("branch", "--format=%(refname:short)") == "main"
+        assert repository.git("status", "--porcelain") == ""
+    finally:
+        repository.git("switch", "-qf", "main")
+        repository.git("reset", "-q", "--hard", before)
+        (root / "pants.real").unlink(missing_ok=True)
