@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from evaluation.resampling import Drawn, Interval, interval
+from evaluation.resampling import Drawn, Interval
 
 _BINS = 10
 # A group of images is told apart from others by three parts of a measure, or by its values where there are so few.
@@ -40,8 +40,7 @@ class Judgement:
 
     images: int
     accuracy_interval: Interval
-    # Per class. Of F1 by bootstrap; of plain shares, as accuracy is one, by Wilson's formula: a bootstrap would call
-    # certain what is right for all of few images.
+    # Per class. By Wilson's formula: a bootstrap would call certain what is right for all of few images.
     recall_intervals: dict[str, Interval]
     precision_intervals: dict[str, Interval]
     f1_intervals: dict[str, Interval]
@@ -74,10 +73,10 @@ def judge(
     answers = probabilities.argmax(axis=1)
     right = answers == truth
     drawn = Drawn(len(truth), groups, seed)
-    f1 = _f1_intervals(drawn, answers, truth, len(labels))
     own = [(truth == index, answers == index) for index in range(len(labels))]
     recalls = [drawn.share(answered, is_one) for is_one, answered in own]
     precisions = [drawn.share(is_one, answered) for is_one, answered in own]
+    f1 = [_f1_interval(drawn, is_one, answered) for is_one, answered in own]
     areas = _areas(probabilities, truth, labels)
     known = [area for area in areas.values() if area is not None]
     bins = _reliability(probabilities.max(axis=1), right)
@@ -96,15 +95,11 @@ def judge(
     )
 
 
-def _f1_intervals(drawn: Drawn, answers: np.ndarray, truth: np.ndarray, classes: int) -> list[Interval]:
-    """Intervals of each class's F1: what it would be, were the images drawn again and again."""
-    classified = np.eye(classes)
-    hits, true, told = (
-        drawn.sums(part)
-        for part in (classified[truth] * (answers == truth)[:, None], classified[truth], classified[answers])
-    )
-    f1 = 2 * hits / np.maximum(true + told, 1)
-    return [interval(one) for one in f1.T]
+def _f1_interval(drawn: Drawn, is_one: np.ndarray, answered: np.ndarray) -> Interval:
+    """Of a class's F1, by that of the share j of hits among the images that are one or were taken for one: what is
+    neither counts in neither, and F1 = 2 j / (1 + j)."""
+    low, high = drawn.share(is_one & answered, is_one | answered)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def _areas(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> dict[str, float | None]:

@@ -48,11 +48,6 @@ class Drawn:
         return wilson(share * worth, worth)
 
 
-def interval(values: np.ndarray) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def wilson(hits: float, images: float) -> Interval:
     """Wilson's interval of a share: it stays within 0 to 1, also where all or none is right."""
     if not images:
