@@ -90,7 +90,7 @@ def look(root: Path, by_folder: bool = False, classes: Sequence[str] = ()) -> Fo
         raise DataRefused(layout.no_images(root, empty, found))
     if len(labels) < 2:
         raise DataRefused(layout.one_class(root, folders[0]))
-    found.files.sort(key=lambda file: (file.label, file.path))
+    found.files.sort(key=lambda file: (file.label, file.path.parts))
     return found
 
 

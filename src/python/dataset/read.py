@@ -1,6 +1,7 @@
 """One image file: read, decoded where it was not before, measured, and let go."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def read(file: File, index: Index, white: int) -> Read | Unread:
     """Reads all bytes of `file`, whatever is known of it: only what `index` knows by their digest is not decoded."""
     sha256 = ""
     try:
-        with file.path.open("rb") as stream:
-            data = stream.read(DEFAULT.max_bytes + 1)
+        data = _bytes(file.path, DEFAULT.max_bytes + 1)
         sha256 = hashlib.sha256(data).hexdigest()
         facts = index.get(sha256)
         if facts is None:
@@ -55,3 +55,12 @@ def read(file: File, index: Index, white: int) -> Read | Unread:
         return Unread(file, sha256, str(error))
     except OSError as error:
         return Unread(file, sha256, f"{error.strerror}.")
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """The first `most` bytes. Room for those that there are is made, not for all that there might be: for small files
+    that takes longer than reading them."""
+    with path.open("rb") as stream:
+        data = stream.read(min(os.fstat(stream.fileno()).st_size + 1, most))
+        # Nothing more, unless the file has just become longer.
+        return data + stream.read(most - len(data)) if stream.peek(1) else data

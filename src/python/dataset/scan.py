@@ -129,7 +129,7 @@ def _read(found: Found, terms: Terms, progress: Progress | None) -> tuple[list[R
     reads: list[Read] = []
     unreadable: list[Unread] = []
     with ThreadPoolExecutor(processors()) as pool:
-        results = in_order(pool, lambda file: read(file, index, terms.white), found.files)
+        results = in_order(pool, lambda file: read(file, index, terms.white), found.files, ahead=8, at_once=8)
         for done, one in enumerate(results, start=1):
             (reads if isinstance(one, Read) else unreadable).append(one)  # type: ignore[arg-type]
             if progress:

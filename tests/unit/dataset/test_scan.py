@@ -1,14 +1,17 @@
 import hashlib
+import os
 import resource
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cli.errors import InfrastructureError
 from dataset import DataRefused, model, scan
+from dataset.read import _bytes
 from dataset.split import SPLITS, Split
 from imaging.array import encode_png
 from tests.unit.dataset.conftest import png
@@ -186,3 +189,13 @@ def test_dataset_too_small_for_every_split_is_refused(tmp_path):
         (tmp_path / label / "1.png").write_bytes(png(ord(label)))
     with pytest.raises(DataRefused, match="Class 'A' has 1 images and none"):
         scan(tmp_path, 0.0).require_every_split()
+
+
+@pytest.mark.parametrize("told", [0, 5, 1_000_000])
+def test_a_file_is_read_whole_whatever_size_is_told_of_it(tmp_path, monkeypatch, told):
+    """A file that has just grown, or one of a file system that tells no sizes."""
+    content = bytes(range(256)) * 40
+    (tmp_path / "x.png").write_bytes(content)
+    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=told))
+    assert _bytes(tmp_path / "x.png", 20_000) == content
+    assert _bytes(tmp_path / "x.png", 7_000) == content[:7_000]
