@@ -329,6 +329,7 @@ def test_contributings_walk_is_what_happens(repository, tmp_path):
     text = next(root for root in (Path.cwd(), ROOT) if (root / "CONTRIBUTING.md").is_file()) / "CONTRIBUTING.md"
     (block,) = re.findall(r"## A walk through it.*?```sh\n(.*?)```", text.read_text("utf-8"), re.DOTALL)
     root, called, before = repository.root, tmp_path / "called", repository.git("rev-parse", "HEAD")
+    branches = repository.git("branch", "--format=%(refname:short)")
     (root / "pants").rename(root / "pants.real")
     for name, script in (("pants", STAND_IN), ("scripts/lock", LOCK)):
         (root / name).write_text(script)
@@ -355,7 +356,7 @@ def test_contributings_walk_is_what_happens(repository, tmp_path):
         assert [call.split()[0] for call in calls] == ["test", "run", "export-codegen", "test"]
         for call in calls:
             assert (root / call.split()[1].split(":")[0]).exists(), call
-        assert repository.git("branch", "--format=%(refname:short)") == "main"
+        assert repository.git("branch", "--format=%(refname:short)") == branches
         assert repository.git("status", "--porcelain") == ""
     finally:
         repository.git("switch", "-qf", "main")

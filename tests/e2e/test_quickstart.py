@@ -55,6 +55,7 @@ def test_loop_ends_with_two_promotions_one_rollback_and_no_failed_request(tmp_pa
     assert servers_of(folder) == []
 
 
+@pytest.mark.timeout(600)
 def test_missed_gate_ends_the_loop_with_its_reason_and_a_mail(tmp_path):
     own, random = tmp_path / "own", np.random.default_rng(12)
     for label in ("A", "B"):
