@@ -17,6 +17,7 @@ from typing import IO, Any
 import typer
 
 from benchmarks.claims import AsJson, Claim, tell
+from benchmarks.commands import output
 from cli import InfrastructureError, command_line, progress_console, run
 from pipeline.pants import fresh_environment
 
@@ -40,7 +41,7 @@ _LEAST = 2.0
 def first_run(as_json: AsJson = False) -> None:
     """Measure the way from a clone to the first prediction."""
     console = progress_console()
-    here = _output(["git", "rev-parse", "--show-toplevel"], Path.cwd(), fresh_environment())
+    here = output(["git", "rev-parse", "--show-toplevel"], Path.cwd())
     with tempfile.TemporaryDirectory(prefix="trainyard-first-run-") as made:
         folder = Path(made)
         clone, environment = folder / "clone", _of_a_newcomer(folder / "cache")
@@ -123,16 +124,8 @@ def _removing_links_into(folder: Path) -> Iterator[None]:
 
 def _timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
     started = time.monotonic()
-    _output(command, folder, environment)
+    output(command, folder, environment)
     return time.monotonic() - started
-
-
-def _output(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr)[-1500:]
-        raise InfrastructureError(f"{' '.join(command[:5])} ended with exit code {done.returncode}: {said}")
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

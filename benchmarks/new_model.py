@@ -3,7 +3,6 @@ version that was tested and mailed. Nothing that Pants kept of earlier checks an
 
 import json
 import os
-import subprocess
 import tempfile
 import time
 import uuid
@@ -12,9 +11,9 @@ from pathlib import Path
 import typer
 
 from benchmarks.claims import AsJson, Claim, tell
-from cli import InfrastructureError, command_line, progress_console, run
+from benchmarks.commands import output
+from cli import command_line, progress_console, run
 from dataset.phantom import write_sample
-from pipeline.pants import fresh_environment
 
 app = command_line(
     "new_model",
@@ -30,18 +29,18 @@ IMAGES_PER_CLASS = 60
 def new_model(as_json: AsJson = False) -> None:
     """Measure a push that adds a model."""
     console = progress_console()
-    here = _output(["git", "rev-parse", "--show-toplevel"], Path.cwd())
+    here = output(["git", "rev-parse", "--show-toplevel"], Path.cwd())
     with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as folder:
         images, clone = Path(folder) / "images", Path(folder) / "clone"
         write_sample(images, IMAGES_PER_CLASS, seed=uuid.uuid4().int % 10_000)
-        _output(["git", "clone", "-q", here, str(clone)], Path(folder))
+        output(["git", "clone", "-q", here, str(clone)], Path(folder))
         console.print("A new model")
         started = time.monotonic()
         pants(clone, "src/python/models", "new", "own", "--dataset", str(images), "--own-network")
         begun = time.monotonic() - started
-        _output(["git", "add", "-A"], clone)
+        output(["git", "add", "-A"], clone)
         identity = ["-c", "user.name=Benchmark", "-c", "user.email=benchmark@example.com"]
-        _output(["git", *identity, "commit", "-qm", "A model"], clone)
+        output(["git", *identity, "commit", "-qm", "A model"], clone)
         console.print("Its checked run")
         started = time.monotonic()
         out = pants(clone, "src/python/pipeline", "run", "--since", "HEAD~1", "--json")
@@ -64,20 +63,12 @@ def new_model(as_json: AsJson = False) -> None:
 
 def pants(clone: Path, program: str, *arguments: str) -> str:
     """The output of one of the clone's programs, started as a person does."""
-    return _output(["./pants", "run", program, "--", *arguments], clone)
+    return output(["./pants", "run", program, "--", *arguments], clone)
 
 
 def _steps(file: Path) -> list[tuple[str, float]]:
     kept = json.loads(file.read_text())
     return [(step["name"], step["seconds"]) for step in kept["steps"]]
-
-
-def _output(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, env=fresh_environment(), capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr)[-1500:]
-        raise InfrastructureError(f"{' '.join(command[:5])} ended with exit code {done.returncode}: {said}")
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

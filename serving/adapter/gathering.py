@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from serving.adapter.backend import Scores, ServedVersion
+from serving.adapter.backend import Scores, ServedVersion, StaleVersion
 from serving.adapter.refusals import Fault
 
 Predict = Callable[[ServedVersion, Sequence[bytes]], Awaitable[list[Scores]]]
@@ -76,11 +76,12 @@ class Gathering:
     async def _send(self, version: ServedVersion, requests: list[_Request]) -> None:
         try:
             scores = iter(await self._predict(version, [image for one in requests for image in one.images]))
-        except Fault as fault:
+        except (Fault, StaleVersion) as error:
             if len(requests) == 1:
-                _fail(requests, fault)
+                _fail(requests, error)
                 return
-            # The model fails on one of them, and nobody can tell on which: each is asked again by itself.
+            # The model fails on one of them, and nobody can tell on which; or the model server takes fewer at once,
+            # which it says as it does of pixels of another shape. Each is asked again by itself.
             for one in requests:
                 if not one.answer.done():
                     await self._send(version, [one])

@@ -17,6 +17,18 @@ export function read(response) {
   return response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
 }
 
+// What the adapter serves; null where a token has to be entered first: whoever gave `onToken` a function is called then.
+export async function servedModel() {
+  const response = await ask("/v1/model");
+  const model = await read(response);
+  if (response.status === UNAUTHORIZED) {
+    askForToken(model.detail);
+    return null;
+  }
+  if (!model.version_labels) throw new Error(model.detail);
+  return model;
+}
+
 // Shows the form, and resolves once a token was entered.
 export function askForToken(why) {
   if (form.hidden) {

@@ -1,6 +1,6 @@
 // Draws the versions that the adapter knows of, and what it has counted for each of them since it started.
 
-import { UNAUTHORIZED, ask, askForToken, askingForToken, onToken, read } from "/page/access.js";
+import { ask, askingForToken, onToken, servedModel } from "/page/access.js";
 
 const EVERY_MS = 5_000;
 const SAMPLE = /^(\w+)\{(.*)\} (\S+)$/;
@@ -11,14 +11,11 @@ const whole = new Intl.NumberFormat("en");
 async function show() {
   const served = element("served");
   try {
-    const response = await ask("/v1/model");
-    const model = await read(response);
-    if (response.status === UNAUTHORIZED) {
+    const model = await servedModel();
+    if (!model) {
       served.textContent = "";
-      askForToken(model.detail);
       return;
     }
-    if (!model.version_labels) throw new Error(model.detail);
     draw(model, await counted());
     const stable = model.version_labels.stable;
     if (!stable) throw new Error(`${model.model}: no version is served yet`);
@@ -30,7 +27,7 @@ async function show() {
   }
 }
 
-// The samples of Prometheus' text format as {name, labels, value}; null where they are not told at this port.
+// The samples of Prometheus' text format as {name, labels, value}; null where they are not told here.
 async function counted() {
   const response = await ask("/metrics");
   if (!response.ok) return null;
@@ -54,7 +51,7 @@ function draw(model, samples) {
   table.hidden = !model.versions.length;
   table.querySelector("caption").textContent = samples
     ? "Counted by this adapter alone, since it started."
-    : "What was counted is told at another port, by --metrics-port.";
+    : "What was counted is not told here; with --metrics-port it is at that port.";
   const labels = Object.entries(model.version_labels);
   table.querySelector("tbody").replaceChildren(
     ...[...model.versions].sort((one, other) => other.version - one.version).map(({ version, state, error }) => {

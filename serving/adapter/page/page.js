@@ -1,6 +1,6 @@
 // Sends each chosen image to the REST interface and draws what it answers.
 
-import { UNAUTHORIZED, ask, askForToken, askingForToken, onToken, read } from "/page/access.js";
+import { UNAUTHORIZED, ask, askForToken, askingForToken, onToken, read, servedModel } from "/page/access.js";
 
 const AT_ONCE = 4;
 const TRIES = 4;
@@ -152,15 +152,11 @@ function showError(card, message) {
 async function showServed() {
   const served = element("served");
   try {
-    const response = await ask("/v1/model");
-    const model = await read(response);
-    if (response.status === UNAUTHORIZED) {
+    const model = await servedModel();
+    if (!model) {
       served.textContent = "";
-      // Whoever enters a token calls this again.
-      askForToken(model.detail);
       return;
     }
-    if (!model.version_labels) throw new Error(model.detail);
     const stable = model.version_labels.stable;
     if (!stable) throw new Error(`${model.model}: no version is served yet`);
     served.textContent = `${model.model}, version ${stable}`;

@@ -347,6 +347,7 @@ from pathlib import Path
 from training.commands.tensorflow import prepare_tensorflow
 prepare_tensorflow()
 import keras, numpy as np, tensorflow as tf
+assert not {"sklearn", "matplotlib"} & {*sys.modules}, "a third of the import, for nothing that trains"
 (processor,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from imaging import ImageInput

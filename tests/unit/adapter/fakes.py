@@ -45,6 +45,8 @@ class FakeModelServer:
     calls: list[tuple[str, int]] = field(default_factory=list)
     # Versions that could not be loaded, and why.
     broken: dict[int, str] = field(default_factory=dict)
+    # Images in one Predict, at most: its batching parameters, or the model's own shape.
+    most_rows: int = 1000
     # Called first by every RPC, to wait or to fail.
     before: Callable[[str, grpc.ServicerContext], None] = lambda method, context: None
     port: int = 0
@@ -56,6 +58,9 @@ class FakeModelServer:
         shape = [dimension.size for dimension in tensor.tensor_shape.dim]
         if shape[1:] != [version.image_size, version.image_size, version.channels] or tensor.dtype != wire.DT_UINT8:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong shape: {shape}")
+        if shape[0] > self.most_rows:
+            details = f"Task size {shape[0]} is larger than maximum input batch size {self.most_rows}"
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)
         pixels = np.frombuffer(tensor.tensor_content, np.uint8).reshape(shape)
         response = wire.PredictResponse()
         response.model_spec.version.value = number

@@ -125,8 +125,8 @@ def test_one_that_the_model_fails_on_fails_alone():
     run(story)
 
 
-@pytest.mark.parametrize("error", [StaleVersion(), Unavailable("gone")])
-def test_what_is_wrong_with_the_model_server_is_told_to_all_and_the_next_is_asked_anew(error):
+@pytest.mark.parametrize(("error", "calls"), [(StaleVersion(), 4), (Unavailable("gone"), 2)])
+def test_what_is_wrong_with_the_model_server_is_told_to_all_and_the_next_is_asked_anew(error, calls):
     async def story(model, ask):
         model.error = error
         tasks = [await ask(ONE, b"a"), await ask(ONE, b"b"), await ask(ONE, b"c")]
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_the_model_server_is_told_to_all_and_the_next_is_aske
         for task in tasks:
             with pytest.raises(type(error)):
                 await task
-        assert len(model.calls) == 2
+        assert len(model.calls) == calls
         model.error = None
         assert await answers(await ask(ONE, b"d")) == [["d"]]
 
@@ -192,3 +192,21 @@ def test_many_clients_at_once_get_their_own_answers_in_few_calls(model_server):
             assert answer["scores"]["COVID"] == pytest.approx(number * 10 / 255, abs=1e-6)
         calls = sum(method == "Predict" for method, _ in model_server.calls) - before
     assert calls < 12
+
+
+def test_a_model_server_that_takes_fewer_images_at_once_answers_each_by_itself(model_server):
+    model_server.most_rows = 1
+    opened = threading.Event()
+    with (
+        adapter(f"127.0.0.1:{model_server.port}", Limits(max_gathered=32)) as it,
+        ThreadPoolExecutor(8) as pool,
+        httpx.Client(base_url=it.http, trust_env=False) as rest,
+    ):
+        rest.post("/v1/classify", content=gray(1), headers=PNG)
+        model_server.before = lambda method, _: method == "Predict" and opened.wait(20)
+        asked = [pool.submit(rest.post, "/v1/classify", content=gray(10 * n), headers=PNG) for n in range(8)]
+        wait_until(lambda: "requests_in_flight 8.0" in rest.get("/metrics").text)
+        opened.set()
+        for number, answer in enumerate(one.result(20) for one in asked):
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["scores"]["COVID"] == pytest.approx(number * 10 / 255, abs=1e-6)
