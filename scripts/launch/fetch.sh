@@ -27,8 +27,8 @@ own_uv() { # the path of a uv from PyPI
     trap 'rm -rf "$fresh"' EXIT
     for python in python3 python3.{8..19} python; do
       # A system's pip installs into folders of its own alone; where there is none, an environment may have one.
-      if "$python" -m pip install --quiet --target "$fresh" --require-hashes -r "$locks/uv.lock" ||
-        { "$python" -m venv "$fresh" && "$fresh/bin/pip" install --quiet --require-hashes -r "$locks/uv.lock"; }; then
+      if "$python" -m pip install --quiet --target "$fresh" --no-deps --require-hashes -r "$locks/uv.lock" ||
+        { "$python" -m venv "$fresh" && "$fresh/bin/pip" install --quiet --no-deps --require-hashes -r "$locks/uv.lock"; }; then
         break
       fi
     done >/dev/null 2>&1

@@ -192,7 +192,7 @@ def test_missing_interpreter_is_fetched_once(machine: Machine, version: str, has
     assert [line for line in first.stderr.splitlines() if line.startswith(told)]
     calls = machine.log.read_text().splitlines()
     assert [line for line in calls if line[:3] == "uv "] == [f"uv python install --no-config {version}"]
-    pinned = f"pip --require-hashes -r {machine.root}/3rdparty/python/uv.lock"
+    pinned = f"pip --no-deps --require-hashes -r {machine.root}/3rdparty/python/uv.lock"
     assert (pinned in calls) == (has == "pip")
     second = machine.launch("--version", **env)
     assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
