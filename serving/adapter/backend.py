@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from imaging import ImageInput
 from imaging import signature as imaging_signature
+from serving.adapter import spans
 from serving.adapter.refusals import Fault, Overloaded, TooSlow, Unavailable, UnknownVersion
 from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
 
@@ -164,7 +165,7 @@ class Backend:
         for side in (len(images), *version.image.shape):
             tensor.tensor_shape.dim.add(size=side)
         try:
-            response = await self._predict(request, timeout=timeout)
+            response = await self._predict(request, timeout=timeout, metadata=spans.metadata())
         except grpc.aio.AioRpcError as error:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 logger.info("Version %d is stale: %s", version.number, error.details())

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from serving.adapter import spans
 from serving.adapter.backend import Scores, ServedVersion, StaleVersion
 from serving.adapter.refusals import Fault
 
@@ -20,6 +21,7 @@ class _Request:
 
     images: Sequence[bytes]
     answer: asyncio.Future[list[Scores]]
+    waiting: spans.Waiting | None = field(default_factory=spans.wait)
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Gathering:
         except asyncio.CancelledError:
             if request in line.waiting:
                 line.waiting.remove(request)
+                if request.waiting:
+                    request.waiting.over()
             elif line.call and all(one.answer.done() for one in line.under_way):
                 line.call.cancel()  # nobody waits for it any more
             raise
@@ -75,7 +79,8 @@ class Gathering:
 
     async def _send(self, version: ServedVersion, requests: list[_Request]) -> None:
         try:
-            scores = iter(await self._predict(version, [image for one in requests for image in one.images]))
+            with spans.call(version.number, [one.waiting for one in requests]):
+                scores = iter(await self._predict(version, [image for one in requests for image in one.images]))
         except (Fault, StaleVersion) as error:
             if len(requests) == 1:
                 _fail(requests, error)

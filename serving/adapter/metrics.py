@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    generate_latest,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from serving.adapter import spans
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
 from serving.adapter.predictor import Answer
@@ -19,6 +29,7 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 
 _CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # The version of a request that was refused before one was chosen.
 _NO_VERSION = "none"
+_OPENMETRICS = "application/openmetrics-text"
 
 
 @dataclass
@@ -96,7 +107,8 @@ class Metrics:
             raise
         finally:
             self._requests.labels(method, observed.version, observed.code.name).inc()
-            self._seconds.labels(method, observed.version).observe(perf_counter() - begin)
+            took = perf_counter() - begin
+            self._seconds.labels(method, observed.version).observe(took, spans.exemplar())
 
     def answered(self, observed: Observed, answer: Answer) -> None:
         """Notes which version answered, and what it said."""
@@ -105,7 +117,7 @@ class Metrics:
             if isinstance(outcome, Scores):
                 label, probability = outcome.ranked()[0]
                 self._predictions.labels(observed.version, label).inc()
-                self._certainty.labels(observed.version).observe(probability)
+                self._certainty.labels(observed.version).observe(probability, spans.exemplar())
             else:
                 self._refused.labels(outcome.code.name).inc()
         for brightness in answer.brightness:
@@ -116,3 +128,9 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+    def exposition(self, accepted: str) -> tuple[bytes, str]:
+        """What was counted, and its content type: for who accepts OpenMetrics that, with exemplars."""
+        if _OPENMETRICS in accepted:
+            return openmetrics.generate_latest(self.registry), openmetrics.CONTENT_TYPE_LATEST
+        return self.text(), CONTENT_TYPE_LATEST

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import imaging
+from serving.adapter import spans
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.gathering import Gathering, Predict
 from serving.adapter.limits import Limits
@@ -102,9 +103,10 @@ class Predictor:
         self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
         self._pixels = Budget(limits.max_pixels_at_once)
         # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
-        self._ask: Predict = partial(backend.predict, timeout=limits.request_timeout)
-        if limits.max_gathered:
-            self._ask = Gathering(self._ask, limits.max_gathered).predict
+        ask: Predict = partial(backend.predict, timeout=limits.request_timeout)
+        self._ask: Predict = (
+            Gathering(ask, limits.max_gathered).predict if limits.max_gathered else partial(_alone, ask)
+        )
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -189,7 +191,8 @@ class Predictor:
     async def _decode(
         self, images: Sequence[bytes | Pixels | Refusal], wanted: imaging.ImageInput
     ) -> list[Decoded | Refusal]:
-        return await asyncio.gather(*(self._decode_one(data, wanted) for data in images))
+        with spans.span("decode"):
+            return await asyncio.gather(*(self._decode_one(data, wanted) for data in images))
 
     async def _decode_one(self, data: bytes | Pixels | Refusal, wanted: imaging.ImageInput) -> Decoded | Refusal:
         if isinstance(data, Refusal):
@@ -223,6 +226,11 @@ class Predictor:
                 self._labels[version.number] = outcome.labels
                 break
         return Answer(version.number, outcomes, tuple(image.brightness for image in good))
+
+
+async def _alone(ask: Predict, version: ServedVersion, images: Sequence[bytes]) -> list[Scores]:
+    with spans.call(version.number, [spans.wait()]):
+        return await ask(version, images)
 
 
 class _NoStable(Unavailable):

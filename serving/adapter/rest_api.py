@@ -4,7 +4,6 @@ import re
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BeforeValidator
 from starlette.middleware.cors import CORSMiddleware
 
@@ -76,8 +75,8 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
             CORSMiddleware,
             allow_origins=access.options.allowed_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id", "Traceparent", "Tracestate"],
+            expose_headers=["Retry-After", "X-Request-Id"],
         )
 
     bodies = Bodies(service.limits.max_held_bytes)
@@ -189,5 +188,6 @@ def _add_metrics(app: FastAPI, service: Service) -> None:
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
-    async def metrics() -> Response:
-        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        text, kind = service.metrics.exposition(request.headers.get("accept", ""))
+        return Response(text, media_type=kind)
