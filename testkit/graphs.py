@@ -53,11 +53,12 @@ def meta_graph(classes=2, size=SIZE, channels=1):
     return meta
 
 
-def tells(meta, *names):
-    """Adds the signature `imaging` that tells `names`, as constants of the graph."""
-    signature = meta.signature_def["imaging"]
+def tells(meta, *names, signature="imaging"):
+    """Adds a signature that tells `names`, as constants of the graph."""
+    signature = meta.signature_def[signature]
     signature.method_name = "tensorflow/serving/predict"
-    meta.graph_def.node.append(node("told", "Const"))
+    if all(one.name != "told" for one in meta.graph_def.node):
+        meta.graph_def.node.append(node("told", "Const"))
     for name in names:
         put(signature.outputs[name], "told:0", 7, [])
     return signature

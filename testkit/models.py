@@ -7,22 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contracts.about import About
     from imaging import ImageInput
 
 
 def write_classifier(
-    folder: Path | str, labels: Sequence[str], image_size: int = 32, seed: int = 0, image: ImageInput | None = None
+    folder: Path | str,
+    labels: Sequence[str],
+    image_size: int = 32,
+    seed: int = 0,
+    image: ImageInput | None = None,
+    about: About | None = None,
 ) -> Path:
     """Write a SavedModel `pixels` uint8 [N,H,W,channels] -> `probabilities` float32 [N,C], `labels` string [N,C].
 
     The probabilities depend on the pixels and on `seed` (random weights), so two versions can be told apart by
     their answers. `folder` is the version folder itself ("…/chest-xray/1"). With `image` the model tells of its input
-    as training's export does; with a size alone it is one as they were before models told of it. No Keras, no training;
-    imports TensorFlow.
+    as training's export does, and with `about` of itself; with a size alone it is one as they were before models told
+    anything. No Keras, no training; imports TensorFlow.
     """
     import numpy as np
     import tensorflow as tf
 
+    from contracts import about as facts
     from imaging import ImageInput
     from imaging.signature import NAME, outputs
 
@@ -49,7 +56,13 @@ def write_classifier(
         def imaging(self):  # type: ignore[no-untyped-def]
             return {name: tf.constant(value) for name, value in told.items()}
 
+        @tf.function(input_signature=[])
+        def about(self):  # type: ignore[no-untyped-def]
+            return {name: tf.constant(value) for name, value in facts.outputs(about).items()} if about else {}
+
     model = Classifier()
     signatures = {"serving_default": model.classify, **({NAME: model.imaging} if image else {})}
+    if about:
+        signatures[facts.NAME] = model.about
     tf.saved_model.save(model, str(folder), signatures=signatures)
     return Path(folder)

@@ -6,17 +6,18 @@ is settled here, from its bytes, without TensorFlow (docs/decisions/0005).
 
 from pathlib import Path
 
+from contracts.about import About
 from imaging import ImageInput
 from inspection import files, graph, operations, signature
 
 __all__ = ["problems"]
 
 
-def problems(folder: Path, labels: list[str], image: ImageInput | int) -> list[str]:
+def problems(folder: Path, labels: list[str], image: ImageInput | int, about: About | None = None) -> list[str]:
     """Every reason why the SavedModel in `folder` must not be loaded or breaks the contract; [] when there is none.
 
-    `labels` are the record's classes, `image` the input that it was trained for, or its size in pixels. Nothing in the
-    folder makes this raise: whatever can't be read is a reason.
+    `labels` are the record's classes, `image` the input that it was trained for, or its size in pixels; `about`
+    is what it may tell of itself. Nothing in the folder makes this raise: whatever can't be read is a reason.
     """
     found, reasons = files.check(folder)
     if files.GRAPH not in found:
@@ -28,7 +29,7 @@ def problems(folder: Path, labels: list[str], image: ImageInput | int) -> list[s
     return [
         *reasons,
         *files.variables(found, needed=graph.has_variables(model)),
-        *signature.check(model, labels, ImageInput.of(image)),
+        *signature.check(model, labels, ImageInput.of(image), about),
         *graph.names(model),
         *operations.check(model),
     ]

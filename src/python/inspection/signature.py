@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from contracts import about as facts
 from imaging import ImageInput
 from imaging import signature as imaging
 from inspection.graph import node_of
@@ -21,10 +22,11 @@ _MOST_DIMENSIONS = 8  # shown
 Expected = tuple[int, list[int]]  # number of the type, shape
 
 
-def check(meta: wire.MetaGraphDef, labels: list[str], image: ImageInput) -> list[str]:
+def check(meta: wire.MetaGraphDef, labels: list[str], image: ImageInput, about: facts.About | None = None) -> list[str]:
     """What differs from pixels uint8 [-1, S, S, channels] -> probabilities float32 [-1, C], labels string [-1, C].
 
-    And from the signature `imaging`, which tells how images become such pixels.
+    And from the signatures `imaging`, which tells how images become such pixels, and `about`, which tells figures that
+    the record holds too.
     """
     nodes = {node.name for node in meta.graph_def.node}
     reasons = []
@@ -50,6 +52,7 @@ def check(meta: wire.MetaGraphDef, labels: list[str], image: ImageInput) -> list
         "output", signature.outputs, {"probabilities": (1, [_ANY, classes]), "labels": (7, [_ANY, classes])}
     )
     reasons += _imaging(meta, image)
+    reasons += _about(meta, about)
     return few(reasons, "tensors")
 
 
@@ -68,11 +71,31 @@ def _imaging(meta: wire.MetaGraphDef, image: ImageInput) -> list[str]:
         reasons.append(
             f"The signature {imaging.NAME} says {given}, expected {wanted}, as the record does; export the model again."
         )
-    if signature.inputs or any(info.dtype != 7 or _shape(info) != [] for info in signature.outputs.values()):
+    return reasons + _constants(imaging.NAME, signature)
+
+
+def _about(meta: wire.MetaGraphDef, about: facts.About | None) -> list[str]:
+    """What is wrong with what the model tells of itself. A model may tell nothing; the figures are the record's."""
+    if facts.NAME not in meta.signature_def:
+        return []
+    signature = meta.signature_def[facts.NAME]
+    reasons = _method(facts.NAME, signature) + _constants(facts.NAME, signature)
+    try:
+        told = facts.without_card(facts.read(signature.outputs))
+    except ValueError as error:
+        return [*reasons, f"The signature {facts.NAME} can't be read: {error}; export the model again."]
+    if about is not None and told != facts.without_card(about):
         reasons.append(
-            f"The signature {imaging.NAME} takes inputs or gives something else than single strings; export it again."
+            f"The signature {facts.NAME} says accuracy {told.accuracy} of {told.images} images, or another interval "
+            f"than the record, which says {about.accuracy} of {about.images}; export the model again."
         )
     return reasons
+
+
+def _constants(name: str, signature: serving.SignatureDef) -> list[str]:
+    if signature.inputs or any(info.dtype != 7 or _shape(info) != [] for info in signature.outputs.values()):
+        return [f"The signature {name} takes inputs or gives something else than single strings; export it again."]
+    return []
 
 
 def _method(name: str, signature: serving.SignatureDef) -> list[str]:

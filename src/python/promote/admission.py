@@ -5,6 +5,7 @@ from pathlib import Path
 
 import inspection
 from cli.errors import DataRefused, InfrastructureError
+from contracts.about import of_record
 from contracts.record import Record
 from imaging import ImageInput
 from registry import Registry
@@ -25,7 +26,7 @@ def check(registry: Registry, record: Record) -> None:
         with tempfile.TemporaryDirectory(prefix="trainyard-") as folder:
             copy = registry.fetch(record.version, Path(folder))
             image = ImageInput.recorded(record.input, record.image_size)
-            problems = inspection.problems(copy, record.labels, image)
+            problems = inspection.problems(copy, record.labels, image, of_record(record))
     except OSError as error:
         raise InfrastructureError(
             f"{tempfile.gettempdir()} can't be written: {error.strerror}; the model is copied there to be checked."

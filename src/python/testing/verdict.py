@@ -10,6 +10,7 @@ from pathlib import Path
 import inspection
 from cli import InfrastructureError
 from comparison import history
+from contracts.about import of_record
 from contracts.classes import same_classes
 from contracts.record import Record
 from contracts.verdict import JudgedOn, ModelVerdict
@@ -69,7 +70,9 @@ def make(
                     pod.check()  # which program ended, and why, says more than that nobody answers
                     raise
 
-        problems = inspection.problems(folder / registry.model / str(record.version), record.labels, input_of(record))
+        problems = inspection.problems(
+            folder / registry.model / str(record.version), record.labels, input_of(record), of_record(record)
+        )
         if problems:
             made = unserved.verdict(record, baseline, "inspection", problems, junit)
         else:

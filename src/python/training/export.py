@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from contracts import about as facts
 from imaging import ImageInput
 from imaging.signature import NAME as IMAGING
 from imaging.signature import outputs
@@ -18,10 +19,18 @@ _WARMUP_BATCHES = (1, 4)  # images a warm-up request
 class Served(tf.Module):
     """pixels uint8 [N, H, W, channels] -> probabilities float32 [N, C], labels string [N, C].
 
-    Beside it a signature without inputs whose outputs' names tell how images become such pixels.
+    Beside it signatures without inputs whose outputs' names tell how images become such pixels, and what is known of
+    the version.
     """
 
-    def __init__(self, network: keras.Model, labels: list[str], image: ImageInput, temperature: float) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        labels: list[str],
+        image: ImageInput,
+        temperature: float,
+        about: facts.About | None = None,
+    ) -> None:
         super().__init__()
         # A plain list, so that weights.py finds the variables under weights/0, weights/1, …
         self.weights = [variable.value for variable in network.weights]
@@ -31,14 +40,17 @@ class Served(tf.Module):
             names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
             return {"probabilities": probabilities, "labels": names}
 
-        told = outputs(image)
-
-        def imaging() -> dict[str, tf.Tensor]:
-            return {name: tf.constant(value) for name, value in told.items()}
-
         pixels = tf.TensorSpec([None, *image.shape], tf.uint8, name="pixels")
         self.classify = tf.function(classify, input_signature=[pixels])
-        self.imaging = tf.function(imaging, input_signature=[])
+        self.told = {SIGNATURE: self.classify, IMAGING: _constants(outputs(image))}
+        if about is not None:
+            self.told[facts.NAME] = _constants(facts.outputs(about))
+
+
+def _constants(told: dict[str, str]) -> tf.types.experimental.PolymorphicFunction:
+    return tf.function(
+        lambda: {name: tf.constant(value) for name, value in told.items()}, input_signature=[], autograph=False
+    )
 
 
 def export(
@@ -49,17 +61,19 @@ def export(
     images: np.ndarray,
     image: ImageInput,
     temperature: float = 1.0,
+    about: facts.About | None = None,
 ) -> dict[str, object]:
     """Writes the SavedModel of `network` (logits) to `folder` and returns its signature for the record.
 
-    `image` is what the network was trained on; it lies in the SavedModel, where the adapter reads it.
+    `image` is what the network was trained on, `about` what is known of the version; both lie in the SavedModel, where
+    the adapter reads them.
 
     The logits are divided by `temperature` before they become probabilities; the weights stay as they were trained.
     `images`, uint8 [K, H, W, channels], become warm-up requests for model `name`: a server answers them before it
     calls the version available, so no user waits for the first call.
     """
-    served = Served(network, labels, image, temperature)
-    tf.saved_model.save(served, str(folder), signatures={SIGNATURE: served.classify, IMAGING: served.imaging})
+    served = Served(network, labels, image, temperature, about)
+    tf.saved_model.save(served, str(folder), signatures=dict(served.told))
     complete(folder, name, images)
     return signature(network, labels)
 

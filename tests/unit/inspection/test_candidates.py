@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from contracts.about import About, read
 from imaging import ImageInput
 from inspection import problems
 from inspection.allowed import ALLOWED, FLOW, RANDOM, REFUSED, RESTORING, SAVING, VARIABLES
@@ -66,6 +67,23 @@ def test_our_own_export_tells_how_images_become_pixels(tmp_path):
     assert problems(tmp_path / "1", LABELS, image) == []
     assert problems(tmp_path / "1", LABELS, ImageInput(8, 3, "crop", 4095)) != []
     assert answers(tmp_path / "1", np.zeros((2, *image.shape), np.uint8)).shape == (2, len(LABELS))
+
+
+def test_our_own_export_tells_of_itself(tmp_path):
+    import keras
+    import tensorflow as tf
+
+    from training.export import export
+
+    image, about = ImageInput(8), About(0.9731, 240, (0.94, 0.99), "for: tests, “quoted”\nnot for: a = b")
+    network = keras.Sequential([keras.Input(image.shape), keras.layers.Flatten(), keras.layers.Dense(len(LABELS))])
+    pixels = np.zeros((4, *image.shape), np.uint8)
+    export(network, LABELS, tmp_path / "1", "m", pixels, image, about=about)
+    assert problems(tmp_path / "1", LABELS, image, about) == []
+    assert problems(tmp_path / "1", LABELS, image, About(0.98, 240, (0.94, 0.99))) != []
+    told = tf.saved_model.load(str(tmp_path / "1")).signatures["about"]()
+    assert read(told) == about
+    assert {value.numpy().decode() for value in told.values()} == {"0.9731", "240", "0.94", "0.99", about.card}
 
 
 def test_other_image_classifiers_are_fine(tmp_path):

@@ -1,9 +1,11 @@
 """A graph is looked at whole, and only its saver may touch files, and only the model's own."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from contracts.about import About, outputs
 from imaging import ImageInput
 from inspection import graph, problems
 from testkit.graphs import LABELS, SIZE, called, function, meta_graph, node, put, tells, write
@@ -281,6 +283,35 @@ def test_what_tells_it_is_a_signature_of_strings_that_asks_nothing(meta, said_of
     assert said_of(meta, ImageInput(SIZE)) == []
     signature.method_name = "tensorflow/serving/regress"
     assert "imaging's method is tensorflow/serving/regress" in said_of(meta, ImageInput(SIZE))[0]
+
+
+# What it tells of itself
+
+
+def test_a_model_tells_of_itself_what_the_record_tells_or_nothing(meta, tmp_path):
+    recorded = About(0.9667, 30, (0.8333, 0.9942))
+    assert problems(write(tmp_path / "silent", meta), LABELS, SIZE, recorded) == []
+    tells(meta, *outputs(replace(recorded, card="for: tests\nnot for: patients")), signature="about")
+    assert problems(write(tmp_path / "1", meta), LABELS, SIZE, recorded) == []
+    assert problems(write(tmp_path / "2", meta), LABELS, SIZE) == []
+    for other in (About(0.9, 30, (0.8333, 0.9942)), About(0.9667, 300, (0.8333, 0.9942)), About(0.9667, 30)):
+        (reason,) = problems(write(tmp_path / str(other), meta), LABELS, SIZE, other)
+        assert "about says accuracy 0.9667 of 30 images" in reason
+
+
+@pytest.mark.parametrize(
+    "names", [["x=1"], ["accuracy=2", "images=3"], ["accuracy=0.9", "images=3", "card=" + "x" * 5000]]
+)
+def test_a_model_that_tells_of_itself_in_another_way_is_refused(meta, said, names):
+    tells(meta, *names, signature="about")
+    (reason,) = said(meta)
+    assert "about can't be read" in reason and len(reason) < 300
+
+
+def test_what_tells_of_the_model_asks_nothing(meta, said):
+    signature = tells(meta, *outputs(About(0.9, 30)), signature="about")
+    put(signature.inputs["pixels"], "pixels:0", 4, [-1, 8, 8, 1])
+    assert "about takes inputs" in said(meta)[0]
 
 
 # Limits

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cli import DataRefused, InfrastructureError, TrainyardError, UsageError
 from cli.progress import Tell, shown
+from contracts.about import of_record
 from contracts.record import InputUsed, MetricsBySplit, Record, Step, Verdict
 from dataset import Dataset, Sides, examine, lineage, previous, report
 from evaluation import report as evaluation
@@ -30,7 +31,7 @@ from training.run.held_out import times_judged
 from training.run.identity import identity, run_folder
 from training.run.interruption import Termination, interrupted_by
 from training.run.provenance import EXECUTOR_VARIABLE, awaits, checked, provenance
-from training.run.publishing import export_once, golden_of
+from training.run.publishing import card_of, export_once, golden_of
 from training.run.search import Budget, Search, Trained
 from training.state import Weights
 from training.team import Team
@@ -287,7 +288,8 @@ class Run:
             return self._reject(version, decision.reasons, details | {"parent_stays": decision.parent_stays})
         with self.step("export"):
             folder = checkpoints.model
-            signature = export_once(network, image, data, assessed.temperature, record.model, folder)
+            about = of_record(record, card_of(self.options.model))
+            signature = export_once(network, image, data, assessed.temperature, record.model, folder, about)
             golden = golden_of(folder, *data.arrays("test", image))
         if not record.verdicts:
             verdict = Verdict(kind="gate", passed=True, at=utc_now(), details=details)
