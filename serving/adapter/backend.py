@@ -5,13 +5,14 @@ import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from contracts import about as facts
 from imaging import ImageInput
 from imaging import signature as imaging_signature
 from serving.adapter import spans
@@ -48,6 +49,8 @@ class ServedVersion:
 
     number: int
     image: ImageInput
+    # What it tells of itself; None if that is nothing, as of versions from before models did.
+    about: facts.About | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Backend:
         signatures = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value).signature_def
         number = response.model_spec.version.value
         try:
-            return ServedVersion(number, _input(signatures))
+            return ServedVersion(number, _input(signatures), _about(signatures))
         except ValueError as error:
             logger.error("Version %d of '%s' has signatures that are not understood: %s", number, self.model, error)
             reason = str(error)[:_MAX_REASON_CHARACTERS]
@@ -180,6 +183,16 @@ def _input(signatures: Mapping[str, wire.SignatureDef]) -> ImageInput:
     told = signatures[imaging_signature.NAME].outputs if imaging_signature.NAME in signatures else ()
     shape = signatures["serving_default"].inputs[INPUT].tensor_shape
     return imaging_signature.read([dimension.size for dimension in shape.dim], told)
+
+
+def _about(signatures: Mapping[str, wire.SignatureDef]) -> facts.About | None:
+    """What a version tells of itself. One that can't be read is none: its answers are as good without."""
+    if facts.NAME not in signatures:
+        return None
+    try:
+        return facts.read(signatures[facts.NAME].outputs)
+    except ValueError:
+        return None
 
 
 def _scores(response: wire.PredictResponse, images: int) -> list[Scores]:

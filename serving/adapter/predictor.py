@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import imaging
+from contracts.about import About
 from serving.adapter import spans
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.gathering import Gathering, Predict
@@ -87,6 +88,8 @@ class ServedModel:
     labels: tuple[str, ...]
     # What the stable version takes; None without one.
     image: imaging.ImageInput | None
+    # What loaded versions tell of themselves, by their numbers.
+    about: dict[int, About]
 
 
 class Predictor:
@@ -151,7 +154,18 @@ class Predictor:
             version_labels={label: version.number for label, version in labelled.items()},
             labels=self._labels.get(stable.number, ()) if stable else (),
             image=stable.image if stable else None,
+            about=await self._about(states, labelled.values()),
         )
+
+    async def _about(self, states: Sequence[VersionState], known: Iterable[ServedVersion]) -> dict[int, About]:
+        """What the versions that can be asked tell of themselves; `known` are described already."""
+        versions = {version.number: version for version in known}
+        for state in states:
+            if state.state == "AVAILABLE" and state.number not in versions:
+                # It may be gone by now, and what it tells is not worth an error.
+                with contextlib.suppress(Refusal):
+                    versions[state.number] = await self._by_number(state.number, again=False)
+        return {number: version.about for number, version in versions.items() if version.about}
 
     async def _labelled(self) -> dict[str, ServedVersion]:
         async def ask(label: str) -> ServedVersion | None:

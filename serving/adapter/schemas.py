@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from contracts.about import About as Told
 from serving.adapter.backend import Scores
 from serving.adapter.body import Image
 from serving.adapter.json_body import JsonBody
@@ -41,10 +42,23 @@ class Predictions(BaseModel):
     results: list[Classified | Failed]
 
 
+class About(BaseModel):
+    """What a version tells of itself."""
+
+    accuracy: float = Field(description="The share of held-out images that it got right when it was made, 0 to 1.")
+    accuracy_low: float | None = Field(description="The low end of its 95 % interval.")
+    accuracy_high: float | None = Field(description="The high end.")
+    images: int = Field(description="How many held-out images there were.")
+    card: str = Field(description="The model's card: what it is for, and what it is not for. Empty without one.")
+
+
 class Version(BaseModel):
     version: int
     state: str = Field(description="START, LOADING, AVAILABLE, UNLOADING or END.")
     error: str = Field(description="Empty, or why the version could not be loaded.")
+    about: About | None = Field(
+        description="null for a version that tells nothing, as those made before versions did, or is not loaded."
+    )
 
 
 class Model(BaseModel):
@@ -85,7 +99,10 @@ def described(served: ServedModel) -> Model:
     image = served.image
     return Model(
         model=served.name,
-        versions=[Version(version=one.number, state=one.state, error=one.error) for one in served.versions],
+        versions=[
+            Version(version=one.number, state=one.state, error=one.error, about=_about(served.about.get(one.number)))
+            for one in served.versions
+        ],
         version_labels=served.version_labels,
         labels=list(served.labels),
         image_size=image.size if image else 0,
@@ -93,6 +110,13 @@ def described(served: ServedModel) -> Model:
         oblong=image.oblong if image else "",
         white=image.white if image else 0,
     )
+
+
+def _about(told: Told | None) -> About | None:
+    if told is None:
+        return None
+    low, high = told.interval or (None, None)
+    return About(accuracy=told.accuracy, accuracy_low=low, accuracy_high=high, images=told.images, card=told.card)
 
 
 def problems_of(*statuses: int) -> dict[int | str, dict[str, object]]:

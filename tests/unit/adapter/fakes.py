@@ -26,6 +26,8 @@ class FakeVersion:
     channels: int = 1
     # The outputs of the signature `imaging`; None for a model without it.
     told: tuple[str, ...] | None = None
+    # Those of the signature `about`.
+    about: tuple[str, ...] | None = None
 
 
 def brightness(pixels: np.ndarray, classes: int) -> np.ndarray:
@@ -77,10 +79,11 @@ class FakeModelServer:
         version = self.versions[number]
         for side in (-1, version.image_size, version.image_size, version.channels):
             pixels.tensor_shape.dim.add(size=side)
-        if version.told is not None:
-            signatures.signature_def["imaging"].method_name = "tensorflow/serving/predict"
-            for name in version.told:
-                signatures.signature_def["imaging"].outputs[name].dtype = wire.DT_STRING
+        for signature, told in (("imaging", version.told), ("about", version.about)):
+            if told is not None:
+                signatures.signature_def[signature].method_name = "tensorflow/serving/predict"
+                for name in told:
+                    signatures.signature_def[signature].outputs[name].dtype = wire.DT_STRING
         response = wire.GetModelMetadataResponse(model_spec=wire.ModelSpec(name=MODEL))
         response.model_spec.version.value = number
         response.metadata["signature_def"].Pack(signatures)

@@ -245,7 +245,7 @@ def test_absent_model_server_is_a_problem_and_not_ready():
 def test_model_is_told_as_it_is_at_the_time_of_the_request(model_server, rest):
     assert rest.get("/v1/model").json() == {
         "model": MODEL,
-        "versions": [{"version": 1, "state": "AVAILABLE", "error": ""}],
+        "versions": [{"version": 1, "state": "AVAILABLE", "error": "", "about": None}],
         "version_labels": {"stable": 1},
         "labels": list(LABELS),
         "image_size": 8,
