@@ -2,7 +2,7 @@
 
     python tests/jenkins/plugin_keys.py FOLDER > tests/jenkins/plugin_keys.yaml
 
-FOLDER holds clones of github.com/jenkinsci/NAME as NAME; each is read at the version of plugins.txt (of Jenkins itself:
+FOLDER holds clones of github.com/jenkinsci/NAME as NAME; each is read at the version of plugins.lock (of Jenkins itself:
 of the controller's Dockerfile). A key is what the constructor takes that Jenkins binds data by, or what has a public
 setter: Jenkins refuses to start on any other.
 """
@@ -83,10 +83,10 @@ def _version(clone: Path, plugin: str) -> str:
         pinned = re.search(r"^FROM jenkins/jenkins:([\d.]+)", (CONTROLLER / "Dockerfile").read_text(), re.M)
         assert pinned
         return f"jenkins-{pinned[1]}"
-    lines = dict(line.split(":") for line in (CONTROLLER / "plugins.txt").read_text().splitlines() if ":" in line[:40])
+    lines = dict(
+        line.split(":") for line in (CONTROLLER / "plugins.lock").read_text().splitlines() if not line.startswith("#")
+    )
     tags = _git(clone, "tag").splitlines()
-    if plugin not in lines:  # comes along with another one, in a version that is not pinned
-        return "HEAD"
     for tag in (lines[plugin], f"{plugin}-{lines[plugin]}"):
         if tag in tags:
             return tag

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.jenkins.plugin_lock import asked
 from tests.jenkins.test_controller import CASC, FILES, read
 
 HERE = Path(__file__).parent
@@ -76,12 +77,11 @@ def test_key_at_the_wrong_part_would_be_found():
 
 
 def test_keys_were_read_at_the_versions_that_are_installed():
-    lines = (CASC.parent / "plugins.txt").read_text().splitlines()
-    pinned = {line.partition(":")[0]: line.partition(":")[2] for line in lines if re.match(r"[a-z-]+:", line)}
+    pinned = asked((CASC.parent / "plugins.lock").read_text())
     core = re.search(r"^FROM jenkins/jenkins:([\d.]+)", (CASC.parent / "Dockerfile").read_text(), re.M)
     assert core
     versions = {about["from"].split()[0]: about["from"].split()[1] for about in TAKEN.values()}
     assert versions.pop("jenkins") == f"jenkins-{core[1]}"
     for repository, version in versions.items():
         plugin = {"ssh-agents-plugin": "ssh-slaves"}.get(repository, repository.removesuffix("-plugin"))
-        assert version == pinned.get(plugin, "HEAD"), repository
+        assert version.removeprefix(f"{plugin}-") == pinned[plugin], repository
