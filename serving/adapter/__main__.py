@@ -43,6 +43,13 @@ def main(
             help="Images that go to the model as one call, of those that wait while it works; 0: each request alone.",
         ),
     ] = 32,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain/--no-explain",
+            help="Whether POST /v1/explain, and the page, tell what of an image its answer rests on: 65 images' work.",
+        ),
+    ] = False,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
@@ -127,6 +134,7 @@ def main(
         max_images=max_images,
         max_in_flight=max_in_flight,
         max_gathered=gather,
+        max_explanations=int(explain),
         request_timeout=request_timeout,
     )
     asyncio.run(

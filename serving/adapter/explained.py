@@ -74,6 +74,16 @@ KINDS: dict[str, tuple[str, str, str]] = {
         "You have asked for more images than one caller may in this time.",
         "Wait as long as Retry-After says. Who runs the adapter sets the rate.",
     ),
+    "explanation-busy": (
+        "No explanation can be made now",
+        "One explanation is made at a time, while nothing is being classified; now something is.",
+        "Wait as long as Retry-After says, and ask again. If it stays so, the adapter has no time left for it.",
+    ),
+    "explanations-off": (
+        "No explanations are made here",
+        "This adapter classifies, and does not explain: an explanation takes the model as long as 65 answers.",
+        "Who runs the adapter switches explanations on by --explain.",
+    ),
     "unavailable": (
         "The model is not available",
         "The model server is starting, being replaced or gone, or this adapter is shutting down.",

@@ -22,6 +22,8 @@ class Limits:
     max_in_flight: int = 64
     # Images that go to the model as one call, of those that waited while it worked; 0: each request goes by itself.
     max_gathered: int = 0
+    # Explanations being made at once; 0: none are made. Each asks the model about 65 images, while it has nothing else.
+    max_explanations: int = 0
     # Images of one ClassifyStream being worked on; further ones wait in the network.
     stream_concurrency: int = 4
     # Bytes of all REST bodies that are being received or worked on.

@@ -22,7 +22,7 @@ from serving.adapter import spans
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
 from serving.adapter.predictor import Answer
-from serving.adapter.refusals import Overloaded, Refusal, TooManyImages
+from serving.adapter.refusals import ExplanationBusy, Overloaded, Refusal, TooManyImages
 
 # Seconds: a small network answers in 5 ms, a full-size radiograph on a busy machine in a second.
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -97,8 +97,8 @@ class Metrics:
             yield observed
         except Refusal as refusal:
             observed.code = refusal.code
-            if isinstance(refusal, Overloaded) and not isinstance(refusal, TooManyImages):
-                # More pods would help; not so who has used up its own share.
+            if isinstance(refusal, Overloaded) and not isinstance(refusal, TooManyImages | ExplanationBusy):
+                # More pods would help; not so who has used up its own share, or wants what others leave.
                 self._turned_away.inc()
             raise
         except asyncio.CancelledError:

@@ -134,6 +134,18 @@ class Predictor:
         except StaleVersion:
             raise Unavailable("The model is being replaced right now; try again shortly.") from None
 
+    async def prepared(self, image: bytes | Refusal, choice: Choice) -> tuple[ServedVersion, bytes]:
+        """The version that is to answer, and `image` as it takes it; raises what refuses either."""
+        version = await self._resolve(choice)
+        [decoded] = await self._decode([image], version.image)
+        if isinstance(decoded, Refusal):
+            raise decoded
+        return version, decoded.pixels
+
+    async def ask_alone(self, version: ServedVersion, pictures: Sequence[bytes]) -> list[Scores]:
+        """Answers to pictures as `version` takes them, in a call of their own; raises what the backend raises."""
+        return await self._backend.predict(version, pictures, self.limits.request_timeout)
+
     async def describe(self) -> ServedModel:
         """What is being served, asked of the model server now."""
         states, labelled = await asyncio.gather(self._backend.states(), self._labelled())

@@ -11,8 +11,10 @@ Refusal
 ├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
 ├── UnknownModel       NOT_FOUND           404  another model is being served here
 ├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
+├── ExplanationsOff    NOT_FOUND           404  this adapter makes no explanations
 ├── Overloaded         RESOURCE_EXHAUSTED  429  too many requests at once; retry_after says when to come back
-│   └── TooManyImages  RESOURCE_EXHAUSTED  429  this caller has asked for more images a second than it may
+│   ├── TooManyImages  RESOURCE_EXHAUSTED  429  this caller has asked for more images a second than it may
+│   └── ExplanationBusy                    429  an explanation is being made, or the model has no time for one (REST)
 ├── Unavailable        UNAVAILABLE         503  no model server, no stable version, or shutting down
 ├── SlowRequest        DEADLINE_EXCEEDED   408  the request itself did not arrive in time
 ├── TooSlow            DEADLINE_EXCEEDED   504  the answer took too long
@@ -110,6 +112,16 @@ class UnknownVersion(Refusal):
     kind = "unknown-version"
 
 
+class ExplanationsOff(Refusal):
+    code = grpc.StatusCode.NOT_FOUND
+    status = 404
+    title = "No explanations are made here"
+    kind = "explanations-off"
+
+    def __init__(self) -> None:
+        super().__init__("This adapter makes no explanations; --explain switches them on.")
+
+
 class Overloaded(Refusal):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     status = 429
@@ -125,6 +137,12 @@ class TooManyImages(Overloaded):
     def __init__(self, rate: float, seconds: float) -> None:
         super().__init__(f"At most {rate:g} images a second are classified for one caller; try again shortly.")
         self.retry_after = math.ceil(seconds)
+
+
+class ExplanationBusy(Overloaded):
+    title = "No explanation can be made now"
+    kind = "explanation-busy"
+    retry_after = 2
 
 
 class Unavailable(Refusal):

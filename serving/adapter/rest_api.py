@@ -1,17 +1,14 @@
 """The REST face: classification, the model, health and metrics."""
 
-import re
-from typing import Annotated
-
-from fastapi import FastAPI, Path, Query, Request, Response
-from pydantic import BeforeValidator
+from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from cli.version import VERSION
-from serving.adapter import pages, problems, v2_rest
+from serving.adapter import explain_rest, pages, problems, v2_rest
 from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
 from serving.adapter.gate import Gate
+from serving.adapter.parameters import Label, Name, Version
 from serving.adapter.predictor import Choice
 from serving.adapter.refusals import Refusal, UnknownModel
 from serving.adapter.schemas import (
@@ -28,26 +25,6 @@ from serving.adapter.schemas import (
 )
 from serving.adapter.service import Service
 
-_MAX_VERSION = 2**63 - 1
-
-
-def _version_number(text: str) -> str:
-    # What int() takes for a number as well, such as 01, +1, 1.0 or 1_000, is none here.
-    if not re.fullmatch("[1-9][0-9]*", text):
-        raise ValueError("a version is a whole number from 1 up")
-    return text
-
-
-_Name = Annotated[str, Path(description="The model's name.")]
-_Version = Annotated[
-    int | None,
-    BeforeValidator(_version_number),
-    Query(ge=1, le=_MAX_VERSION, description="Ask this version instead of the stable one."),
-]
-_Label = Annotated[
-    str | None,
-    Query(min_length=1, max_length=200, description="Ask the version with this label instead; not with version."),
-]
 _Answer = Prediction | Predictions
 
 
@@ -81,7 +58,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
 
     bodies = Bodies(service.limits.max_held_bytes)
 
-    async def classified(request: Request, name: str, version: _Version, version_label: _Label) -> _Answer:
+    async def classified(request: Request, name: str, version: Version, version_label: Label) -> _Answer:
         body, choice, sent = Body(images=[], is_list=False), Choice(), b""
 
         async def receive() -> None:
@@ -112,7 +89,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
     async def told(name: str) -> Model:
         if name != model:
             raise UnknownModel(name, model)
-        return described(await service.describe("GET /v1/model"))
+        return described(await service.describe("GET /v1/model"), service.limits)
 
     @app.post(
         "/v1/classify",
@@ -121,7 +98,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         responses=problems_of(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504),
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
-    async def classify(request: Request, version: _Version = None, version_label: _Label = None) -> _Answer:
+    async def classify(request: Request, version: Version = None, version_label: Label = None) -> _Answer:
         """An image as the body gets one answer, and so does {"image": base64}. Files in a form, or {"images": [base64,
         ...]}, get a list of answers, in which a bad image fails alone; if it is the only one, the whole answer is a
         problem document."""
@@ -135,7 +112,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         openapi_extra={"requestBody": request_body(service.limits.max_images)},
     )
     async def classify_by_name(
-        request: Request, name: _Name, version: _Version = None, version_label: _Label = None
+        request: Request, name: Name, version: Version = None, version_label: Label = None
     ) -> _Answer:
         """As /v1/classify, for who reaches several models at one address: another name is answered with 404."""
         return await classified(request, name, version, version_label)
@@ -150,7 +127,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         summary="The same, of a model by its name",
         responses=problems_of(404, 500, 503, 504),
     )
-    async def served_model_by_name(name: _Name) -> Model:
+    async def served_model_by_name(name: Name) -> Model:
         return await told(name)
 
     @app.get("/livez", tags=["Operation"], summary="Whether the adapter runs")
@@ -166,6 +143,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
     async def readyz() -> Ready:
         return Ready(status="ready", version=await service.ready())
 
+    app.include_router(explain_rest.router(service, bodies))
     app.include_router(v2_rest.router(service, bodies, VERSION))
     if access.options.metrics_port is None:
         _add_metrics(app, service)

@@ -6,6 +6,7 @@ from contracts.about import About as Told
 from serving.adapter.backend import Scores
 from serving.adapter.body import Image
 from serving.adapter.json_body import JsonBody
+from serving.adapter.limits import Limits
 from serving.adapter.predictor import ServedModel
 from serving.adapter.problems import MEDIA_TYPE, Problem, problem
 from serving.adapter.refusals import Refusal
@@ -74,6 +75,23 @@ class Model(BaseModel):
         description='How an oblong picture becomes square for it: "stretch", "pad" (black bars) or "crop" (its middle).'
     )
     white: int = Field(description="The sample of a 16-bit image that is full white for it; 0 without one.")
+    explains: bool = Field(description="Whether this adapter makes explanations (--explain).")
+
+
+class Explained(BaseModel):
+    """What of an image its answer rests on, as covering parts of it tells: no cause, and no outline of a finding."""
+
+    model: str
+    version: int = Field(description="The model version that answered.")
+    label: str = Field(description="The most probable class.")
+    probability: float = Field(description="Its probability for the whole image.")
+    falls: list[list[float]] = Field(
+        description="What is taken from that probability when a part is covered, by row and column of the square that "
+        "the model sees; below zero where covering adds to it. What is covered is a square of twice a cell's width in "
+        "the image's average shade."
+    )
+    picture: str = Field(description="The square that the model sees, as PNG in base64.")
+    images: int = Field(description="Images that the model was asked about, which --rate has counted.")
 
 
 class Ready(BaseModel):
@@ -94,7 +112,7 @@ def result(image: Image, outcome: Scores | Refusal, model: str, version: int) ->
     return Classified(name=image.name, label=ranked[0][0], scores=scores, model=model, version=version)
 
 
-def described(served: ServedModel) -> Model:
+def described(served: ServedModel, limits: Limits) -> Model:
     """What is being served."""
     image = served.image
     return Model(
@@ -109,6 +127,7 @@ def described(served: ServedModel) -> Model:
         channels=image.channels if image else 0,
         oblong=image.oblong if image else "",
         white=image.white if image else 0,
+        explains=limits.max_explanations > 0,
     )
 
 

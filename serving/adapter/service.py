@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
+from serving.adapter.explaining import Explainer, Explanation
 from serving.adapter.limits import Limits
 from serving.adapter.metrics import Metrics
 from serving.adapter.predictor import Answer, Choice, Pixels, Predictor, ServedModel
@@ -17,6 +18,7 @@ from serving.adapter.refusing import Pace
 logger = logging.getLogger(__name__)
 
 Read = Callable[[], Awaitable[tuple[Sequence[bytes | Pixels | Refusal], Choice]]]
+ReadOne = Callable[[], Awaitable[tuple[bytes | Refusal, Choice]]]
 Receive = Callable[[], Awaitable[None]]
 
 
@@ -29,6 +31,7 @@ class Service:
         self.predictor = predictor
         self.admission = Admission(limits.max_in_flight, limits.max_streams)
         self.metrics = Metrics(self.admission)
+        self.explainer = Explainer(predictor, self.admission, limits)
         self._pace = Pace()
 
     async def classify(
@@ -79,6 +82,19 @@ class Service:
             images, choice = await read()
             self.rates.charge(len(images))
             return await self.predictor.classify(images, choice)
+
+    async def explain(self, receive: Receive, read: ReadOne, gone: Callable[[], Awaitable[bool]]) -> Explanation:
+        """What the answer to the image that `read` gives rests on. It takes no place from classification.
+
+        It is counted under no version: figures of versions are those of classification, and drift is told by them.
+        """
+        with self.metrics.request("POST /v1/explain"), refusing():
+            self.explainer.check()
+            with self.admission.arrive():
+                self.rates.check()
+                await receive()
+                image, choice = await read()
+                return await self.explainer.explain(image, choice, self.rates.charge, gone)
 
     async def describe(self, method: str) -> ServedModel:
         """What is being served, asked of the model server now. Promotion relies on it, so it is never shed."""

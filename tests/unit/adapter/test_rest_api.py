@@ -252,6 +252,7 @@ def test_model_is_told_as_it_is_at_the_time_of_the_request(model_server, rest):
         "channels": 1,
         "oblong": "stretch",
         "white": 65535,
+        "explains": False,
     }
     model_server.versions[2] = FakeVersion(image_size=16)
     model_server.labels = {"stable": 2, "previous": 1}
