@@ -128,6 +128,25 @@ def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
         assert sentence in result.stderr
 
 
+def test_picture_of_the_architecture_is_of_the_build_graph_that_there_is(repository):
+    def drawn(*flags):
+        command = [str(repository.root / "scripts/architecture"), *flags]
+        return subprocess.run(command, env=pants.fresh_environment(), capture_output=True, text=True)
+
+    base = repository.git("rev-parse", "HEAD")
+    picture = repository.root / "docs/pictures/architecture.svg"
+    kept = picture.read_text()
+    fits = drawn("--check")
+    repository.append("src/python/pages/__init__.py", "\nimport settings as _settings  # noqa: F401\n")
+    stale = drawn("--check")
+    anew = drawn()
+    other = picture.read_text()
+    repository.git("reset", "-q", "--hard", base)
+    assert fits.returncode == 0, fits.stderr
+    assert stale.returncode == 1 and "scripts/architecture draws it anew" in stale.stderr
+    assert anew.returncode == 0 and other != kept
+
+
 VALUES = {
     "a gate that one model overrides": ("trainyard.toml", "min_accuracy = 0.85", "min_accuracy = 0.8", {CHEST: "test"}),
     "a limit of all": ("trainyard.toml", "max_p95_ms = 1000", "max_p95_ms = 900", each("test")),

@@ -58,6 +58,33 @@ def test_javascript(asked):
     assert said.startswith("COVID 1 by version 1")
 
 
+PROTO = DOCS.parent / "src/proto"
+# language -> (its generators by the names that protoc calls, what they write)
+GENERATORS = {
+    "Go": (["protoc-gen-go", "protoc-gen-go-grpc"], "example.com/app/classifier/classifier_grpc.pb.go"),
+    "Java": (["protoc-gen-grpc-java"], "src/main/java/**/ClassifierGrpc.java"),
+}
+
+
+@pytest.mark.parametrize("language", GENERATORS)
+def test_stubs_are_generated(tmp_path, language):
+    names, written = GENERATORS[language]
+    (tmp_path / "bin").mkdir()
+    for name in names:
+        # Debian's name of Java's is its own.
+        found = shutil.which(name) or shutil.which(name.replace("protoc-gen-grpc-java", "grpc_java_plugin"))
+        if found is None or shutil.which("protoc") is None:
+            pytest.skip(f"protoc or {name} is not installed")
+        (tmp_path / "bin" / name).symlink_to(found)
+    shutil.copytree(PROTO, tmp_path / "src/proto")
+    (block,) = blocks("clients.md", "sh", "Go, Java and other languages")
+    lines = block.partition(f"# {language}: ")[2].partition("\n")[2].partition("\n\n")[0]
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-euc", lines], cwd=tmp_path, env=environment, check=True)
+    (stub,) = tmp_path.glob(written)
+    assert "Classify" in stub.read_text("utf-8")
+
+
 def steps(server):
     """The shell steps of a build server's file in order, and the variables of its own."""
     if server == "GitHub":
