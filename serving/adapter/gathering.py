@@ -1,16 +1,24 @@
 """Images that wait while the model works go to it together: a batch costs little more than an image, a call as much.
 
-One call is under way for each version. Alone, an image goes at once; what comes meanwhile goes as one when it returns.
+Alone, an image goes at once; what comes meanwhile goes as one when the call returns. Once that is a batch that is worth
+a call of its own it goes beside the first: with one call at a time the processors are idle for a fifth of the time,
+since everybody is answered, asks again and is decoded at once (`benchmarks:adapter`, 32 clients on 2 cores).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from serving.adapter import spans
 from serving.adapter.backend import Scores, ServedVersion, StaleVersion
 from serving.adapter.refusals import Fault
+
+# For each version. The model server runs as many batches of a model at once (num_batch_threads).
+_CALLS = 2
+# Images that are worth a second call: an image of eight costs the model no more than one of 32.
+_WORTH = 8
 
 Predict = Callable[[ServedVersion, Sequence[bytes]], Awaitable[list[Scores]]]
 
@@ -26,12 +34,11 @@ class _Request:
 
 @dataclass
 class _Line:
-    """Requests for one version."""
+    """Requests for one version: those that wait, and those of each call that is under way."""
 
     waiting: deque[_Request] = field(default_factory=deque)
-    under_way: list[_Request] = field(default_factory=list)
-    call: asyncio.Task[None] | None = None
-    sender: asyncio.Task[None] | None = None
+    calls: dict[asyncio.Task[None], list[_Request]] = field(default_factory=dict)
+    looking: bool = False
 
     def next(self, most: int) -> list[_Request]:
         """Takes what goes together: in order, as many as fit; one that is larger by itself goes alone."""
@@ -41,6 +48,12 @@ class _Line:
             taken.append(self.waiting.popleft())
             size += len(taken[-1].images)
         return taken
+
+    def may_call(self, most: int) -> bool:
+        if not self.calls:
+            return bool(self.waiting)
+        images = sum(len(one.images) for one in self.waiting)
+        return len(self.calls) < _CALLS and images >= min(_WORTH, most)
 
 
 class Gathering:
@@ -55,8 +68,7 @@ class Gathering:
         line = self._lines.setdefault(version, _Line())
         request = _Request(images, asyncio.get_running_loop().create_future())
         line.waiting.append(request)
-        if line.sender is None:
-            line.sender = asyncio.create_task(self._send_all(version, line))
+        self._look(version, line)
         try:
             return await request.answer
         except asyncio.CancelledError:
@@ -64,18 +76,30 @@ class Gathering:
                 line.waiting.remove(request)
                 if request.waiting:
                     request.waiting.over()
-            elif line.call and all(one.answer.done() for one in line.under_way):
-                line.call.cancel()  # nobody waits for it any more
+            for call, requests in line.calls.items():
+                if request in requests and all(one.answer.done() for one in requests):
+                    call.cancel()  # nobody waits for it any more
             raise
 
-    async def _send_all(self, version: ServedVersion, line: _Line) -> None:
-        while requests := line.next(self._most):
-            line.under_way = requests
-            line.call = asyncio.create_task(self._send(version, requests))
-            await asyncio.wait([line.call])
-            line.call, line.under_way = None, []
-        # Nothing is awaited between the last look and this, so nobody is left in a line that is given up.
-        del self._lines[version]
+    def _look(self, version: ServedVersion, line: _Line) -> None:
+        """Soon rather than now: what is decoded at the same moment goes together."""
+        if not line.looking:
+            line.looking = True
+            asyncio.get_running_loop().call_soon(self._call, version, line)
+
+    def _call(self, version: ServedVersion, line: _Line) -> None:
+        line.looking = False
+        while line.may_call(self._most):
+            requests = line.next(self._most)
+            call = asyncio.create_task(self._send(version, requests))
+            line.calls[call] = requests
+            call.add_done_callback(partial(self._ended, version, line))
+        if not line.calls and self._lines.get(version) is line:
+            del self._lines[version]
+
+    def _ended(self, version: ServedVersion, line: _Line, call: asyncio.Task[None]) -> None:
+        del line.calls[call]
+        self._call(version, line)
 
     async def _send(self, version: ServedVersion, requests: list[_Request]) -> None:
         try:

@@ -1,7 +1,6 @@
 """From image bytes to classes: what gRPC and REST have in common."""
 
 import asyncio
-import contextlib
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from serving.adapter import spans
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.gathering import Gathering, Predict
 from serving.adapter.limits import Limits
+from serving.adapter.mailbox import Mailbox
 from serving.adapter.memory import LARGE, Budget, hand_back
 from serving.adapter.refusals import (
     BadImage,
@@ -104,6 +104,7 @@ class Predictor:
         self._labels: dict[int, tuple[str, ...]] = {}
         # Pillow lets go of the interpreter's lock while it decodes.
         self._threads = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1), thread_name_prefix="decode")
+        self._results = Mailbox()
         self._pixels = Budget(limits.max_pixels_at_once)
         # The request's own deadline is kept by whoever calls; this one ends work that nobody waits for.
         ask: Predict = partial(backend.predict, timeout=limits.request_timeout)
@@ -231,16 +232,25 @@ class Predictor:
         pixels = imaging.area(data, self.limits.image)
         amount = pixels if pixels <= self.limits.image.max_pixels else 0
         await self._pixels.take(amount)
-        loop = asyncio.get_running_loop()
-        decoding = self._threads.submit(_decode, data, wanted, self.limits.image, pixels)
+        decoded: asyncio.Future[Decoded | Refusal] = asyncio.get_running_loop().create_future()
 
-        def done(_: Future[Decoded | Refusal]) -> None:
+        def done(decoding: Future[Decoded | Refusal]) -> None:
             # A thread can't be stopped: its pixels are under way until it is done, whoever gave up on them.
-            with contextlib.suppress(RuntimeError):  # the adapter has left meanwhile
-                loop.call_soon_threadsafe(self._pixels.give, amount)
+            self._pixels.give(amount)
+            if decoded.done() or decoding.cancelled():
+                return
+            if error := decoding.exception():
+                decoded.set_exception(error)
+            else:
+                decoded.set_result(decoding.result())
 
-        decoding.add_done_callback(done)
-        return await asyncio.wrap_future(decoding)
+        decoding = self._threads.submit(_decode, data, wanted, self.limits.image, pixels)
+        decoding.add_done_callback(lambda ended: self._results.tell(done, ended))
+        try:
+            return await decoded
+        except asyncio.CancelledError:
+            decoding.cancel()
+            raise
 
     async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
         good = [image for image in images if not isinstance(image, Refusal)]

@@ -77,11 +77,24 @@ def test_alone_an_image_goes_at_once_and_what_waits_goes_together():
         first = await ask(ONE, b"a")
         await asyncio.sleep(0)
         assert model.calls == [(1, [b"a"])]
-        rest = [await ask(ONE, bytes([letter])) for letter in b"bcdefg"]
+        rest = [await ask(ONE, bytes([letter])) for letter in b"bcd"]
         model.open.set()
-        assert await answers(first, *rest) == [["a"], ["b"], ["c"], ["d"], ["e"], ["f"], ["g"]]
-        assert model.calls == [(1, [b"a"]), (1, [b"b", b"c", b"d", b"e"]), (1, [b"f", b"g"])]
+        assert await answers(first, *rest) == [["a"], ["b"], ["c"], ["d"]]
+        assert model.calls == [(1, [b"a"]), (1, [b"b", b"c", b"d"])]
         assert model.most == 1
+
+    run(story)
+
+
+def test_as_many_as_are_worth_a_call_go_beside_the_first_and_the_others_wait():
+    async def story(model, ask):
+        tasks = [await ask(ONE, bytes([letter])) for letter in b"abcdefghij"]
+        await asyncio.sleep(0)
+        assert model.calls == [(1, [b"a"]), (1, [b"b", b"c", b"d", b"e"])]
+        model.open.set()
+        assert await answers(*tasks) == [[letter] for letter in "abcdefghij"]
+        assert sum(len(images) for _, images in model.calls) == 10
+        assert model.most == 2
 
     run(story)
 

@@ -1,0 +1,34 @@
+"""What threads have to say to the event loop: it is woken once for all that waits, not once for each."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+
+class Mailbox:
+    """Runs calls of other threads in the event loop that is running when it is first used there.
+
+    `call_soon_threadsafe` writes to a socket for every call, and the thread that does so hands the interpreter over.
+    """
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._woken = False
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, call: Callable[..., None], *arguments: Any) -> None:
+        """From any thread: `call(*arguments)` in the event loop, soon and in order; nothing once that is closed."""
+        self._calls.append((call, arguments))
+        # Whoever finds the flag set has put its call before the loop looks: it is let down first.
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._run)
+
+    def _run(self) -> None:
+        self._woken = False
+        while self._calls:
+            call, arguments = self._calls.popleft()
+            call(*arguments)
