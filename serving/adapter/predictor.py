@@ -1,6 +1,7 @@
 """From image bytes to classes: what gRPC and REST have in common."""
 
 import asyncio
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Sequence
