@@ -106,7 +106,13 @@ def test_images_of_streams_wait_for_a_place_and_all_get_their_answer(model_serve
 def test_streams_have_a_bound(model_server):
     with served(model_server, Limits(max_streams=1)) as it, grpc.insecure_channel(it.grpc) as channel:
         stub, never = classifier_pb2_grpc.ClassifierStub(channel), threading.Event()
-        first = stub.ClassifyStream(iter(never.wait, True), timeout=30)
+
+        def one_and_then_nothing():
+            yield api.ClassifyStreamRequest(request=api.ClassifyRequest(image=gray(1)))
+            never.wait()
+
+        first = stub.ClassifyStream(one_and_then_nothing(), timeout=30)
+        next(first)  # it has its place, before anybody else asks for one
 
         def refused():
             second = stub.ClassifyStream(iter([]), timeout=20)
