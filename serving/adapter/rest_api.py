@@ -7,6 +7,7 @@ from cli.version import VERSION
 from serving.adapter import explain_rest, pages, problems, v2_rest
 from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
+from serving.adapter.direct import Direct
 from serving.adapter.gate import Gate
 from serving.adapter.parameters import Label, Name, Version
 from serving.adapter.predictor import Choice
@@ -44,18 +45,6 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         # A redirect would name this server's own scheme: http, behind whatever ends TLS.
         redirect_slashes=False,
     )
-    problems.install(app)
-    app.add_middleware(Gate, service=service, access=access, loopback=loopback)
-    pages.install(app)
-    if access.options.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=access.options.allowed_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-Id", "Traceparent", "Tracestate"],
-            expose_headers=["Retry-After", "X-Request-Id"],
-        )
-
     bodies = Bodies(service.limits.max_held_bytes)
 
     async def classified(request: Request, name: str, version: Version, version_label: Label) -> _Answer:
@@ -85,6 +74,19 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         if not body.is_list and isinstance(results[0], Classified):
             return Prediction(**results[0].model_dump(exclude={"name"}))
         return Predictions(model=model, version=answer.version, results=results)
+
+    problems.install(app)
+    app.add_middleware(Direct, classify=lambda request: classified(request, model, None, None))
+    app.add_middleware(Gate, service=service, access=access, loopback=loopback)
+    pages.install(app)
+    if access.options.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=access.options.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id", "Traceparent", "Tracestate"],
+            expose_headers=["Retry-After", "X-Request-Id"],
+        )
 
     async def told(name: str) -> Model:
         if name != model:
