@@ -50,6 +50,14 @@ def main(
             help="Whether POST /v1/explain, and the page, tell what of an image its answer rests on: 65 images' work.",
         ),
     ] = False,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Up to 12 PNG or JPEG files that the page offers to try; never a patient's.  [default: those drawn for "
+            "the model, if any were]",
+        ),
+    ] = None,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
@@ -147,6 +155,7 @@ def main(
                 http_port=http_port,
                 limits=limits,
                 drain_timeout=drain_timeout,
+                examples=examples,
                 access=AccessOptions(
                     token_file=token_file,
                     tls_certificate=tls_certificate,

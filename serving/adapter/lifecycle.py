@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cli.errors import UsageError
-from serving.adapter import memory
+from serving.adapter import examples, memory
 from serving.adapter.access import Access, AccessOptions
 from serving.adapter.backend import Backend
 from serving.adapter.connection import ConnectionLimits
@@ -52,6 +53,8 @@ class Options:
     drain_timeout: float
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     access: AccessOptions = field(default_factory=AccessOptions)
+    # A folder of pictures that the page offers to try; by default those that were drawn for the model, if any were.
+    examples: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ async def running(options: Options) -> AsyncIterator[Ports]:
     """An adapter that serves inside the context and drains at its end; raises as `serve` does."""
     access = Access.of(options.access)
     tls = _tls(options.access)
+    pictures = examples.load(options.examples, options.model)
     with contextlib.ExitStack() as sockets:
         http_socket = sockets.enter_context(listening(options.host, options.http_port, "--http-port"))
         metrics_port = options.access.metrics_port
@@ -93,7 +97,7 @@ async def running(options: Options) -> AsyncIterator[Ports]:
             service = Service(Predictor(backend, options.limits), options.limits, access.rates)
             grpc_server = GrpcServer(service, access, tls)
             grpc_port = _bind_grpc(grpc_server, options.host, options.grpc_port)
-            app = create_app(service, access, is_loopback(options.host))
+            app = create_app(service, access, is_loopback(options.host), pictures)
             servers = [(HttpServer(config(app, options.connections, tls)), http_socket)]
             if metrics_socket:
                 # Without TLS: who scrapes is in the same cluster, and the port is opened to it alone.

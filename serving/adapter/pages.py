@@ -27,6 +27,8 @@ _FILES = {
     "/page/page.css": (_OWN, "page/page.css", _CSS),
     "/page/page.js": (_OWN, "page/page.js", _SCRIPT),
     "/page/access.js": (_OWN, "page/access.js", _SCRIPT),
+    "/page/about.js": (_OWN, "page/about.js", _SCRIPT),
+    "/page/heat.js": (_OWN, "page/heat.js", _SCRIPT),
     "/models": (_OWN, "page/models.html", _HTML),
     "/page/models.js": (_OWN, "page/models.js", _SCRIPT),
     "/page/icon.svg": (_OWN, "page/icon.svg", "image/svg+xml"),

@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from cli.version import VERSION
-from serving.adapter import explain_rest, pages, problems, v2_rest
+from serving.adapter import examples, explain_rest, pages, problems, v2_rest
 from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
 from serving.adapter.direct import Direct
@@ -29,10 +29,12 @@ from serving.adapter.service import Service
 _Answer = Prediction | Predictions
 
 
-def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
+def create_app(
+    service: Service, access: Access, loopback: bool, pictures: tuple[dict[str, bytes], bool] = ({}, True)
+) -> FastAPI:
     """The REST interface of `service`, with the page at /, for those whom `access` lets in.
 
-    `loopback` says that it is reached from this machine alone.
+    `loopback` says that it is reached from this machine alone; `pictures` are what `examples.load` found.
     """
     model = service.predictor.model
     app = FastAPI(
@@ -146,6 +148,7 @@ def create_app(service: Service, access: Access, loopback: bool) -> FastAPI:
         return Ready(status="ready", version=await service.ready())
 
     app.include_router(explain_rest.router(service, bodies))
+    app.include_router(examples.router(*pictures))
     app.include_router(v2_rest.router(service, bodies, VERSION))
     if access.options.metrics_port is None:
         _add_metrics(app, service)

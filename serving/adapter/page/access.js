@@ -14,18 +14,73 @@ export function ask(address, options = {}) {
 
 // What it says; what stands before the adapter may answer with a page of its own.
 export function read(response) {
-  return response.json().catch(() => ({ detail: `The server answered ${response.status}.` }));
+  return response.json().catch(() => ({
+    detail: `The server answered ${response.status}.`,
+    advice: "That was not the adapter but something before it; try again, or tell who runs it.",
+  }));
+}
+
+// An error with what to do about it: a page of the adapter's own, or a sentence.
+export class Refused extends Error {
+  constructor(answer) {
+    super(answer.detail);
+    // Another server's document may name any address; only pages of this adapter are linked to.
+    this.help = /^\/problems\/[a-z-]+$/.test(answer.help ?? "") ? answer.help : null;
+    this.advice = answer.advice ?? "";
+  }
+}
+
+export class Unreachable extends Refused {
+  constructor() {
+    super({ detail: "The server can't be reached.", advice: "Check your network and whether the adapter runs." });
+  }
+}
+
+// Puts the error into `place`, with what to do about it.
+export function tell(place, error) {
+  const parts = [error.message];
+  if (error.help) {
+    const link = document.createElement("a");
+    link.href = error.help;
+    link.target = "_blank"; // the answers on this page stay
+    link.textContent = "What to do";
+    parts.push(" ", link);
+  } else if (error.advice) {
+    parts.push(` ${error.advice}`);
+  }
+  place.replaceChildren(...parts);
+}
+
+// Asks until there is an answer: for a token where one is wanted, and again where it is said when.
+export async function patiently(address, options, tries) {
+  for (let tried = 1; ; tried += 1) {
+    const response = await ask(address, options).catch(() => {
+      throw new Unreachable();
+    });
+    const answer = await read(response);
+    if (response.ok) return answer;
+    if (response.status === UNAUTHORIZED) {
+      await askForToken(answer.detail);
+      tried = 0;
+      continue;
+    }
+    const wait = Number(response.headers.get("Retry-After"));
+    if (!wait || tried === tries) throw new Refused(answer);
+    await new Promise((resume) => setTimeout(resume, wait * 1000));
+  }
 }
 
 // What the adapter serves; null where a token has to be entered first: whoever gave `onToken` a function is called then.
 export async function servedModel() {
-  const response = await ask("/v1/model");
+  const response = await ask("/v1/model").catch(() => {
+    throw new Unreachable();
+  });
   const model = await read(response);
   if (response.status === UNAUTHORIZED) {
     askForToken(model.detail);
     return null;
   }
-  if (!model.version_labels) throw new Error(model.detail);
+  if (!model.version_labels) throw new Refused(model);
   return model;
 }
 

@@ -1,6 +1,7 @@
 // Draws the versions that the adapter knows of, and what it has counted for each of them since it started.
 
-import { ask, askingForToken, onToken, servedModel } from "/page/access.js";
+import { about, accuracy } from "/page/about.js";
+import { Refused, ask, askingForToken, onToken, servedModel, tell } from "/page/access.js";
 
 const EVERY_MS = 5_000;
 const SAMPLE = /^(\w+)\{(.*)\} (\S+)$/;
@@ -18,11 +19,13 @@ async function show() {
     }
     draw(model, await counted());
     const stable = model.version_labels.stable;
-    if (!stable) throw new Error(`${model.model}: no version is served yet`);
+    if (!stable) {
+      throw new Refused({ detail: `${model.model}: no version is served yet.`, help: "/problems/unavailable" });
+    }
     served.textContent = `${model.model}, version ${stable}`;
     served.classList.remove("wrong");
   } catch (error) {
-    served.textContent = error instanceof TypeError ? "The server can't be reached." : error.message;
+    tell(served, error);
     served.classList.add("wrong");
   }
 }
@@ -52,14 +55,37 @@ function draw(model, samples) {
   table.querySelector("caption").textContent = samples
     ? "Counted by this adapter alone, since it started."
     : "What was counted is not told here; with --metrics-port it is at that port.";
+  tellAbouts(model);
   const labels = Object.entries(model.version_labels);
   table.querySelector("tbody").replaceChildren(
-    ...[...model.versions].sort((one, other) => other.version - one.version).map(({ version, state, error }) => {
+    ...[...model.versions].sort((one, other) => other.version - one.version).map(({ version, state, error, about: told }) => {
       const names = labels.filter(([, labelled]) => labelled === version).map(([name]) => name);
       return row(
-        [version, names.join(", "), error ? `${state}: ${error}` : state, ...figures(samples, String(version))],
+        cells(version, names, error ? `${state}: ${error}` : state, figures(samples, String(version)), told),
         names.includes("stable"),
       );
+    }),
+  );
+}
+
+function cells(version, names, state, [answered, failed, mean, answers], told) {
+  const known = told ? accuracy(told) : state === "AVAILABLE" ? "not told" : "";
+  return [version, names.join(", "), state, answered, failed, mean, known, answers];
+}
+
+// Of the versions that can be asked, in the table's order.
+function tellAbouts(model) {
+  const place = element("abouts");
+  const loaded = model.versions.filter((one) => one.state === "AVAILABLE").sort((one, other) => other.version - one.version);
+  const told = JSON.stringify(loaded);
+  if (place.dataset.told === told) return;
+  place.dataset.told = told;
+  place.replaceChildren(
+    ...loaded.map((one) => {
+      const section = document.createElement("div");
+      section.className = "about";
+      section.append(...about(one.version, one.about));
+      return section;
     }),
   );
 }
@@ -85,7 +111,7 @@ function figures(samples, version) {
   return [whole.format(answered), whole.format(sum(requests) - answered), mean, answers.join(", ")];
 }
 
-const NUMBERS = new Set([3, 4, 5]);
+const NUMBERS = new Set([3, 4, 5, 6]);
 
 function row(texts, stable) {
   const made = document.createElement("tr");

@@ -1,6 +1,8 @@
 // Sends each chosen image to the REST interface and draws what it answers.
 
-import { UNAUTHORIZED, ask, askForToken, askingForToken, onToken, read, servedModel } from "/page/access.js";
+import { about } from "/page/about.js";
+import { Refused, ask, askingForToken, onToken, patiently, servedModel, tell } from "/page/access.js";
+import { offerHeat } from "/page/heat.js";
 
 const AT_ONCE = 4;
 const TRIES = 4;
@@ -11,6 +13,7 @@ const queue = [];
 let working = 0;
 let asked = 0;
 let answered = 0;
+let served = null;
 
 document.documentElement.classList.add("js");
 
@@ -60,7 +63,7 @@ function work() {
     working += 1;
     const { file, card, version } = queue.shift();
     classify(file, version)
-      .then((answer) => showAnswer(card, answer), (error) => showError(card, error.message))
+      .then((answer) => showAnswer(card, answer, file), (error) => showError(card, error))
       .finally(() => {
         working -= 1;
         answered += card.isConnected ? 1 : 0;
@@ -78,29 +81,13 @@ function tellProgress() {
     answered < asked ? `${answered} of ${asked} ${images} done…` : `${asked} ${images} done.`;
 }
 
-async function classify(file, version) {
-  const address = "/v1/classify" + (version ? `?version=${version}` : "");
-  for (let tried = 1; ; tried += 1) {
-    let response;
-    try {
-      // The bytes decide what it is, whatever the file is called.
-      response = await ask(address, {
-        method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
-      });
-    } catch {
-      throw new Error("The server can't be reached.");
-    }
-    const answer = await read(response);
-    if (response.ok) return answer;
-    if (response.status === UNAUTHORIZED) {
-      await askForToken(answer.detail);
-      tried = 0;
-      continue;
-    }
-    const wait = Number(response.headers.get("Retry-After"));
-    if (!wait || tried === TRIES) throw new Error(answer.detail);
-    await new Promise((resume) => setTimeout(resume, wait * 1000));
-  }
+function classify(file, version) {
+  // The bytes decide what it is, whatever the file is called.
+  return patiently("/v1/classify" + (version ? `?version=${version}` : ""), posted(file), TRIES);
+}
+
+function posted(file) {
+  return { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } };
 }
 
 function newCard(file) {
@@ -117,7 +104,7 @@ function newCard(file) {
   return card;
 }
 
-function showAnswer(card, answer) {
+function showAnswer(card, answer, file) {
   const likelihood = document.createElement("span");
   likelihood.textContent = percent.format(answer.scores[answer.label]);
   card.querySelector(".verdict").replaceChildren(answer.label, " ", likelihood);
@@ -125,6 +112,10 @@ function showAnswer(card, answer) {
   card.querySelector(".bars").replaceChildren(
     ...Object.entries(answer.scores).flatMap(([label, probability]) => bar(label, probability, label === answer.label)),
   );
+  // Of the version that answered, whichever is asked by now.
+  if (served?.explains) {
+    offerHeat(card, () => patiently(`/v1/explain?version=${answer.version}`, posted(file), TRIES), file.name);
+  }
 }
 
 function bar(label, probability, best) {
@@ -144,29 +135,75 @@ function bar(label, probability, best) {
   return [name, value];
 }
 
-function showError(card, message) {
+function showError(card, error) {
   card.classList.add("failed");
-  card.querySelector(".verdict").textContent = message;
+  tell(card.querySelector(".verdict"), error);
 }
 
 async function showServed() {
-  const served = element("served");
+  const place = element("served");
   try {
     const model = await servedModel();
     if (!model) {
-      served.textContent = "";
+      place.textContent = "";
       return;
     }
+    served = model;
     const stable = model.version_labels.stable;
-    if (!stable) throw new Error(`${model.model}: no version is served yet`);
-    served.textContent = `${model.model}, version ${stable}`;
-    served.classList.remove("wrong");
+    if (!stable) {
+      throw new Refused({ detail: `${model.model}: no version is served yet.`, help: "/problems/unavailable" });
+    }
+    place.textContent = `${model.model}, version ${stable}`;
+    place.classList.remove("wrong");
     tellWhatItKnows(model);
     offerVersions(model, stable);
+    tellAbout();
   } catch (error) {
-    served.textContent = error.message;
-    served.classList.add("wrong");
+    tell(place, error);
+    place.classList.add("wrong");
   }
+}
+
+// Of the version that is asked.
+function tellAbout() {
+  const number = Number(element("version").value) || served.version_labels.stable;
+  const place = element("about");
+  place.hidden = false;
+  const open = place.querySelector("details")?.open;
+  const told = JSON.stringify([number, served.versions.find((one) => one.version === number)?.about]);
+  // Drawn anew only where it changed: whoever reads or has it read goes on.
+  if (place.dataset.told === told) return;
+  place.dataset.told = told;
+  place.replaceChildren(...about(number, served.versions.find((one) => one.version === number)?.about));
+  const details = place.querySelector("details");
+  if (details && open) details.open = true;
+}
+
+async function offerExamples() {
+  const response = await ask("/v1/examples").catch(() => null);
+  if (!response?.ok) return;
+  const { drawn, examples } = await response.json();
+  element("examples-title").textContent = drawn ? "Or try a drawn example (nobody's picture):" : "Or try an example:";
+  const buttons = await Promise.all(examples.map(offered));
+  element("examples").querySelector("ul").replaceChildren(...buttons.filter(Boolean));
+  element("examples").hidden = !examples.length;
+}
+
+async function offered({ name, address }) {
+  const response = await ask(address).catch(() => null);
+  if (!response?.ok) return null;
+  const file = new File([await response.blob()], name);
+  const button = document.createElement("button");
+  button.type = "button";
+  const picture = document.createElement("img");
+  picture.alt = "";
+  picture.src = URL.createObjectURL(file);
+  picture.onload = () => URL.revokeObjectURL(picture.src);
+  button.append(picture, name.replace(/\.[^.]*$/, ""));
+  button.addEventListener("click", () => add([file]));
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
 }
 
 function tellWhatItKnows(model) {
@@ -189,7 +226,10 @@ function offerVersions(model, stable) {
   element("choice").hidden = !others.length;
 }
 
+element("version").addEventListener("change", tellAbout);
 showServed();
+offerExamples();
 onToken(showServed);
+onToken(offerExamples);
 // A promotion changes what is served while the page is open.
 setInterval(() => document.hidden || askingForToken() || showServed(), 10_000);

@@ -5,14 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from contracts.about import About, outputs
+from imaging.array import encode_png
 from serving.adapter.access import AccessOptions
+from serving.adapter.limits import Limits
 from tests.unit.adapter.fakes import FakeModelServer, FakeVersion, adapter
 from tests.unit.adapter.images import gray
+from tests.unit.adapter.test_explaining import spotted
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+ABOUT = tuple(outputs(About(0.9731, 240, (0.9412, 0.9899), "for: <b>showing</b>\nnot for: diagnosis\nMore.")))
+NOT_TOLD = "Version 3 does not tell how accurate it is: it was made before versions did."
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def page(model_server):
     """The page, which has to stay free of errors in its scripts and of refused contents."""
     complaints = []
     with (
-        adapter(f"127.0.0.1:{model_server.port}") as it,
+        adapter(f"127.0.0.1:{model_server.port}", Limits(max_explanations=1)) as it,
         playwright.sync_playwright() as play,
         play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
     ):
@@ -127,7 +135,7 @@ def test_page_names_the_served_version_and_lets_another_be_asked(page, model_ser
 
 
 def test_versions_are_listed_with_their_labels_and_what_was_counted(page, model_server, files):
-    model_server.versions[2] = FakeVersion()
+    model_server.versions[2] = FakeVersion(about=ABOUT)
     model_server.labels["previous"] = 2
     page.set_input_files("#images", files[:2])
     playwright.expect(page.locator("#progress")).to_have_text("2 images done.")
@@ -138,8 +146,12 @@ def test_versions_are_listed_with_their_labels_and_what_was_counted(page, model_
     stable, previous = ([cell.strip() for cell in row.inner_text().split("\t")] for row in rows.all())
     assert stable[:5] == ["3", "stable", "AVAILABLE", "2", "0"]
     assert stable[5].endswith(" ms") and float(stable[5].removesuffix(" ms")) > 0
-    assert set(stable[6].split(", ")) == {"COVID 1", "<b>Normal</b> 1"}
-    assert previous == ["2", "previous", "AVAILABLE", "0", "0", "", ""]
+    assert stable[6] == "not told"
+    assert set(stable[7].split(", ")) == {"COVID 1", "<b>Normal</b> 1"}
+    assert previous == ["2", "previous", "AVAILABLE", "0", "0", "", "97.3%", ""]
+    abouts = page.locator("#abouts .about")
+    playwright.expect(abouts.first).to_have_text(NOT_TOLD)
+    playwright.expect(abouts.last).to_contain_text("Version 2 got 97.3% of 240 held-out images right")
     playwright.expect(page.locator("#takes")).to_have_text(
         "Sees a picture as 8 × 8 pixels in shades of gray, and takes it for one of: COVID, <b>Normal</b>."
     )
@@ -189,3 +201,96 @@ def test_an_adapter_that_wants_a_token_is_asked_with_it_and_no_address_holds_it(
         page.goto(it.http + "/models")
         playwright.expect(page.locator("tbody tr")).to_have_count(1)
     assert not [address for address in addresses if token in address]
+
+
+def test_what_a_version_tells_of_itself_is_shown_and_so_is_that_it_tells_nothing(page, model_server):
+    about = page.locator("#about")
+    playwright.expect(about).to_have_text(NOT_TOLD)
+    model_server.versions[2] = FakeVersion(about=ABOUT)
+    model_server.labels["previous"] = 2
+    page.reload()
+    page.locator("#version").select_option(label="2 (previous)")
+    playwright.expect(about).to_contain_text("Version 2 got 97.3% of 240 held-out images right when it was made")
+    playwright.expect(about).to_contain_text("between 94.1% and 99.0%")
+    playwright.expect(about.locator("dl")).to_be_hidden()
+    about.get_by_text("What the model is for").press("Enter")
+    assert about.locator("dt").all_inner_texts() == ["for", "not for"]
+    assert about.locator("dd").all_inner_texts() == ["<b>showing</b>", "diagnosis"]
+    playwright.expect(about.locator(".model-card p")).to_have_text("More.")
+
+
+def test_drawn_examples_are_classified_by_one_click(page):
+    offered = page.locator("#examples")
+    playwright.expect(offered).to_contain_text("nobody's picture")
+    assert offered.locator("button").all_inner_texts() == ["drawn-covid", "drawn-normal", "drawn-viral-pneumonia"]
+    assert offered.locator("img").first.evaluate("image => image.naturalWidth") == 192
+    offered.get_by_role("button", name="drawn-normal").press("Enter")
+    playwright.expect(page.locator("#progress")).to_have_text("1 image done.")
+    playwright.expect(card(page, "drawn-normal.png")).to_contain_text("chest-xray, version 3")
+
+
+def test_what_an_answer_rests_on_is_drawn_on_demand(page, tmp_path):
+    (tmp_path / "spot.png").write_bytes(encode_png(spotted()))
+    page.set_input_files("#images", [tmp_path / "spot.png"])
+    spot = card(page, "spot.png")
+    button = spot.get_by_role("button", name="What did it look at in spot.png?")
+    assert button.get_attribute("aria-expanded") == "false"
+    button.press("Enter")
+    figure = spot.locator("figure")
+    playwright.expect(figure).to_be_visible()
+    assert button.get_attribute("aria-expanded") == "true"
+    playwright.expect(figure).to_contain_text("What it is not: a cause")
+    playwright.expect(figure.locator(".strongest")).to_contain_text("lowers the probability of")
+    playwright.expect(spot.locator(".asking")).to_contain_text("lowers the probability of")
+    label = figure.locator("canvas").get_attribute("aria-label")
+    assert label.startswith("spot.png as the model sees it") and "lowers the probability of" in label
+    # Orange over the spot; blue, or nothing, at the far corner.
+    script = """(canvas, [x, y]) => [...canvas.getContext("2d").getImageData(x, y, 1, 1).data]"""
+    red, _, blue, _ = figure.locator("canvas").evaluate(script, [5.5 * 40, 2.5 * 40])
+    assert red > blue + 50
+    red, _, blue, _ = figure.locator("canvas").evaluate(script, [20, 300])
+    assert blue > red
+    button.press("Enter")
+    playwright.expect(figure).to_be_hidden()
+    button.press("Enter")
+    playwright.expect(figure).to_be_visible()
+
+
+def test_where_no_part_counts_nothing_is_coloured(page, files):
+    page.set_input_files("#images", files[:1])
+    bright = card(page, "bright.png")
+    bright.locator(".why").click()
+    playwright.expect(bright.locator(".strongest")).to_contain_text("No part that is covered changes")
+    playwright.expect(bright.locator(".scale")).to_be_hidden()
+
+
+def test_adapters_that_explain_nothing_offer_nothing(model_server, files):
+    with (
+        adapter(f"127.0.0.1:{model_server.port}") as it,
+        playwright.sync_playwright() as play,
+        play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
+    ):
+        page = browser.new_page()
+        page.goto(it.http)
+        page.set_input_files("#images", files[:1])
+        playwright.expect(card(page, "bright.png").locator(".by")).to_have_text("chest-xray, version 3")
+        playwright.expect(page.locator("#results .why")).to_be_hidden()
+
+
+def test_errors_say_what_to_do(page, model_server, files):
+    page.set_input_files("#images", files[2:])
+    link = card(page, "notes.png").get_by_role("link", name="What to do")
+    assert link.get_attribute("href") == "/problems/bad-image"
+    page.route("**/v1/classify", lambda route: route.abort())
+    page.set_input_files("#images", files[:1])
+    playwright.expect(card(page, "bright.png")).to_contain_text("can't be reached. Check your network")
+    page.unroute("**/v1/classify")
+    page.route("**/v1/classify", lambda route: route.fulfill(status=502, body="<html>"))
+    page.set_input_files("#images", files[1:2])
+    playwright.expect(card(page, "dark.jpg")).to_contain_text("answered 502. That was not the adapter")
+    with page.expect_popup() as opened:
+        link.click()
+    playwright.expect(opened.value.locator("main")).to_contain_text("Open the file on your machine.")
+    model_server.versions.clear()
+    page.reload()
+    assert page.locator("#served a").get_attribute("href") == "/problems/unavailable"

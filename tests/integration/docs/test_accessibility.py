@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from contracts.about import About, outputs
 from contracts.record import Record
 from contracts.verdict import ModelVerdict
 from dataset import Limits, check
 from dataset import report as dataset_report
 from evaluation import report as training_report
 from imaging.array import encode_png
+from serving.adapter.limits import Limits
 from testing import report as tests_report
 from tests import axe
 from tests.unit.adapter.fakes import FakeModelServer, FakeVersion, adapter
@@ -27,6 +29,7 @@ pytestmark = [
     axe.needs_npm,
 ]
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ABOUT = tuple(outputs(About(0.9731, 240, (0.9412, 0.9899), "for: showing\nnot for: diagnosis")))
 PHONE = {"width": 360, "height": 740}
 
 
@@ -82,8 +85,8 @@ def test_page_of_the_service_on_a_phone_too(browser, tmp_path, scheme):
     (tmp_path / "notes.png").write_bytes(b"hello")
     labels = {"stable": 3, "previous": 2}
     with (
-        FakeModelServer(versions={2: FakeVersion(), 3: FakeVersion()}, labels=labels).serving() as server,
-        adapter(f"127.0.0.1:{server.port}") as it,
+        FakeModelServer(versions={2: FakeVersion(), 3: FakeVersion(about=ABOUT)}, labels=labels).serving() as server,
+        adapter(f"127.0.0.1:{server.port}", Limits(max_explanations=1)) as it,
     ):
         page = browser.new_page(color_scheme=scheme)
         page.goto(it.http)
@@ -91,6 +94,9 @@ def test_page_of_the_service_on_a_phone_too(browser, tmp_path, scheme):
         assert axe.violations(page) == []
         page.set_input_files("#images", [tmp_path / "bright.png", tmp_path / "notes.png"])
         expect(page.locator("#progress")).to_have_text("2 images done.")
+        page.locator(".why").first.click()
+        page.locator("summary").click()
+        expect(page.locator(".heat")).to_be_visible()
         wide = page.viewport_size
         for address, drawn in ((None, "#results"), ("/models", "tbody tr")):
             if address:
@@ -107,10 +113,11 @@ def test_page_of_the_service_is_used_by_the_keyboard_alone(browser, tmp_path):
         page = browser.new_page()
         page.goto(it.http)
         reached = []
+        # The field, three drawn examples, and what is linked to.
         for _ in range(8):
             page.keyboard.press("Tab")
             reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-    assert {"images", "REST interface", "Versions"} <= set(reached)
+    assert {"images", "drawn-covid", "REST interface", "Versions"} <= set(reached)
 
 
 def test_what_a_page_lacks_is_found(browser):
