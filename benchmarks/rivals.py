@@ -1,19 +1,15 @@
 """BentoML and LitServe with the same SavedModel and the same decoding, in virtual environments that are thrown away."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import wrk
+from benchmarks import environment, wrk
 from benchmarks.h2load import Load
 from benchmarks.processes import free_port, process
 from cli import InfrastructureError
 
-_INSTALL_SECONDS = 300
 # What TensorFlow was built with has to stay as it is here.
 _SHARED = ("numpy", "protobuf", "grpcio", "pillow")
 _BOUNDARY = "of-the-benchmark"
@@ -167,34 +163,15 @@ def compare(
 
 
 def _installed(rival: Rival, place: Path) -> Path:
-    """The Python of an environment with the package; what we import ourselves is found behind what it brought."""
-    python, service = place / "bin/python", place / "service.py"
-    if not service.is_file():  # else it is kept from an earlier run
-        _run(sys.executable, "-m", "venv", str(place))
-        pinned = place / "pinned.txt"
-        pinned.write_text("".join(f"{name}=={version(name)}\n" for name in _SHARED))
-        _run(str(python), "-m", "pip", "install", "--quiet", "--constraint", str(pinned), rival.package)
-    (packages,) = place.glob("lib/python3*/site-packages")
-    # Of this run: Pants lays its sources out anew for each.
-    (packages / "behind.pth").write_text("".join(f"{Path(path).resolve()}\n" for path in sys.path if path))
-    service.write_text(rival.program)
+    """The Python of an environment with the package, and the service in it."""
+    python = environment.installed(place, rival.package, _SHARED)
+    (place / "service.py").write_text(rival.program)
     return python
-
-
-def _run(*command: str) -> str:
-    what = " ".join(command[1:4])
-    try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
-        return done.stdout.strip()
-    except subprocess.CalledProcessError as error:
-        raise InfrastructureError(f"{what} failed: {error.stderr.strip()[-200:]}") from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InfrastructureError(f"{what} failed: {error}") from None
 
 
 def _version(python: Path, package: str) -> str:
     code = f"from importlib.metadata import version; print(version({package!r}))"
-    return _run(str(python), "-c", code)
+    return environment.run(str(python), "-c", code)
 
 
 @contextmanager
@@ -203,8 +180,8 @@ def _serving(rival: Rival, python: Path, place: Path, saved_model: Path, setting
     command = [argument.replace("PORT", str(port)) for argument in rival.arguments]
     if "service.py" in command:
         command[command.index("service.py")] = str(place / "service.py")
-    environment = {**settings, "SAVED_MODEL": str(saved_model), "BENTOML_DO_NOT_TRACK": "True"}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_HOME": str(place / "home")}
+    variables = {**settings, "SAVED_MODEL": str(saved_model), "BENTOML_DO_NOT_TRACK": "True"}
+    variables |= {"TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_HOME": str(place / "home")}
     at = f"http://127.0.0.1:{port}"
-    with process(command, at + rival.ready, place / "log", [str(python)], place, **environment):
+    with process(command, at + rival.ready, place / "log", [str(python)], place, **variables):
         yield at + rival.path

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -119,15 +119,21 @@ def main(
         bool,
         typer.Option("--reflection/--no-reflection", help="Whether gRPC lists its services."),
     ] = True,
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Lines of log: text, or one JSON object each.")
+    ] = "text",
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Whether each request is a line of log.")
+    ] = False,
 ) -> None:
     # Errors reach the user as sentences of ours; gRPC's own log repeats them in its words. It reads this when imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here so that --help is instant.
     import asyncio
     import dataclasses
-    import logging
 
     import imaging
+    from serving.adapter import logs
     from serving.adapter.access import AccessOptions
     from serving.adapter.lifecycle import Options, serve
     from serving.adapter.limits import MEBIBYTE, Limits
@@ -135,7 +141,7 @@ def main(
 
     if not backend.startswith("unix:") and not backend.rpartition(":")[2].isdecimal():
         raise UsageError(f"--backend is '{backend}'; expected HOST:PORT or unix:PATH.")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(logs.Format(log_format), access_log)
     limits = Limits(
         image=dataclasses.replace(imaging.DEFAULT, max_bytes=int(max_image_mib * MEBIBYTE)),
         max_request_bytes=int(max_request_mib * MEBIBYTE),

@@ -115,7 +115,7 @@ class Backend:
     async def _describe(self, spec: wire.ModelSpec, which: str) -> ServedVersion:
         request = wire.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
         try:
-            response = await self._metadata(request, timeout=_QUESTION_TIMEOUT)
+            response = await self._metadata(request, timeout=_QUESTION_TIMEOUT, metadata=spans.metadata())
         except grpc.aio.AioRpcError as error:
             # TensorFlow Serving calls an unknown label INVALID_ARGUMENT, an unknown version NOT_FOUND.
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
@@ -138,7 +138,7 @@ class Backend:
         """Every version the model server knows of, by number; empty when it knows none."""
         request = wire.GetModelStatusRequest(model_spec=wire.ModelSpec(name=self.model))
         try:
-            response = await self._status(request, timeout=_QUESTION_TIMEOUT)
+            response = await self._status(request, timeout=_QUESTION_TIMEOUT, metadata=spans.metadata())
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.NOT_FOUND:
                 return []

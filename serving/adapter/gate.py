@@ -3,9 +3,9 @@
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.adapter import explained
+from serving.adapter import explained, request_ids
 from serving.adapter.access import PROBES, Access, caller
 from serving.adapter.hosts import is_loopback
 from serving.adapter.problems import response_of
@@ -17,6 +17,7 @@ _OPEN = ("/", "/models", "/docs")
 _OPEN_BELOW = ("/page/", explained.PREFIX)
 # The extension of the scope in which the connection says whether a client has shown a certificate.
 CERTIFICATE = "trainyard.certificate"
+_REQUEST_ID = request_ids.HEADER.encode()
 
 
 class Gate:
@@ -34,6 +35,7 @@ class Gate:
         if scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
+        send = _named(scope, send)
         try:
             self._check(scope)
         except Refusal as refusal:
@@ -78,6 +80,18 @@ class Gate:
             same = False
         if not same:
             raise Forbidden(f"Pages of {origin[:100]} may not ask this adapter; --allowed-origin lets them.")
+
+
+def _named(scope: Scope, send: Send) -> Send:
+    """Gives the request its name, and has the answer say it."""
+    name = request_ids.begin(Headers(scope=scope).get(request_ids.HEADER)).encode()
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (_REQUEST_ID, name)]}
+        await send(message)
+
+    return told
 
 
 def _plain(scope: Scope) -> Scope:

@@ -10,9 +10,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cli.version import VERSION
-from serving.adapter import v2_grpc
+from serving.adapter import request_ids, v2_grpc
 from serving.adapter.access import Access
 from serving.adapter.grpc_access import TokenCheck
+from serving.adapter.grpc_calls import Calls
 from serving.adapter.grpc_room import Room
 from serving.adapter.limits import MEBIBYTE
 from serving.adapter.predictor import Answer, Choice, Pixels
@@ -81,7 +82,9 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
             await self._service.admission.hold()
         # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
         pushback = -1 if refusal.retry_after is None else refusal.retry_after * 1000
-        await context.abort(refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)),))
+        await context.abort(
+            refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)), *request_ids.metadata())
+        )
         raise AssertionError("abort always raises")
 
     def _response(self, answer: Answer) -> api.ClassifyResponse:
@@ -190,7 +193,7 @@ class GrpcServer:
         ]
         classifier = ClassifierServicer(service)
         room = Room(service, {f"/{NAME}/Classify": "Classify", v2_grpc.INFER: "ModelInfer"}, classifier.abort)
-        self._server = grpc.aio.server(options=options, interceptors=[TokenCheck(access), room, WellFormed()])
+        self._server = grpc.aio.server(options=options, interceptors=[Calls(), TokenCheck(access), room, WellFormed()])
         self._health = health.aio.HealthServicer()
         classifier_pb2_grpc.add_ClassifierServicer_to_server(classifier, self._server)
         self._server.add_generic_rpc_handlers((v2_grpc.handlers(service, classifier.abort, VERSION),))

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from cli.errors import UsageError
-from serving.adapter import examples, memory
+from serving.adapter import examples, memory, spans
 from serving.adapter.access import Access, AccessOptions
 from serving.adapter.backend import Backend
 from serving.adapter.connection import ConnectionLimits
@@ -18,11 +19,13 @@ from serving.adapter.grpc_api import GrpcServer
 from serving.adapter.hosts import is_loopback
 from serving.adapter.http_server import CLOSING, HttpServer, config, listening, port_taken
 from serving.adapter.limits import Limits
+from serving.adapter.logs import say
 from serving.adapter.predictor import Predictor
 from serving.adapter.refusals import Refusal
 from serving.adapter.rest_api import create_app, create_metrics_app
 from serving.adapter.service import Service
 from serving.adapter.tls import Tls
+from serving.adapter.tracing import traces
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ async def running(options: Options) -> AsyncIterator[Ports]:
     access = Access.of(options.access)
     tls = _tls(options.access)
     pictures = examples.load(options.examples, options.model)
+    recorder = traces()
     with contextlib.ExitStack() as sockets:
         http_socket = sockets.enter_context(listening(options.host, options.http_port, "--http-port"))
         metrics_port = options.access.metrics_port
@@ -97,7 +101,11 @@ async def running(options: Options) -> AsyncIterator[Ports]:
             service = Service(Predictor(backend, options.limits), options.limits, access.rates)
             grpc_server = GrpcServer(service, access, tls)
             grpc_port = _bind_grpc(grpc_server, options.host, options.grpc_port)
-            app = create_app(service, access, is_loopback(options.host), pictures)
+            app: ASGIApp = create_app(service, access, is_loopback(options.host), pictures)
+            if recorder:
+                app = recorder.http(app)
+                spans.use(recorder)
+                sockets.callback(spans.use, None)
             servers = [(HttpServer(config(app, options.connections, tls)), http_socket)]
             if metrics_socket:
                 # Without TLS: who scrapes is in the same cluster, and the port is opened to it alone.
@@ -121,6 +129,8 @@ async def running(options: Options) -> AsyncIterator[Ports]:
                 for server, _ in servers:
                     server.should_exit = True
             service.predictor.close()
+            if recorder:
+                await asyncio.to_thread(recorder.close)
 
 
 def _tls(options: AccessOptions) -> Tls | None:
@@ -146,7 +156,7 @@ async def _refresh(access: Access, tls: Tls | None) -> None:
 
 async def _drain(service: Service, grpc_server: GrpcServer, timeout: float) -> None:
     """Says everywhere that this adapter is leaving, and waits for the requests in flight."""
-    _say(f"Shutting down: waiting for {service.admission.here} requests in flight.")
+    say(f"Shutting down: waiting for {service.admission.here} requests in flight.")
     draining = asyncio.create_task(service.admission.drain(timeout))
     await grpc_server.tell_health(False)
     if not await draining:
@@ -170,7 +180,7 @@ async def _watch(service: Service, grpc_server: GrpcServer) -> None:
         except Refusal as refusal:
             state, serving = f"Not ready: {refusal}", False
         if state != known:
-            _say(state)
+            say(state)
             await grpc_server.tell_health(serving)
             known = state
         await asyncio.sleep(_WATCH_INTERVAL)
@@ -210,12 +220,8 @@ def _joined(host: str, port: int) -> str:
 
 def _say_where(host: str, ports: Ports, tls: bool) -> None:
     http = f"{'https' if tls else 'http'}://{_joined(host, ports.http)}"
-    _say(f"Page  {http}/")
-    _say(f"REST  {http}/v1/classify (described at {http}/docs)")
-    _say(f"gRPC  {_joined(host, ports.grpc)}")
+    say(f"Page  {http}/")
+    say(f"REST  {http}/v1/classify (described at {http}/docs)")
+    say(f"gRPC  {_joined(host, ports.grpc)}")
     if ports.metrics is not None:
-        _say(f"Metrics  http://{_joined(host, ports.metrics)}/metrics")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        say(f"Metrics  http://{_joined(host, ports.metrics)}/metrics")

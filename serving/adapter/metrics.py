@@ -1,6 +1,7 @@
 """What the adapter counts, for Prometheus."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from serving.adapter import spans
+from serving.adapter import logs, spans
 from serving.adapter.admission import Admission
 from serving.adapter.backend import Scores
 from serving.adapter.predictor import Answer
@@ -29,6 +30,7 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 
 _CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # The version of a request that was refused before one was chosen.
 _NO_VERSION = "none"
+_requests = logging.getLogger(logs.REQUESTS)
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -109,6 +111,9 @@ class Metrics:
             self._requests.labels(method, observed.version, observed.code.name).inc()
             took = perf_counter() - begin
             self._seconds.labels(method, observed.version).observe(took, spans.exemplar())
+            spans.counted(method, observed.version, observed.code.name)
+            if _requests.isEnabledFor(logging.INFO):
+                _tell(method, observed, took)
 
     def answered(self, observed: Observed, answer: Answer) -> None:
         """Notes which version answered, and what it said."""
@@ -134,3 +139,9 @@ class Metrics:
         if _OPENMETRICS in accepted:
             return openmetrics.generate_latest(self.registry), openmetrics.CONTENT_TYPE_LATEST
         return self.text(), CONTENT_TYPE_LATEST
+
+
+def _tell(method: str, observed: Observed, seconds: float) -> None:
+    milliseconds = round(seconds * 1000, 1)
+    told = {"method": method, "version": observed.version, "code": observed.code.name, "milliseconds": milliseconds}
+    _requests.info("%s %s in %s ms", method, observed.code.name, milliseconds, extra={"fields": told})

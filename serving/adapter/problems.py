@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from serving.adapter import explained
+from serving.adapter import explained, request_ids
 from serving.adapter.refusals import Fault, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +24,8 @@ class Problem(BaseModel):
     detail: str
     # Where on this adapter it is told what to do about it; none for what HTTP itself names.
     help: str | None = None
+    # Which request it was, for who looks into the log.
+    request_id: str | None = None
 
 
 def problem(refusal: Refusal) -> Problem:
@@ -69,7 +71,9 @@ def install(app: FastAPI) -> None:
         return _response(about, path=request.url.path)
 
     def failed(request: Request, error: Exception) -> JSONResponse:
-        return _response(problem(Fault("The adapter failed on this request.")), path=request.url.path)
+        # Beyond the gate, which has answers say the request's name.
+        named = {request_ids.HEADER: request_ids.current.get()}
+        return _response(problem(Fault("The adapter failed on this request.")), named, request.url.path)
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, http_error)
@@ -80,4 +84,5 @@ def install(app: FastAPI) -> None:
 def _response(about: Problem, headers: Mapping[str, str] | None = None, path: str = "") -> JSONResponse:
     if path == "/v2" or path.startswith("/v2/"):
         return JSONResponse({"error": f"{about.title}: {about.detail}"}, about.status, headers)
+    about.request_id = request_ids.current.get() or None
     return JSONResponse(about.model_dump(exclude_none=True), about.status, headers, media_type=MEDIA_TYPE)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from serving.adapter import spans
 from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
 from serving.adapter.explaining import Explainer, Explanation
@@ -55,7 +56,7 @@ class Service:
     async def classify_streamed(self, method: str, read: Read, placed: Callable[[], None]) -> Answer:
         """The answer for what has come by an open stream, which waits for a place; `placed` is told of it."""
         try:
-            with self.metrics.request(method) as observed, refusing():
+            with spans.span("image"), self.metrics.request(method) as observed, refusing():
                 self.rates.check()
                 async with asyncio.timeout(self.limits.request_timeout), self.admission.place(wait=True):
                     placed()

@@ -5,7 +5,9 @@ A request's span holds `decode`, `queue` (its images wait while the model works)
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Any, Protocol
+
+import grpc.aio
 
 
 class Waiting(Protocol):
@@ -22,13 +24,19 @@ class Recorder(Protocol):
 
     def wait(self) -> Waiting: ...
 
-    def call(self, version: int, together: Sequence[Waiting]) -> AbstractContextManager[object]: ...
+    def call(self, version: int, together: Sequence[Any]) -> AbstractContextManager[object]: ...
 
     def metadata(self) -> tuple[tuple[str, str], ...]: ...
 
     def ids(self) -> Mapping[str, str]: ...
 
     def exemplar(self) -> dict[str, str] | None: ...
+
+    def counted(self, method: str, version: str, code: str) -> None: ...
+
+    def called(
+        self, method: str, metadata: Mapping[str, str], call: grpc.aio.ServicerContext
+    ) -> AbstractContextManager[object]: ...
 
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
@@ -44,6 +52,17 @@ def use(recorder: Recorder | None) -> None:
 def span(name: str) -> AbstractContextManager[object]:
     """Around a part of a request's work."""
     return _recorder.span(name) if _recorder else _NOTHING
+
+
+def called(method: str, metadata: Mapping[str, str], call: grpc.aio.ServicerContext) -> AbstractContextManager[object]:
+    """Around a gRPC call of `method`, which may say which span it belongs to."""
+    return _recorder.called(method, metadata, call) if _recorder else _NOTHING
+
+
+def counted(method: str, version: str, code: str) -> None:
+    """What the metrics say of the request that is worked on."""
+    if _recorder:
+        _recorder.counted(method, version, code)
 
 
 def wait() -> Waiting | None:

@@ -34,6 +34,34 @@ _ERRORS: dict[int | str, dict[str, object]] = {
     status: {"description": "What is wrong", "content": {"application/json": {"schema": _ERROR}}}
     for status in (400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503, 504)
 }
+_TENSOR = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "enum": ["image", "pixels"]},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 4},
+        "datatype": {"type": "string", "enum": ["BYTES", "UINT8"]},
+        "data": {"type": "array", "description": "Files in base64, or pixels from 0 to 255."},
+        "parameters": {"type": "object"},
+    },
+    "required": ["name", "shape", "datatype"],
+}
+_OUTPUT = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+    "required": ["name"],
+}
+_INFER = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "maxLength": 1000},
+        "inputs": {"type": "array", "items": _TENSOR, "minItems": 1, "maxItems": 1},
+        "outputs": {"type": "array", "items": _OUTPUT, "maxItems": 8},
+        "parameters": {"type": "object"},
+    },
+    "required": ["inputs"],
+}
+# docs/open-inference.md says what JSON Schema can't: bytes behind the JSON, and which shape goes with which type.
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": _INFER}}}}
 
 
 def router(service: Service, bodies: Bodies, version: str) -> APIRouter:
@@ -111,11 +139,16 @@ def router(service: Service, bodies: Bodies, version: str) -> APIRouter:
         body, headers = v2_json.written(model, answer.version, asked, outputs)
         return Response(body, headers=headers)
 
-    @routes.post("/models/{name}/infer", summary="Classify", response_class=Response)
+    @routes.post("/models/{name}/infer", summary="Classify", response_class=Response, openapi_extra=_BODY)
     async def infer(request: Request, name: _Name) -> Response:
         return await inferred(request, name, "")
 
-    @routes.post("/models/{name}/versions/{number}/infer", summary="Classify by a version", response_class=Response)
+    @routes.post(
+        "/models/{name}/versions/{number}/infer",
+        summary="Classify by a version",
+        response_class=Response,
+        openapi_extra=_BODY,
+    )
     async def version_infer(request: Request, name: _Name, number: _Version) -> Response:
         return await inferred(request, name, number)
 

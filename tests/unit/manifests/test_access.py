@@ -66,6 +66,30 @@ def test_tokens_come_from_a_secret_and_metrics_have_a_port_that_is_scraped(overl
     assert names == {"gmp-system", "trainyard-jobs"}
 
 
+def test_traces_have_an_address_and_a_way_to_it_and_neither_unless_they_are_asked_for(tmp_path):
+    def asked(objects):
+        _, adapter, _ = adapter_of(objects)
+        (policy,) = [p for p in of_kind(objects, "NetworkPolicy") if p["metadata"]["name"] == "serving"]
+        for version in VERSIONS:
+            kubernetes_validate.validate(policy, version, strict=True)
+        address = {one["name"]: one.get("value") for one in adapter.get("env", [])}.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        ways = [
+            (
+                peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+                {p["port"] for p in rule["ports"]},
+            )
+            for rule in policy["spec"]["egress"]
+            for peer in rule["to"]
+            if {"port": 4318} in rule["ports"]
+        ]
+        return address, ways
+
+    assert asked(render("overlays/production")) == (None, [])
+    address, ((namespace, ports),) = asked(rendered(tmp_path, "overlays/production", "components/traces"))
+    assert address.split(":")[1].split(".")[1] == namespace
+    assert int(address.rpartition(":")[2]) in ports
+
+
 def test_with_tls_probes_health_checks_and_the_gateway_speak_it(tmp_path):
     objects = rendered(tmp_path, "overlays/production", "components/tokens", "components/tls")
     pod, adapter, options = adapter_of(objects)
