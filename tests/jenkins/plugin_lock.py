@@ -1,12 +1,13 @@
-"""Writes the locked list of Jenkins' plugins: what plugins.txt asks for, and all that these need, from the plugins' own poms.
+"""Writes the locked list of Jenkins' plugins: what plugins.txt asks for, and all that these need, from their own poms.
 
     python tests/jenkins/plugin_lock.py FOLDER
 
-writes infra/jenkins/controller/plugins.lock, which the image installs, and plugin_needs.yaml, by which a test holds it to
-what each plugin needs. FOLDER holds clones of github.com/jenkinsci/NAME as NAME, `bom` among them: Jenkins' own table of
-plugins that were tested together, whose version plugins.txt names. Each plugin is read at its own version, and needs what
-its pom names without `optional` or `test`, at least in the version that is said there or in the table that it names itself.
-What is not asked for by version is locked at that of Jenkins' table, or a newer one, where a plugin needs that.
+writes infra/jenkins/controller/plugins.lock, which the image installs, and plugin_needs.yaml, by which a test holds it
+to what each plugin needs. FOLDER holds clones of github.com/jenkinsci/NAME as NAME, `bom` among them: Jenkins' own
+table of plugins that were tested together, whose version plugins.txt names. Each plugin is read at its own version, and
+needs what its pom names without `optional` or `test`, at least in the version that is said there or in the table that
+it names itself. What is not asked for by version is locked at that of Jenkins' table, or a newer one, where a plugin
+needs that.
 """
 
 import re

@@ -15,7 +15,7 @@ CONTROLLER = JENKINSFILES / "controller"
 LOCK = asked((CONTROLLER / "plugins.lock").read_text())
 WANTED = asked((CONTROLLER / "plugins.txt").read_text())
 KNOWN = yaml.safe_load(NEEDS.read_text())
-# The last Jenkins that plugins were split from: what was made for an older one needs what was split off without saying so.
+# The last Jenkins that plugins were split from: what was made for an older one needs those without saying so.
 LAST_SPLIT = "2.356"
 
 
