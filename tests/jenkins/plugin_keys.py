@@ -3,8 +3,8 @@
     python tests/jenkins/plugin_keys.py FOLDER > tests/jenkins/plugin_keys.yaml
 
 FOLDER holds clones of github.com/jenkinsci/NAME as NAME; each is read at the version of plugins.lock (of Jenkins
-itself: of the controller's Dockerfile). A key is what the constructor takes that Jenkins binds data by, or what has a public
-setter: Jenkins refuses to start on any other.
+itself: of the controller's Dockerfile). A key is what the constructor takes that Jenkins binds data by, or what has a
+public setter: Jenkins refuses to start on any other.
 """
 
 import re
