@@ -38,3 +38,11 @@ resource "google_artifact_registry_repository_iam_member" "nodes" {
   role       = "roles/artifactregistry.reader"
   member     = google_service_account.nodes.member
 }
+
+# What builds the programs that serve (infra/jenkins/gke/release.yaml) pushes them here.
+resource "google_artifact_registry_repository_iam_member" "build" {
+  location   = var.region
+  repository = google_artifact_registry_repository.this.name
+  role       = "roles/artifactregistry.writer"
+  member     = local.members[local.builder]
+}

@@ -60,7 +60,9 @@ locals {
     "${var.name}-promotion/trainyard-promote" = local.writes
     "${var.name}-promotion/gc"                = local.reads
   }
-  accounts = setunion(keys(local.grants), values(local.serving))
+  # Who pushes images has no right in the buckets.
+  builder  = "${var.name}-release/trainyard-build"
+  accounts = setunion(keys(local.grants), values(local.serving), [local.builder])
 
   # The model that was alone here keeps the addresses that its resources had then: nothing is made anew.
   prefix = { for model in local.models : model => model == var.model ? "" : "${model} " }

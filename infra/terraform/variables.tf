@@ -66,6 +66,26 @@ variable "administrators" {
   description = "Name to address block (CIDR) from which the cluster's control plane may be reached."
 }
 
+variable "callers" {
+  type        = list(string)
+  default     = []
+  description = "Address blocks (CIDR) that may ask the service from outside; none by default. [\"0.0.0.0/0\", \"::/0\"] is the whole world: turn the adapters' tokens on before (docs/operations/access.md)."
+  validation {
+    condition     = alltrue([for block in var.callers : can(cidrhost(block, 0))])
+    error_message = "Each of callers is a block of addresses, such as 203.0.113.0/24."
+  }
+}
+
+variable "requests_a_minute" {
+  type        = number
+  default     = 600
+  description = "How many requests one address may make a minute before it gets 429; many people behind one address share it."
+  validation {
+    condition     = var.requests_a_minute >= 1
+    error_message = "At least one request a minute."
+  }
+}
+
 variable "gpu_pool" {
   type        = bool
   default     = false

@@ -92,7 +92,7 @@ def labels():
 
 def test_every_label_that_a_stage_asks_for_has_an_agent():
     asked = labels()
-    assert len(asked) == 5
+    assert len(asked) == 7
     nodes = [node["permanent"] for node in read("laptop")["jenkins"]["nodes"]]
     assert {label for node in nodes for label in node["labelString"].split()} == asked
     # One model after the other: two on one machine would spoil each other's figures of load.
@@ -137,7 +137,7 @@ def test_agents_that_make_jobs_have_what_that_takes_and_no_others_have_a_token()
     with_token = {
         t["label"] for t in templates() if yaml.safe_load(t["yaml"])["spec"].get("automountServiceAccountToken")
     }
-    assert with_token == {"trainyard-train"}
+    assert with_token == {"trainyard-train", "trainyard-rollout"}
     (account,) = {t["serviceAccount"] for t in templates() if t["label"] == "trainyard-train"}
     roles = JENKINS.parents[1] / "infra" / "k8s" / "jobs" / "namespace" / "accounts.yaml"
     (binding,) = [m for m in yaml.safe_load_all(roles.read_text()) if m["kind"] == "RoleBinding"]
@@ -196,8 +196,9 @@ def test_manifests_are_rendered():
     assert done.returncode == 0, done.stderr
     rendered = list(yaml.safe_load_all(done.stdout))
     spaces = {m["metadata"]["name"] for m in rendered if m["kind"] == "Namespace"}
-    assert spaces == {"trainyard-ci", "trainyard-check", "trainyard-train", "trainyard-promotion"}
-    assert {m["metadata"]["namespace"] for m in rendered if m["kind"] != "Namespace"} == spaces
+    assert spaces == {"trainyard-ci", "trainyard-check", "trainyard-train", "trainyard-promotion", "trainyard-release"}
+    # The last is production's, which is there before: what rolls out has a role in it.
+    assert {m["metadata"]["namespace"] for m in rendered if m["kind"] != "Namespace"} == spaces | {"trainyard"}
 
 
 def test_images_of_agents_are_a_setting_and_nothing_here_can_be_pulled_under_a_name_that_anybody_may_own():
@@ -290,7 +291,7 @@ def test_whoever_may_answer_is_a_group_of_the_matrix_and_every_job_has_its_file(
     seed, jobs = ((JENKINS / "controller" / f"{name}.groovy").read_text() for name in ("seed", "jobs"))
     teams = set(re.findall(r"'((?:data|product)-\w+|operators)'", seed + jobs))
     assert submitters <= teams <= groups
-    names = re.findall(r"^  (\w+): \[\n", jobs, re.M) + re.findall(r"^  (\w+): \['", jobs, re.M)
+    names = re.findall(r"^  '?([\w-]+)'?: \[(?:\n|')", jobs, re.M)
     assert {f"{name}.Jenkinsfile" for name in names} | {"Jenkinsfile"} == set(files)
     # Both scripts are in the image, where the seed looks for the other.
     dockerfile = (JENKINS / "controller" / "Dockerfile").read_text()

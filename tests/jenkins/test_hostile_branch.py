@@ -17,7 +17,7 @@ import yaml
 from tests.jenkins.groovy import JENKINSFILES, Scenarios
 from tests.jenkins.test_controller import read
 from tests.jenkins.test_seed import IN_THE_IMAGE, JOBS, SEED, inside
-from tests.manifests import K8S, require_kubectl
+from tests.manifests import K8S, MODELS, render, require_kubectl
 
 CONTROLLER = "trainyard-ci"
 PRODUCTION = "trainyard"
@@ -123,6 +123,87 @@ def test_promotions_alone_promote(permitted, manifests):
     assert having == {"production/promote", "production/rollback"}
 
 
+def test_programs_are_built_and_rolled_out_by_their_own_job_alone(permitted, manifests):
+    having = {job for job in permitted if "release" in usable(permitted, job, clouds())}
+    assert having == {"release/roll-out"}
+    names, spaces, accounts = reached(permitted, manifests, "release/roll-out", clouds())
+    assert (names, spaces) == ({"release"}, {"trainyard-release"})
+    assert accounts == {"trainyard-release/trainyard-build", "trainyard-release/trainyard-rollout"}
+
+
+def changes_programs(manifests):
+    """Who may change what is in production's namespace."""
+    return {
+        f"{s['namespace']}/{s['name']}"
+        for m in manifests
+        if m["kind"] == "RoleBinding" and m["metadata"]["namespace"] == PRODUCTION
+        for s in m["subjects"]
+    }
+
+
+def test_nobody_changes_programs_but_what_rolls_them_out(manifests):
+    assert changes_programs(manifests) == {"trainyard-release/trainyard-rollout"}
+    assert not [m for m in manifests if m["kind"].startswith("ClusterRole")]
+
+
+def test_another_account_that_changes_programs_would_be_found(manifests):
+    broken = copy.deepcopy(manifests)
+    (binding,) = [m for m in broken if m["kind"] == "RoleBinding" and m["metadata"]["namespace"] == PRODUCTION]
+    binding["subjects"].append({"kind": "ServiceAccount", "name": "trainyard-check", "namespace": "trainyard-check"})
+    assert "trainyard-check/trainyard-check" in changes_programs(broken)
+
+
+def test_key_of_images_is_not_where_the_cluster_is_changed_and_the_right_not_where_the_key_is():
+    templates = {t["label"]: t for cloud in clouds() for t in cloud["templates"] if cloud["name"] == "release"}
+    pods = {label: yaml.safe_load(t["yaml"])["spec"] for label, t in templates.items()}
+    mounted = {label: [v for v in pod["volumes"] if "emptyDir" not in v] for label, pod in pods.items()}
+    assert mounted["trainyard-build"] == [{"name": "images", "secret": {"secretName": "images-signing"}}]
+    assert pods["trainyard-build"]["automountServiceAccountToken"] is False
+    assert {"name": "images", "configMap": {"name": "images-public"}} in mounted["trainyard-rollout"]
+    assert "images-signing" not in str(mounted["trainyard-rollout"])
+    # What rolls out is told whose signature counts, without which scripts/roll-out --built does nothing.
+    env = {v["name"] for v in pods["trainyard-rollout"]["containers"][0]["env"]}
+    assert "TRAINYARD_IMAGES_PUBLIC_KEYS" in env and "TRAINYARD_IMAGES_KEY" not in env
+
+
+APPLIED = {"create", "get", "patch"}
+
+
+def wrong_with_the_right_to_roll_out(role, applied):
+    """What the role lacks of what is applied, and what it has that is not."""
+    may = {(g, r): set(rule["verbs"]) for rule in role["rules"] for g in rule["apiGroups"] for r in rule["resources"]}
+    needs = {key: set(APPLIED) for key in applied}
+    needs["", "namespaces"] = {"get"}  # it stays as it is
+    # Waiting, and going back to a revision.
+    needs["apps", "deployments"] |= {"list", "watch"}
+    needs["apps", "replicasets"] = {"list"}
+    return sorted(key for key in may.keys() | needs.keys() if may.get(key) != needs.get(key))
+
+
+@pytest.fixture(scope="module")
+def applied():
+    """(group, resource) of all that scripts/roll-out applies."""
+    found = set()
+    for folder in ("overlays/production", *MODELS):
+        for made in render(folder):
+            group = made["apiVersion"].rpartition("/")[0]
+            kind = made["kind"].lower()
+            plural = kind if kind.endswith("s") else re.sub(r"(?<=[^aeiou])y$", "ie", kind) + "s"
+            found.add((group, plural))
+    return found
+
+
+def test_right_to_roll_out_is_for_what_is_applied_and_nothing_else(manifests, applied):
+    (role,) = [m for m in manifests if m["kind"] == "Role" and m["metadata"]["namespace"] == PRODUCTION]
+    assert len(applied) > 10
+    assert wrong_with_the_right_to_roll_out(role, applied) == []
+    for name, change in (("services", list.remove), ("secrets", list.append)):
+        broken = copy.deepcopy(role)
+        (rule,) = [r for r in broken["rules"] if "services" in r["resources"]]
+        change(rule["resources"], name)
+        assert wrong_with_the_right_to_roll_out(broken, applied) == [("", name)]
+
+
 def shared(permitted, among):
     """Jobs whose work a pod of a branch's making may be given."""
     of_branches = usable(permitted, "branches", among)
@@ -147,11 +228,12 @@ def test_cloud_for_all_would_be_found(permitted):
         "setup/seed",
         "production/promote",
         "production/rollback",
+        "release/roll-out",
     }
 
 
 def test_cloud_that_anybody_may_use_would_be_found(permitted, manifests):
-    for name in ("train", "promote"):
+    for name in ("train", "promote", "release"):
         broken = copy.deepcopy(clouds())
         next(cloud for cloud in broken if cloud["name"] == name)["usageRestricted"] = False
         assert name in reached(permitted, manifests, "branches", broken)[0]

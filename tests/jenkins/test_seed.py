@@ -93,6 +93,7 @@ def test_only_those_who_may_promote_start_a_promotion(made):
         "promote": {"product-owners"},
         "rollback": {"product-owners", "operators"},
         "request": {"data-scientists", "operators"},
+        "roll-out": {"operators"},
     }
     for body in jobs(made["jobs"]).values():
         assert list(inside(body, "properties", "authorizationMatrix", "inheritanceStrategy", "nonInheriting")) == [[]]
@@ -102,7 +103,7 @@ def test_one_promotion_waits_for_the_other(made):
     waiting = {
         job for job, body in jobs(made["jobs"]).items() if list(inside(body, "properties", "disableConcurrentBuilds"))
     }
-    assert waiting == {"promote", "rollback"}
+    assert waiting == {"promote", "rollback", "roll-out"}
     for job in waiting:
         given = inside(jobs(made["jobs"])[job], "properties", "disableConcurrentBuilds", "abortPrevious")
         assert list(given) == [[False]]

@@ -27,20 +27,26 @@ final Map<String, List> JOBS = [
   ],
   promote: ['A tested version into production, once a product owner approves.', ['product-owners'], 200, true],
   rollback: ['Back to a version that was in production before.', ['product-owners', 'operators'], 200, true],
+  'roll-out': ['The programs that serve, as they are on main, once an operator agrees.', ['operators'], 50, true],
 ]
+// job -> its folder. Only what is in one gets the agents of the cloud that it names (casc/gke.yaml): that may write to
+// production, or that build and change the programs there.
+final Map<String, String> FOLDERS = [promote: 'production', rollback: 'production', 'roll-out': 'release']
 
-// Only what is in this folder gets an agent that may write to production (casc/gke.yaml).
-folder('production') {
-  description('What changes what is served.')
-  properties {
-    kubernetesFolderProperty {
-      permittedClouds(['promote'])
+[production: ['What changes which model is served.', 'promote'], release: ['What changes the programs that serve.', 'release']]
+  .each { name, about ->
+    folder(name) {
+      description(about[0])
+      properties {
+        kubernetesFolderProperty {
+          permittedClouds([about[1]])
+        }
+      }
     }
   }
-}
 
 JOBS.each { job, about ->
-  pipelineJob(job == 'request' ? job : "production/${job}".toString()) {
+  pipelineJob(FOLDERS.containsKey(job) ? "${FOLDERS[job]}/${job}".toString() : job) {
     description(about[0])
     logRotator {
       numToKeep(about[2])
@@ -50,6 +56,8 @@ JOBS.each { job, about ->
         choiceParam('MODEL', ['all'] + MODELS, 'The model, or every one.')
         choiceParam('DEMAND', ['retrain', 'train', 'test'], 'The pipeline.')
         stringParam('WHY', 'weekly schedule', 'The model\'s record and the mail say so.')
+      } else if (job == 'roll-out') {
+        stringParam('WHY', '', 'Why; the build says so.')
       } else {
         choiceParam('MODEL', MODELS, 'The model.')
         if (job == 'promote') {

@@ -1,6 +1,7 @@
-"""The command `registry`: removes what nobody needs any more."""
+"""The command `registry`: removes what nobody needs any more, and signs the list of images that is rolled out."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,18 +14,18 @@ if TYPE_CHECKING:
 
 app = command_line(
     "registry",
-    "Removes the files of versions that nobody needs any more.",
+    "Removes the files of versions that nobody needs any more; signs the list of images that is rolled out.",
     [
         "./pants run src/python/registry -- gc --dry-run",
         "./pants run src/python/registry -- gc --model digits --keep 3",
         "./pants run src/python/registry -- gc --registry gs://models/trainyard --keep 3 --yes",
+        "./pants run src/python/registry -- sign-images --signing-key images.pem",
     ],
 )
 
 
 @app.callback()
 def main() -> None:
-    # With a callback the one verb there is has to be named.
     pass
 
 
@@ -73,6 +74,41 @@ def gc(
         stay = [{"version": version, "why": why} for version, why in plan.keep.items()]
         to_remove = [record.version for record in plan.remove]
         print_json({"keep": stay, "remove": to_remove, "removed": removed, "dry_run": dry_run})
+
+
+_Images = Annotated[Path, typer.Argument(metavar="[FILE]", help="The list: a file that names images by digest.")]
+_LISTED = Path("infra/k8s/images/kustomization.yaml")
+
+
+@app.command("sign-images")
+def sign_images(
+    signing_key: Annotated[
+        str,
+        typer.Option(envvar="TRAINYARD_IMAGES_KEY", help="The images' private key: a PEM file, or a pkcs11: address."),
+    ],
+    file: _Images = _LISTED,
+) -> None:
+    """Sign the list of images, by which scripts/roll-out knows them; the signature lies beside it."""
+    from registry import images
+
+    progress_console().print(f"signed: {images.sign(images.keys_of(signing_key, ()), file)}", soft_wrap=True)
+
+
+@app.command("verify-images")
+def verify_images(
+    public_key: Annotated[
+        list[str],
+        typer.Option(
+            envvar="TRAINYARD_IMAGES_PUBLIC_KEYS", help="A public key that counts: a file, or a folder of *.pub."
+        ),
+    ],
+    file: _Images = _LISTED,
+) -> None:
+    """Tell whether a trusted key signed the list of images as it is; exit code 4 if not."""
+    from registry import images, signing
+
+    signer = images.check(images.keys_of("", public_key), file)
+    progress_console().print(f"{file} is signed by {signing.shown(signer)}", soft_wrap=True)
 
 
 def _show(plan: "Plan") -> None:

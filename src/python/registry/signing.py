@@ -27,6 +27,14 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
 
     Raises as `Keys.require` does.
     """
+    return seal(keys, subject(model, version), files)
+
+
+def seal(keys: Keys, name: str, files: Mapping[str, str]) -> dict[str, JsonValue]:
+    """A Sigstore bundle over `files` (relative path -> sha256 in hex) as those of `name`.
+
+    Raises as `Keys.require` does.
+    """
     from model_signing import manifest
     from model_signing._hashing.hashing import Digest
     from model_signing._signing import signing
@@ -36,8 +44,8 @@ def sign(keys: Keys, model: str, version: int, files: Mapping[str, str]) -> dict
     serialization = manifest.SerializationType.from_args(
         {"method": "files", "hash_type": _SHA256, "allow_symlinks": False}
     )
-    items = [serialization.new_item(name, Digest(_SHA256, bytes.fromhex(digest))) for name, digest in files.items()]
-    payload = signing.Payload(manifest.Manifest(subject(model, version), items, serialization))
+    items = [serialization.new_item(path, Digest(_SHA256, bytes.fromhex(digest))) for path, digest in files.items()]
+    payload = signing.Payload(manifest.Manifest(name, items, serialization))
     bundle: dict[str, JsonValue] = json.loads(keys.sign(payload).bundle.to_json())
     return bundle
 
@@ -63,7 +71,7 @@ def check(keys: Keys, record: Record) -> str:
             "if that key is one of yours, name it with --public-key or TRAINYARD_SIGNING_PUBLIC_KEYS."
         )
     try:
-        signed_as, files = _verified(trusted[signer], record.sigstore)
+        signed_as, files = unsealed(trusted[signer], record.sigstore)
     except Exception:  # whatever a forged bundle does to its parser, it is no signature
         raise WrongSignature(f"The signature of {name} is damaged or forged; {_FROM_A_COPY}.") from None
     if signed_as != subject(record.model, record.version):
@@ -91,7 +99,7 @@ def signer_of(bundle: Mapping[str, Any]) -> str:
         return ""
 
 
-def _verified(public_key: bytes, bundle: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+def unsealed(public_key: bytes, bundle: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """What a bundle was made over: the subject, and the files with their digests; raises anything if it is wrong."""
     from model_signing._signing import sign_ec_key, sign_sigstore_pb
 

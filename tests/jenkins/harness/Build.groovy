@@ -12,6 +12,7 @@ class Build {
   final Current current
   final Map params = [:]
   final Map directives = [:]
+  final Map<String, Map> stashes = [:]
   final List<Map> stages = all(), commands = all(), mails = all(), requests = all(), asked = all()
   final List<String> log = all(), archived = all(), junit = all()
   final Branch trunk = new Branch()

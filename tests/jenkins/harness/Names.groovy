@@ -64,6 +64,8 @@ class Names {
     readJSON: ['file', 'text', 'returnPojo'],
     mail: ['to', 'cc', 'bcc', 'from', 'replyTo', 'subject', 'body', 'charset', 'mimeType'],
     deleteDir: [],
+    stash: ['name', 'includes'],
+    unstash: ['', 'name'],
     build: ['job', 'parameters', 'propagate', 'wait', 'quietPeriod'],
     string: ['name', 'value'],
   ]

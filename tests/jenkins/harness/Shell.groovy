@@ -19,7 +19,9 @@ class Shell {
     ProcessBuilder builder = new ProcessBuilder('setsid', '-w', 'sh', '-c', 'echo $$ > "$0.pid"; exec sh -xe "$0"', script.path)
     builder.directory(here)
     builder.environment().putAll(build.env.all())
-    builder.redirectErrorStream(true).redirectOutput(new File("${script.path}.log"))
+    File output = new File("${script.path}.${named.returnStdout ? 'out' : 'log'}")
+    if (named.returnStdout) { builder.redirectError(new File("${script.path}.log")) } else { builder.redirectErrorStream(true) }
+    builder.redirectOutput(output)
     Process process = builder.start()
     build.waiting {
       while (process.alive && !own.stopping) { sleep(20) }
@@ -36,6 +38,7 @@ class Shell {
       throw new Interrupted('the agent is gone', 'ABORTED', true)
     }
     if (named.returnStatus) { return entry.code }
+    if (named.returnStdout && !entry.code) { return output.text }
     if (entry.code) { throw new Failed("script returned exit code ${entry.code}") }
   }
 }

@@ -1,4 +1,6 @@
 import groovy.json.JsonSlurper
+import java.nio.file.Files
+import java.nio.file.Path
 
 /* The pipeline steps. Whatever is not one, and no method of the Jenkinsfile either, fails the build's harness. */
 class Steps {
@@ -53,6 +55,18 @@ class Steps {
       case 'catchError': return caught(named, body)
       case 'mail': return build.mails << named.collectEntries { [(it.key): it.value as String] }
       case 'build': return request(named)
+      case 'stash':
+        Path from = new File(here(name)).toPath()
+        build.stashes[named.name] = files(name, named.includes, false).collectEntries { [(it): Files.readAllBytes(from.resolve(it))] }
+        return
+      case 'unstash':
+        Path to = new File(here(name)).toPath()
+        if (!build.stashes.containsKey(named.name ?: first)) { throw new Failed("there is no stash ${named.name ?: first}") }
+        build.stashes[named.name ?: first].each { String path, byte[] content ->
+          Files.createDirectories(to.resolve(path).parent)
+          Files.write(to.resolve(path), content)
+        }
+        return
       case 'deleteDir': return new File(here(name)).deleteDir()
       case 'fileExists': return new File(here(name), (String) (named.file ?: first)).exists()
       case 'readJSON': return json(named)

@@ -19,13 +19,21 @@ place = pathlib.Path(os.environ["WORLD"])
 world, me = json.loads(place.read_text()), pathlib.Path(sys.argv[0]).name
 words = sys.argv[3:] if me == "kubectl" else sys.argv[1:]
 step = me if me != "kubectl" else " ".join(words[:2]) if words[0] == "rollout" else words[0]
+if words[1:2] == ["src/python/registry"]:
+    step = words[3]
 images = pathlib.Path("infra/k8s/images/kustomization.yaml")
 def end(code=0):
     place.write_text(json.dumps(world))
     sys.exit(code)
 world["log"].append(step)
+if me == "pants":
+    world["asked"] = words
 if me == "push-images":
     images.write_text("new")
+elif step == "sign-images":
+    pathlib.Path(f"{{images}}.sigstore.json").touch()
+elif step == "verify-images" and not pathlib.Path(f"{{images}}.sigstore.json").exists():
+    end(4)
 elif step == "get" and words[1] == "deployments":
     print("\\n".join(f"deployment.apps/{{name}}" for name in world["runs"]))
 elif step == "get":
@@ -62,14 +70,26 @@ class Yard:
         for command in ("init -qb main", *author, "add -A", "commit -qm a"):
             subprocess.run(["git", *command.split()], cwd=self.folder, check=True, capture_output=True)
 
-    def call(self, *, fails: str = "", stops: str = "", runs: tuple[str, ...] = ("serving", "digits-serving")) -> int:
+    def call(
+        self,
+        *arguments: str,
+        fails: str = "",
+        stops: str = "",
+        runs: tuple[str, ...] = ("serving", "digits-serving"),
+        **variables: str,
+    ) -> int:
         world = {"runs": {name: ["older", "old"] for name in runs}, "log": [], "fails": fails, "stops": stops}
         self.world.write_text(json.dumps(world))
         path = f"{self.folder.parent / 'bin'}:{os.environ['PATH']}"
         done = subprocess.run(
-            ["scripts/roll-out", "registry/trainyard", "abc", "xray.png", "classifier.example.com:443"],
+            [
+                "scripts/roll-out",
+                *(arguments or ("registry/trainyard", "abc")),
+                "xray.png",
+                "classifier.example.com:443",
+            ],
             cwd=self.folder,
-            env={**os.environ, "PATH": path, "WORLD": str(self.world)},
+            env={**os.environ, "PATH": path, "WORLD": str(self.world), **variables},
             capture_output=True,
             timeout=60,
         )
@@ -123,3 +143,48 @@ def test_nothing_is_begun_with_changes_that_are_no_commit_or_where_nothing_serve
     (yard.folder / "xray.png").write_text("another")
     assert yard.call() == 2
     assert yard.now["log"] == []
+
+
+KEYS = {"TRAINYARD_IMAGES_KEY": "images.pem", "TRAINYARD_IMAGES_PUBLIC_KEYS": "keys"}
+
+
+def test_with_keys_the_list_is_signed_and_checked_before_anything_is_applied(yard: Yard) -> None:
+    assert yard.call(**KEYS) == 0
+    assert [step for step in yard.now["log"] if step != "get"][:4] == [
+        "push-images", "sign-images", "verify-images", "apply",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["sign-images", "verify-images"])
+def test_what_is_not_signed_is_not_applied(yard: Yard, step: str) -> None:
+    assert yard.call(fails=step, **KEYS) == 6
+    assert "apply" not in yard.now["log"] and (yard.serves(), yard.images()) == ({"old"}, "old")
+
+
+def built_elsewhere(yard: Yard, *, signed: bool) -> None:
+    (yard.folder / "infra/k8s/images/kustomization.yaml").write_text("new")
+    if signed:
+        (yard.folder / "infra/k8s/images/kustomization.yaml.sigstore.json").touch()
+
+
+def test_list_that_was_built_elsewhere_is_rolled_out_by_its_signature(yard: Yard) -> None:
+    built_elsewhere(yard, signed=True)
+    assert yard.call("--built", TRAINYARD_IMAGES_PUBLIC_KEYS="keys", TOKEN_FILE="token") == 0
+    assert yard.serves() == {"new"}
+    assert yard.now["log"][0] == "verify-images" and "push-images" not in yard.now["log"]
+    assert yard.now["asked"][-2:] == ["--token-file", "token"]
+
+
+def test_list_that_was_built_elsewhere_and_is_not_signed_touches_nothing(yard: Yard) -> None:
+    built_elsewhere(yard, signed=False)
+    assert yard.call("--built", TRAINYARD_IMAGES_PUBLIC_KEYS="keys") == 4
+    assert yard.now["log"] == ["verify-images"] and yard.serves() == {"old"}
+    assert yard.call("--built") == 2
+    assert "TRAINYARD_IMAGES_PUBLIC_KEYS" in yard.said and yard.now["log"] == []
+
+
+def test_list_that_was_built_elsewhere_goes_with_what_could_not_be_rolled_out(yard: Yard) -> None:
+    built_elsewhere(yard, signed=True)
+    assert yard.call("--built", fails="rollout status", TRAINYARD_IMAGES_PUBLIC_KEYS="keys") == 6
+    assert (yard.serves(), yard.images()) == ({"old"}, "old")
+    assert not (yard.folder / "infra/k8s/images/kustomization.yaml.sigstore.json").exists()

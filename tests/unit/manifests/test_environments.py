@@ -49,7 +49,13 @@ def named(value: object, key: str = "") -> Iterator[str]:
         for of in value:
             yield from named(of, key)
     elif isinstance(value, str):
-        if key in ("namespace", "kubernetes.io/metadata.name", "networking.gke.io/certmap") or key == "hostnames":
+        if key in (
+            "namespace",
+            "kubernetes.io/metadata.name",
+            "networking.gke.io/certmap",
+            "hostnames",
+            "securityPolicy",
+        ):
             yield value
         yield from re.findall(r"gs://[\w.-]+|\.([\w-]+)\.svc\b", value)
 
