@@ -68,7 +68,7 @@ def built(tmp_path_factory):
         previous=poison,
     )
     gpu = {"DEMAND": "train", "MODEL": "digits", "GPU": "true"}
-    scenarios.add("with an accelerator", answers=plan("nothing"), params=gpu)
+    scenarios.add("with an accelerator", answers=plan("nothing"), params=gpu, env={"EXECUTOR": "kubernetes"})
     scenarios.add("demanded of all", answers=plan("nothing"), params={"DEMAND": "test", "WHY": "drift"})
     scenarios.add("demanded of none", answers=plan("nothing"), params={"DEMAND": "test", "MODEL": "dgits"})
     gate = {"run chest-xray": [3]}
@@ -172,6 +172,9 @@ def test_demand_without_a_model_is_of_all_and_for_an_unknown_one_the_known_are_t
 def test_accelerator_is_a_parameter(built):
     agents = {name: built[name].agent_of("digits") for name in ("digits", "with an accelerator")}
     assert agents == {"digits": "trainyard-train", "with an accelerator": "trainyard-gpu"}
+    # There, and in no Job, which would be one without.
+    argv = built["with an accelerator"].call("run digits")
+    assert argv[argv.index("--executor") + 1] == "local"
 
 
 def test_names_and_texts_from_outside_reach_no_shell(built):

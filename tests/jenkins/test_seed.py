@@ -171,5 +171,16 @@ def test_branches_are_built_by_their_own_jenkinsfile(made):
     assert found == {"trainyard": ["main", ""], "branches": ["*", "main"]}
 
 
+def test_there_are_no_pull_requests_and_the_page_says_so(made):
+    for call in made["seed"].calls_made:
+        if call["name"] == "multibranchPipelineJob":
+            (source,) = [s for s in call["body"] if s["name"] == "branchSources"][0]["body"]
+            (git,) = source["body"][0]["body"]
+            (traits,) = [part["body"] for part in git["body"] if part["name"] == "traits"]
+            assert (git["name"], {t["name"] for t in traits}) == ("git", {"gitBranchDiscovery", "headWildcardFilter"})
+    page = (JENKINSFILES.parents[1] / "docs" / "operations" / "jenkins.md").read_text()
+    assert "**Pull requests: none.**" in page
+
+
 def test_misspelt_call_would_be_found(made):
     assert "choicesParam is not known" in made["misspelt"].refused
