@@ -100,7 +100,7 @@ def test_agents_of_jenkins_are_made_in_its_own_namespaces(tmp_path: Path) -> Non
     infra = make("dev", tmp_path / "dev")
     casc = yaml.safe_load((infra / "jenkins/controller/casc/gke.yaml").read_text())
     clouds = [cloud["kubernetes"] for cloud in casc["jenkins"]["clouds"]]
-    assert {cloud["namespace"] for cloud in clouds} == {"dev-check", "dev-train", "dev-promotion"}
+    assert {cloud["namespace"] for cloud in clouds} == {"dev-check", "dev-train", "dev-promotion", "dev-release"}
     assert {cloud["jenkinsUrl"] for cloud in clouds} == {"http://jenkins.dev-ci.svc:8080/"}
 
 
