@@ -174,7 +174,7 @@ def test_branches_are_built_by_their_own_jenkinsfile(made):
 def test_there_are_no_pull_requests_and_the_page_says_so(made):
     for call in made["seed"].calls_made:
         if call["name"] == "multibranchPipelineJob":
-            (source,) = [s for s in call["body"] if s["name"] == "branchSources"][0]["body"]
+            (source,) = next(s for s in call["body"] if s["name"] == "branchSources")["body"]
             (git,) = source["body"][0]["body"]
             (traits,) = [part["body"] for part in git["body"] if part["name"] == "traits"]
             assert (git["name"], {t["name"] for t in traits}) == ("git", {"gitBranchDiscovery", "headWildcardFilter"})
