@@ -33,17 +33,20 @@ final Map<String, List> JOBS = [
 // production, or that build and change the programs there.
 final Map<String, String> FOLDERS = [promote: 'production', rollback: 'production', 'roll-out': 'release']
 
-[production: ['What changes which model is served.', 'promote'], release: ['What changes the programs that serve.', 'release']]
-  .each { name, about ->
-    folder(name) {
-      description(about[0])
-      properties {
-        kubernetesFolderProperty {
-          permittedClouds([about[1]])
-        }
+final Map<String, List<String>> CLOUDS = [
+  production: ['What changes which model is served.', 'promote'],
+  release: ['What changes the programs that serve.', 'release'],
+]
+CLOUDS.each { name, about ->
+  folder(name) {
+    description(about[0])
+    properties {
+      kubernetesFolderProperty {
+        permittedClouds([about[1]])
       }
     }
   }
+}
 
 JOBS.each { job, about ->
   pipelineJob(FOLDERS.containsKey(job) ? "${FOLDERS[job]}/${job}".toString() : job) {
@@ -56,7 +59,7 @@ JOBS.each { job, about ->
         choiceParam('MODEL', ['all'] + MODELS, 'The model, or every one.')
         choiceParam('DEMAND', ['retrain', 'train', 'test'], 'The pipeline.')
         stringParam('WHY', 'weekly schedule', 'The model\'s record and the mail say so.')
-      } else if (job == 'roll-out') {
+      } else if (FOLDERS[job] == 'release') {
         stringParam('WHY', '', 'Why; the build says so.')
       } else {
         choiceParam('MODEL', MODELS, 'The model.')
