@@ -7,7 +7,7 @@ from tests.manifests import ALL, NAMESPACES, SERVED, containers, of_kind, pod_of
 
 # The oldest that Google still offers, a newer one, and the newest whose schemas are at hand.
 VERSIONS = ("1.32", "1.35", "1.37")
-# Not Kubernetes' own: the gateway's and its policies' keys are test_google_keys.py's; of the last two no schema was found.
+# Not Kubernetes' own: the gateway's keys are test_google_keys.py's; of the last two no schema was found.
 ADDED = {"Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy", "PodMonitoring", "Rules"}
 
 # As an installation's public key is in no repository of ours; the page tells how.
