@@ -16,7 +16,6 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server.dtypes import dtype_name
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
 from serving.model_server.records import records
@@ -35,24 +34,27 @@ def classify(
     signature = _signature(model, name)
     _check_method("classification", CLASSIFY_METHOD, signature, check_method_name)
     wanted = tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
-    if list(signature.inputs) != [INPUTS]:
-        raise invalid(f"Expected one input Tensor named {INPUTS} in the classification signature {name}.")
-    if len(signature.outputs) > 2:
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) not in (1, 2):
         raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+    if INPUTS not in signature.inputs:
+        raise invalid(f"No classification inputs found in SignatureDef: {signature}")
     if not wanted:
         raise invalid(
-            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}".'
+            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}". '
+            f"Signature was: {signature}"
         )
     examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, wanted)
     found = dict(zip(wanted, plan.run({INPUTS: examples}, "Classify"), strict=True))
     types = {tensor.alias: tensor.dtype for tensor in plan.outputs}
     for alias, dtype in ((CLASSES, types_pb2.DT_STRING), (SCORES, types_pb2.DT_FLOAT)):
+        if alias in found and found[alias].ndim != 2:
+            raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(found[alias])}")
         if alias in found and types[alias] != dtype:
             wanted_name, got = types_pb2.DataType.Name(dtype), types_pb2.DataType.Name(types[alias])
             raise invalid(f"Expected {alias} Tensor of {wanted_name}. Got: {got}")
-        if alias in found and found[alias].ndim != 2:
-            raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {list(found[alias].shape)}")
         if alias in found and len(found[alias]) != len(examples):
             raise invalid(f"Expected {alias} output batch size of {len(examples)}. Got: {len(found[alias])}")
     classes, scores = found.get(CLASSES), found.get(SCORES)
@@ -85,21 +87,27 @@ def regress(
     name = spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(model, name)
     _check_method("regression", REGRESS_METHOD, signature, check_method_name)
-    if list(signature.inputs) != [INPUTS]:
-        raise invalid(f"Expected one input Tensor named {INPUTS} in the regression signature {name}.")
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
     if len(signature.outputs) != 1:
         raise invalid("Expected one output Tensor.")
+    if INPUTS not in signature.inputs:
+        raise invalid(f"No regression inputs found in SignatureDef: {signature}")
     if OUTPUTS not in signature.outputs:
-        raise invalid(f"No regression outputs found in the signature {name}.")
+        raise invalid(f"No regression outputs found in SignatureDef: {signature}")
     examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, (OUTPUTS,))
     (values,) = plan.run({INPUTS: examples}, "Regress")
-    if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
-        raise invalid(f"Expected output Tensor of DT_FLOAT. Got: DT_{dtype_name(plan.outputs[0].dtype).upper()}")
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 1):
-        raise invalid(f"Expected Tensor shape: [batch_size] or [batch_size, 1] but got {list(values.shape)}")
+        raise invalid(
+            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(values)}"
+        )
     if len(values) != len(examples):
-        raise invalid(f"Expected output batch size of {len(examples)}. Got: {len(values)}")
+        raise invalid(
+            f"Input batch size did not match output batch size: {len(examples)} vs. {len(values)}"
+        )
+    if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {types_pb2.DataType.Name(plan.outputs[0].dtype)}")
     result = regression_pb2.RegressionResult()
     for value in values.ravel().tolist():
         result.regressions.add(value=value)
@@ -107,7 +115,7 @@ def regress(
 
 
 def multi_inference(
-    model: SavedModel, version: int, request: inference_pb2.MultiInferenceRequest
+    model: SavedModel, version: int, request: inference_pb2.MultiInferenceRequest, check_method_name: bool = False
 ) -> inference_pb2.MultiInferenceResponse:
     """Several classifications and regressions of the same examples. Raises ServingError or TensorFlow's errors."""
     response = inference_pb2.MultiInferenceResponse()
@@ -115,22 +123,22 @@ def multi_inference(
     for task in request.tasks:
         spec = task.model_spec
         name = spec.signature_name or DEFAULT_SIGNATURE
+        if not spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
         if spec.name != request.tasks[0].model_spec.name:
-            raise invalid(
-                f"All ModelSpecs in a MultiInferenceRequest must access the same model name, {spec.name} differs."
-            )
-        if task.method_name not in (CLASSIFY_METHOD, REGRESS_METHOD):
-            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
-        if name not in model.signatures:
-            raise invalid(f"Requested signature not found in model graph: {name}")
+            raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         if name in seen:
             raise invalid(f"Duplicate evaluation of signature: {name}")
         seen.add(name)
+        if name not in model.signatures:
+            raise invalid(f"Requested signature not found in model graph: {name}")
+        if task.method_name not in (CLASSIFY_METHOD, REGRESS_METHOD):
+            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
         result = response.results.add()
         if task.method_name == CLASSIFY_METHOD:
-            result.classification_result.CopyFrom(classify(model, spec, request.input))
+            result.classification_result.CopyFrom(classify(model, spec, request.input, check_method_name))
         else:
-            result.regression_result.CopyFrom(regress(model, spec, request.input))
+            result.regression_result.CopyFrom(regress(model, spec, request.input, check_method_name))
         answered_by(result.model_spec, spec, version)
     return response
 
@@ -140,6 +148,10 @@ def answered_by(out: model_pb2.ModelSpec, asked: model_pb2.ModelSpec, version: i
     out.name = asked.name
     out.signature_name = asked.signature_name or DEFAULT_SIGNATURE
     out.version.value = version
+
+
+def _shape(array: Array) -> str:
+    return f"[{','.join(map(str, array.shape))}]"
 
 
 def _signature(model: SavedModel, name: str) -> meta_graph_pb2.SignatureDef:

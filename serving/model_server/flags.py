@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     flags.string("grpc_socket_path", "", "also listen for gRPC on this unix socket")
     flags.number("rest_api_port", 0, "TCP port for REST, 0 for none")
     flags.number("rest_api_num_threads", 4 * (os.cpu_count() or 1), "REST requests handled at once")
-    flags.number("rest_api_timeout_in_ms", 30000, "longest run of a REST request, in milliseconds")
+    flags.number("rest_api_timeout_in_ms", 30000, "longest run of a REST request, in milliseconds; 0 for no limit")
     flags.boolean("rest_api_enable_cors_support", False, "answer REST requests of web pages from anywhere")
     flags.number("grpc_max_threads", 4 * (os.cpu_count() or 1), "gRPC requests handled at once")
     flags.string("model_name", "default", "name of the one model (without --model_config_file)")
@@ -138,7 +138,9 @@ def parser() -> argparse.ArgumentParser:
     flags.boolean(
         "enable_serialization_as_tensor_content", False, "answer Predict with tensor_content, not typed fields"
     )
-    flags.string("tensorflow_session_config_file", "", "text-format ConfigProto of the models' sessions")
+    flags.string(
+        "tensorflow_session_config_file", "", "text-format ConfigProto of the models' sessions; flags of threads go first"
+    )
     flags.string(
         "grpc_channel_arguments", "", "key=value,… for the gRPC server, such as grpc.max_connection_age_ms=2000"
     )
@@ -182,12 +184,8 @@ def _check(flags: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     for name, reason in _REFUSED.items():
         if getattr(parsed, name) not in _OFF:
             flags.error(f"--{name} is not supported: {reason}.")
-    both = parsed.tensorflow_session_parallelism
-    if parsed.tensorflow_session_config_file and (
-        both or parsed.tensorflow_intra_op_parallelism or parsed.tensorflow_inter_op_parallelism
-    ):
-        flags.error("Set threads either by --tensorflow_…_parallelism or in --tensorflow_session_config_file.")
-    if both and (parsed.tensorflow_intra_op_parallelism or parsed.tensorflow_inter_op_parallelism):
+    threads = ("session", "intra_op", "inter_op")
+    if all(getattr(parsed, f"tensorflow_{kind}_parallelism") > 0 for kind in threads):
         flags.error("Give either --tensorflow_session_parallelism or the flags for intra- and inter-op parallelism.")
     if parsed.rest_api_max_body_mib < 1:
         flags.error(f"--rest_api_max_body_mib must be at least 1, received {parsed.rest_api_max_body_mib}.")

@@ -29,17 +29,17 @@ class Handlers:
     def __init__(self, manager: Manager, metrics: Metrics, options: PredictOptions) -> None:
         self._manager = manager
         self._metrics = metrics
-        self._options = options
+        self.options = options
 
     def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Named tensors through a signature."""
         with self.lease(request) as leased:
-            return predict.predict(leased.model, leased.version.number, request, self._options)
+            return predict.predict(leased.model, leased.version.number, request, self.options)
 
     def classify(self, request: classification_pb2.ClassificationRequest) -> classification_pb2.ClassificationResponse:
         """Classes and scores of examples."""
         response = classification_pb2.ClassificationResponse()
-        spec, check = request.model_spec, self._options.check_method_name
+        spec, check = request.model_spec, self.options.check_method_name
         with self.lease(request) as leased:
             response.result.CopyFrom(examples.classify(leased.model, spec, request.input, check))
             examples.answered_by(response.model_spec, spec, leased.version.number)
@@ -48,7 +48,7 @@ class Handlers:
     def regress(self, request: regression_pb2.RegressionRequest) -> regression_pb2.RegressionResponse:
         """A value for each example."""
         response = regression_pb2.RegressionResponse()
-        spec, check = request.model_spec, self._options.check_method_name
+        spec, check = request.model_spec, self.options.check_method_name
         with self.lease(request) as leased:
             response.result.CopyFrom(examples.regress(leased.model, spec, request.input, check))
             examples.answered_by(response.model_spec, spec, leased.version.number)
@@ -58,7 +58,8 @@ class Handlers:
         """Several classifications and regressions of the same examples, by the version that the first one asks for."""
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
         with self.lease_spec(spec) as leased:
-            return examples.multi_inference(leased.model, leased.version.number, request)
+            check = self.options.check_method_name
+            return examples.multi_inference(leased.model, leased.version.number, request, check)
 
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest

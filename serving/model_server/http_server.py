@@ -42,7 +42,10 @@ class HttpServer:
         pages: dict[str, Callable[[], bytes]] | None = None,
         most_bytes: int = 100 * 2**20,
     ) -> None:
-        """`pages` are plain texts by path, made when asked for; `most_bytes` of a body, also after decompression."""
+        """`timeout_seconds`: 0 for no limit; `pages`: plain texts by path, made when asked for.
+
+        `most_bytes` of a body, also after decompression.
+        """
         self._most = most_bytes
         self._pages = pages or {}
         self._api = api
@@ -50,7 +53,7 @@ class HttpServer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
         # Status and metadata, which must not wait for models.
         self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="rest-quick")
-        self._timeout = timeout_seconds
+        self._timeout = timeout_seconds if timeout_seconds > 0 else None
         self._cors = [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", b"POST, GET"),
                       (b"access-control-allow-headers", b"Content-Type")] if cors else []  # fmt: skip
         config = uvicorn.Config(
@@ -74,8 +77,9 @@ class HttpServer:
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        # As it was sent: "%2F" in a model's name divides nothing.
-        path = scope["raw_path"].decode("latin-1")
+        # As it was sent: "%2F" in a model's name divides nothing. A query belongs to the path, as in the original.
+        page = scope["raw_path"].decode("latin-1")
+        path = f"{page}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else page
         kind = b"application/json"
         try:
             body = await asyncio.wait_for(_read(scope, receive, self._most), _body_seconds(scope, self._most))
@@ -86,12 +90,13 @@ class HttpServer:
         except TimeoutError:
             status, answer = 408, b'{ "error": "The request\'s body did not arrive in time." }'
         else:
-            if not path.lower().startswith("/v1/") and path not in self._pages:
+            if page in self._pages:
+                kind = b"text/plain"
+                status, answer = (200, self._pages[page]()) if path == page else _unexpected(path, page)
+            elif not path.lower().startswith("/v1/"):
                 kind, status, answer = b"text/plain", 404, b""
             elif scope["method"] == "OPTIONS":
                 status, answer = _preflight(scope)
-            elif scope["method"] == "GET" and path in self._pages:
-                kind, status, answer = b"text/plain", 200, self._pages[path]()
             else:
                 status, answer = await self._handled(scope["method"], path, body, receive)
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode()), *self._cors]
@@ -129,6 +134,11 @@ def _body_seconds(scope: dict[str, Any], most: int) -> float:
     length = dict(scope["headers"]).get(b"content-length", b"")
     size = int(length[:20]) if length.isdigit() else most
     return BODY_SECONDS + min(size, most) / 2**18
+
+
+def _unexpected(path: str, page: str) -> tuple[int, bytes]:
+    """A page that was asked for with a query."""
+    return 400, f"Unexpected path: {path}. Should be {page}".encode()
 
 
 def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:

@@ -11,8 +11,9 @@ from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.model_server.errors import invalid
-from serving.model_server.json_input import decoded, is_base64, type_name
+from serving.model_server.json_input import decoded, is_base64
 from serving.model_server.json_output import decimals
+from serving.model_server.json_shown import shown, type_name
 
 _INT64 = (-(2**63), 2**63)
 _KINDS = {"bytes": "bytes_list", "int64": "int64_list", "float": "float_list"}
@@ -20,19 +21,20 @@ _KINDS = {"bytes": "bytes_list", "int64": "int64_list", "float": "float_list"}
 
 def examples(document: dict[str, object], method: str) -> input_pb2.Input:
     """The examples (with their context, if any) of a request. Raises ServingError for what is no example."""
-    if "examples" not in document:
-        raise invalid(f"When method is {method}, key 'examples' is expected and was not found")
-    items = document["examples"]
-    if not isinstance(items, list):
-        raise invalid(f"When method is {method}, key 'examples' expects a list/array")
-    if not items:
-        raise invalid("'examples' value is an empty array")
     given = input_pb2.Input()
+    target = given.example_list.examples
     if "context" in document:
         _fill(given.example_list_with_context.context, document["context"])
         target = given.example_list_with_context.examples
-    else:
-        target = given.example_list.examples
+    if "examples" not in document:
+        raise invalid(
+            f"JSON Value: {shown(document)} When method is {method}, key 'examples' is expected and was not found"
+        )
+    items = document["examples"]
+    if not isinstance(items, list):
+        raise invalid(f"JSON Value: {shown(document)} Expecting 'examples' value to be an list/array")
+    if not items:
+        raise invalid(f"JSON Value: {shown(document)} 'examples' value is an empty array")
     for item in items:
         _fill(target.add(), item)
     return given
@@ -60,9 +62,9 @@ def _kind(name: str, value: Any) -> str:
     if isinstance(value, str) or is_base64(value):
         return "bytes"
     if isinstance(value, int):  # true is 1
-        if not _INT64[0] <= value < _INT64[1]:
-            raise invalid(f"Feature: {name} has element with unexpected value: {value}. Only int64_t is supported")
-        return "int64"
+        if _INT64[1] <= value < 2**64:
+            raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
+        return "int64" if _INT64[0] <= value < _INT64[1] else "float"
     if isinstance(value, float):
         return "float"
     raise invalid(f"Feature: {name} has element with unexpected JSON type: {type_name(value)}")

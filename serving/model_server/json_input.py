@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from serving.model_server import json_lift
 from serving.model_server.dtypes import JSON_TYPES, Tensor, dtype_name
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.json_document import TooManyRowsError
+from serving.model_server.json_shown import shown, type_name
 
 Array = np.ndarray[Any, Any]
 _RANGES = {
@@ -29,14 +29,15 @@ _FLOATS = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE}
 _VALUES = 2**16  # that NumPy reads at once
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
 _SPACE = dict.fromkeys(map(ord, " \t\n\v\f\r"))
-_TYPE_NAMES = {str: "String", dict: "Object", list: "Array", int: "Number", float: "Number", type(None): "Null"}
 
 
 def signature_name(document: dict[str, object]) -> str:
     """The value of `signature_name`, "" when there is none."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise invalid("'signature_name' key must be a string value.")
+        raise invalid(
+            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be a string value."
+        )
     return name
 
 
@@ -47,16 +48,26 @@ def predict_inputs(
 
     More than `most_rows` rows are refused before a value of them is converted.
     """
+    if not tensors and document.get("inputs") != {}:  # the original refuses that as well
+        name = signature_name(document) or "DEFAULT"
+        raise invalid(f"Failed to get input map for signature: {name}")
     if "instances" in document and "inputs" in document:
-        raise invalid("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist.")
+        raise invalid(
+            f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
+            "to exist "
+        )
     if "instances" in document:
         instances = document["instances"]
-        if most_rows is not None and isinstance(instances, (list, np.ndarray)) and len(instances) > most_rows:
+        if not isinstance(instances, (list, np.ndarray)):
+            raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
+        if not len(instances):
+            raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
+        if most_rows is not None and len(instances) > most_rows:
             raise TooManyRowsError(too_many_rows(len(instances), most_rows))
         return True, _rows(instances, tensors)
     if "inputs" in document:
         return False, _columns(document["inputs"], tensors)
-    raise invalid("Missing 'inputs' or 'instances' key.")
+    raise invalid("Missing 'inputs' or 'instances' key")
 
 
 def _columns(value: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
@@ -75,31 +86,29 @@ def _columns(value: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
 
 def _rows(instances: Any, tensors: Sequence[Tensor]) -> dict[str, Array]:
     if isinstance(instances, np.ndarray):
-        if len(tensors) != 1 or not len(instances):
+        if len(tensors) != 1:
             raise json_lift.NotPlainError
         return {tensors[0].alias: _converted(instances, tensors[0].dtype)}
-    if not isinstance(instances, list):
-        raise invalid("Expecting 'instances' value to be a list/array")
-    if not instances:
-        raise invalid("'instances' value is an empty array")
-    if not (isinstance(instances[0], dict) and not is_base64(instances[0])):
-        if len(tensors) != 1:
-            raise invalid(
-                "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
-                "tensorinfo_map"
-            )
-        return {tensors[0].alias: _stack(instances, tensors[0].dtype)}
-    aliases = {tensor.alias for tensor in tensors}
-    for position, item in enumerate(instances):
-        if not isinstance(item, dict) or is_base64(item):
-            kind = "list" if isinstance(item, list) else "value"
-            raise _element(position, f"Expecting object but got {kind}")
-        for key in item:
-            if key not in aliases:
-                raise _element(position, f"JSON object: does not have named input: {key}")
-        if item.keys() != aliases:
-            raise _element(position, f"JSON object keys must be equal to: {','.join(sorted(aliases))}")
-    return {tensor.alias: _stack([item[tensor.alias] for item in instances], tensor.dtype) for tensor in tensors}
+    objects = _is_object(instances[0])
+    if not objects and len(tensors) != 1:
+        raise invalid(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    try:
+        if not objects:
+            return {tensors[0].alias: _stack(instances, tensors[0].dtype)}
+        aliases = {tensor.alias for tensor in tensors}
+        if not all(_is_object(item) and item.keys() == aliases for item in instances):
+            raise invalid("An instance does not name every input, or other ones.")
+        return {tensor.alias: _stack([item[tensor.alias] for item in instances], tensor.dtype) for tensor in tensors}
+    except ServingError:
+        _refuse_first(instances, tensors, objects)
+        raise
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and not is_base64(value)
 
 
 def _stack(items: list[Any], dtype: int) -> Array:
@@ -111,39 +120,58 @@ def _stack(items: list[Any], dtype: int) -> Array:
     fast = _fast_rows(items, dtype)
     if fast is not None:
         return fast
-    first = _instance(items, 0, dtype)
-    shape = list(first.shape)
+    shape = list(dense(items[0], dtype).shape)
     flat: list[Any] = []
-    for position, item in enumerate(items):
-        try:
-            _flatten(item, 0, shape, dtype, flat)
-        except ServingError:
-            array = _instance(items, position, dtype)
-            if array.size != first.size:
-                raise _element(position, f"Expecting tensor size: {first.size} but got: {array.size}") from None
-            raise _element(position, f"Expecting shape {list(first.shape)} but got {list(array.shape)}") from None
+    for item in items:
+        _flatten(item, 0, shape, dtype, flat)
     return _array(flat, [len(items), *shape], dtype)
 
 
-def _instance(items: list[Any], position: int, dtype: int) -> Array:
-    """One instance by itself, to say what is wrong with it. Raises ServingError."""
-    item = items[position]
-    if isinstance(item, dict) and not is_base64(item):
-        raise _element(position, "Expecting value/list but got object")
-    try:
-        return dense(item, dtype)
-    except ServingError as error:
-        raise _element(position, f"Error: {error}") from None
+def _refuse_first(instances: list[Any], tensors: Sequence[Tensor], objects: bool) -> None:
+    """Raises ServingError with what the original says of the first thing that is wrong, one instance after the other."""
+    named = {tensor.alias: tensor.dtype for tensor in tensors}
+    sizes: dict[str, Array] = {}
+
+    def check(alias: str, value: Any) -> None:
+        if alias not in named:
+            raise invalid(f"JSON object: does not have named input: {alias}")
+        array = dense(value, named[alias])
+        first = sizes.setdefault(alias, array)
+        if array.size != first.size:
+            raise invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
+        if array.shape != first.shape:
+            raise invalid(f"Expecting shape {_sizes(first)} but got: {_sizes(array)}")
+
+    for position, item in enumerate(instances):
+        if _is_object(item) != objects:
+            wanted, got = ("object", "list") if objects else ("value/list", "object")
+            raise invalid(f"Expecting {wanted} but got {got} at item {position} of input list")
+        key = ""
+        try:
+            for alias, value in item.items() if objects else [(tensors[0].alias, item)]:
+                key = f" key: {alias}" if objects else ""
+                check(alias, value)
+        except ServingError as error:
+            raise invalid(
+                f"Failed to process element: {position}{key} of 'instances' list. Error: {error}"
+            ) from None
+        if objects and item.keys() != named.keys():
+            raise invalid(
+                f"Failed to process element: {position} of 'instances' list. JSON object: {shown(item)} keys must be "
+                f"equal to: {','.join(sorted(named))}"
+            )
 
 
-def _element(position: int, problem: str) -> ServingError:
-    return invalid(f"Failed to process element: {position} of 'instances' list. {problem}")
+def _sizes(array: Array) -> str:
+    return f"[{','.join(map(str, array.shape))}]"
 
 
 def dense(value: Any, dtype: int) -> Array:
     """A nested list (or a single value) as an array of the TensorFlow type `dtype`."""
     if dtype not in JSON_TYPES:
-        message = f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)} is not supported."
+        while isinstance(value, list) and value:
+            value = value[0]
+        message = f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)}"
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
     if isinstance(value, np.ndarray):
         return _converted(value, dtype)
@@ -299,13 +327,3 @@ def decoded(value: dict[str, object]) -> bytes:
     if match is None or missing == 3 or len(match[2]) not in (0, missing):
         raise invalid("Unable to base64 decode")
     return base64.b64decode(match[1] + "=" * missing)
-
-
-def type_name(value: Any) -> str:
-    """What the original calls a value's kind."""
-    return str(value) if isinstance(value, bool) else _TYPE_NAMES.get(type(value), "Object")
-
-
-def shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)  # an array: the careful parser says it again
-    return text if len(text) <= 100 else text[:100] + "…"

@@ -99,9 +99,7 @@ def tokens(tensor: Tensor, array: Array) -> list[str]:
         return list(map(str, array.ravel().tolist()))
     if tensor.dtype in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
         return decimals(array.ravel())
-    raise invalid(
-        f"Failed to convert tensor {tensor.alias} to JSON: tensor type: {dtype_name(tensor.dtype)} is not supported"
-    )
+    raise invalid(f"Failed to write JSON value for tensor type: {dtype_name(tensor.dtype)}")
 
 
 def string(value: bytes) -> str:

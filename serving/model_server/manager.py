@@ -243,6 +243,7 @@ class Manager:
                 self._changed.notify_all()
             try:
                 with self._load_slots:
+                    log.info("Loading servable version %s", _named(version))
                     started = time.monotonic()
                     model = self._load(version.model_name, version.number, version.path)
             except Exception as problem:
@@ -252,7 +253,8 @@ class Manager:
                     version.failures += 1
                     self._changed.notify_all()
                 continue
-            log.info("Loaded %s version %s in %.2f s", version.model_name, version.number, time.monotonic() - started)
+            # In the original's words, up to the time: operators search for them.
+            log.info("Successfully loaded servable version %s in %.2f s", _named(version), time.monotonic() - started)
             with self._changed:
                 version.model, version.error, version.state = model, None, State.AVAILABLE
                 self._unload_unwanted()
@@ -277,7 +279,7 @@ class Manager:
         with self._changed:
             version.state = State.END
             self._changed.notify_all()
-        log.info("Unloaded %s version %s", version.model_name, version.number)
+        log.info("Done unloading servable version %s", _named(version))
 
     def stop(self) -> None:
         """End all waiting and loading; models stay until the process ends."""
@@ -286,6 +288,10 @@ class Manager:
             self._changed.notify_all()
 
 
+def _named(version: Version) -> str:
+    return f"{{name: {version.model_name} version: {version.number}}}"
+
+
 def _not_available(versions: list[Version]) -> str:
-    details = ", ".join(f"{{name: {v.model_name} version: {v.number}}} due to error: {v.error}" for v in versions)
+    details = ", ".join(f"{_named(version)} due to error: {version.error}" for version in versions)
     return f"1 servable(s) did not become available: {{{details}}}"

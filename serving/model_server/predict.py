@@ -30,18 +30,24 @@ def predict(
     spec = request.model_spec
     signature_name = spec.signature_name or DEFAULT_SIGNATURE
     plan = model.plan(signature_name, tuple(request.output_filter))
-    method = model.signatures[signature_name].method_name
-    if options.check_method_name and method not in _METHODS:
-        raise ServingError(
-            grpc.StatusCode.INTERNAL,
-            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {method}",
-        )
+    if options.check_method_name:
+        check_method_name(model, signature_name)
     arrays = plan.run({alias: to_array(proto, alias) for alias, proto in request.inputs.items()})
     response = predict_pb2.PredictResponse()
     answered_by(response.model_spec, spec, version)
     for tensor, array in zip(plan.outputs, arrays, strict=True):
         from_array(array, tensor.dtype, response.outputs[tensor.alias], options.as_tensor_content)
     return response
+
+
+def check_method_name(model: SavedModel, signature_name: str) -> None:
+    """Raises ServingError for a signature that says of itself that it is for something else."""
+    method = model.signatures[signature_name].method_name
+    if method not in _METHODS:
+        raise ServingError(
+            grpc.StatusCode.INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {method}",
+        )
 
 
 def check_metadata(request: get_model_metadata_pb2.GetModelMetadataRequest) -> None:

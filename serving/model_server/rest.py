@@ -14,18 +14,17 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving.model_server import examples, json_examples, json_output, json_process
+from serving.model_server import examples, json_examples, json_output, json_process, predict
 from serving.model_server.errors import ServingError, answer_to, as_serving_error, invalid
 from serving.model_server.handlers import Handlers
 from serving.model_server.json_reader import Body
 from serving.model_server.metrics import Metrics
 from serving.model_server.model import DEFAULT_SIGNATURE
 
-_TARGET = r"(?i:/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?)"
+_VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 # ASCII: to Python a digit is one of any script, which int() takes too.
-_INFERENCE = re.compile(_TARGET + r":(\w+)", re.ASCII)
-_STATUS = re.compile(_TARGET + r"((?i:/metadata))?", re.ASCII)
-_NO_MODEL = re.compile(r"(?i:/v1/models/?)")
+_INFERENCE = re.compile(rf"(?i:/v1/models/([^/:]+){_VERSION}:(classify|regress|predict))", re.ASCII)
+_STATUS = re.compile(rf"(?i:/v1/models(?:/([^/:]+))?{_VERSION}(/metadata)?)", re.ASCII)
 _VERBS = ("predict", "classify", "regress")
 _MAX_INT64 = 2**63 - 1
 _HTTP = {
@@ -55,25 +54,30 @@ class RestApi:
             return error_reply(answer_to(problem))
 
     def _answer(self, method: str, path: str, body: bytes) -> bytes:
-        if method == "POST" and (match := _INFERENCE.fullmatch(path)) and match[4] in _VERBS:
-            return self._measured(match[4], match, partial(self._infer, match[4], body))
-        if method == "GET" and (match := _STATUS.fullmatch(path)):
-            return self._measured("", match, self._metadata if match[4] else self._status)
-        if method == "GET" and _NO_MODEL.fullmatch(path):
-            raise invalid("Missing model name in request.")
-        raise invalid(f"Malformed request: {method} {path}")
-
-    def _measured(self, verb: str, match: re.Match[str], answer: Callable[[model_pb2.ModelSpec], bytes]) -> bytes:
-        """`answer`, counted as the original counts: the API is the path's word, and status calls have none."""
+        patterns = {"POST": _INFERENCE, "GET": _STATUS}
+        match = patterns[method].fullmatch(path) if method in patterns else None
+        verb = match[4] if match and method == "POST" else ""
+        # Counted as the original counts: the API is the path's word, which status calls have none of; what means
+        # nothing has no model's name either.
+        name = unquote(match[1] or "") if match else ""
         started = time.perf_counter()
         status = "OK"
         try:
-            return answer(_spec(match))
+            if match is None:
+                raise invalid(f"Malformed request: {method} {path}")
+            spec = _spec(name, match)
+            if verb:
+                if verb not in _VERBS:  # its case counts, other than the path's
+                    raise invalid(f"Malformed request: {method} {path}")
+                return self._infer(verb, body, spec)
+            if not name:
+                raise invalid("Missing model name in request.")
+            return self._metadata(spec) if match[4] == "/metadata" else self._status(spec)
         except Exception as problem:
             status = as_serving_error(problem).code.name
             raise
         finally:
-            self._metrics.request(unquote(match[1]), verb, "REST", status, time.perf_counter() - started)
+            self._metrics.request(name, verb, "REST", status, time.perf_counter() - started)
 
     def _infer(self, verb: str, body: bytes, spec: model_pb2.ModelSpec) -> bytes:
         with contextlib.ExitStack() as reading:
@@ -99,6 +103,8 @@ class RestApi:
         with self._handlers.lease_spec(spec) as leased:
             if name not in leased.model.signatures:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            if self._handlers.options.check_method_name:
+                predict.check_method_name(leased.model, name)
             plan = leased.model.plan(name)
             row_form, arrays = given.inputs(plan.inputs, plan.most_rows)
             done()  # whoever read it can read another one while the model works
@@ -109,13 +115,14 @@ class RestApi:
         records = given.examples()
         done()
         with self._handlers.lease_spec(spec) as leased:
+            check = self._handlers.options.check_method_name
             if verb == "classify":
-                return json_examples.classifications(examples.classify(leased.model, spec, records))
-            return json_examples.regressions(examples.regress(leased.model, spec, records))
+                return json_examples.classifications(examples.classify(leased.model, spec, records, check))
+            return json_examples.regressions(examples.regress(leased.model, spec, records, check))
 
 
-def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=unquote(match[1]))
+def _spec(name: str, match: re.Match[str]) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=name)
     if match[2] is not None:
         version = int(match[2][:20])  # twenty digits are more than any version has
         if version > _MAX_INT64:

@@ -57,7 +57,7 @@ class Server:
             self._batcher = Batcher(chosen)
             # Every request of a batch waits in a thread of its own.
             threads = min(_MAX_THREADS, max(threads, chosen.max_batch_size * (chosen.threads + 1)))
-        self._session = _session(flags.tensorflow_session_config_file)
+        self._session = _session(flags)
         self._grpc = GrpcServer(
             handlers, metrics, threads, flags.enable_grpc_healthcheck_service, flags.grpc_channel_arguments
         )
@@ -154,11 +154,10 @@ class Server:
         model = SavedModel(path, _threads(self._flags), tags, self._batcher_of(path), observe, self._session)
         if self._flags.enable_model_warmup:
             try:
-                count = warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
+                warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))
             except BaseException:
                 model.close()
                 raise
-            log.info("Replayed %d warm-up requests of %s version %s", count, name, number)
         return model
 
     def _batcher_of(self, path: str) -> Batcher | ModelBatcher | None:
@@ -185,22 +184,35 @@ def _policies(flags: argparse.Namespace) -> Policies:
     )
 
 
-def _threads(flags: argparse.Namespace) -> Threads:
+def _given_threads(flags: argparse.Namespace) -> tuple[int, int] | None:
+    """Inside and between operations; None where no flag says anything. As in the original, the finer flags go first."""
+    intra, inter = flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism
+    if intra > 0 or inter > 0:
+        return intra, inter
     both = flags.tensorflow_session_parallelism
-    return Threads(flags.tensorflow_intra_op_parallelism or both or 1, flags.tensorflow_inter_op_parallelism or both)
+    return (both, both) if both > 0 else None
 
 
-def _session(path: str) -> tf_config_pb2.ConfigProto | None:
+def _threads(flags: argparse.Namespace) -> Threads:
+    intra, inter = _given_threads(flags) or (0, 0)
+    return Threads(intra or 1, inter)
+
+
+def _session(flags: argparse.Namespace) -> tf_config_pb2.ConfigProto | None:
     """The sessions' configuration. Raises StartError for a file that is none."""
+    path = flags.tensorflow_session_config_file
     if not path:
         return None
     try:
         with open(path, encoding="utf-8") as file:
-            return text_format.Parse(file.read(), tf_config_pb2.ConfigProto())
+            session = text_format.Parse(file.read(), tf_config_pb2.ConfigProto())
     except text_format.ParseError as error:
         raise StartError(f"{path} is not a ConfigProto in text format: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}", 6) from None
+    if (given := _given_threads(flags)) is not None:
+        session.intra_op_parallelism_threads, session.inter_op_parallelism_threads = given
+    return session
 
 
 def _batching(path: str) -> BatchingParameters:

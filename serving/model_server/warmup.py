@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -15,6 +17,7 @@ from serving.model_server.examples import classify, multi_inference, regress
 from serving.model_server.model import SavedModel
 from serving.model_server.predict import PredictOptions, predict
 
+log = logging.getLogger(__name__)
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 MAX_WARMUP_RECORDS = 1000
 
@@ -22,15 +25,22 @@ MAX_WARMUP_RECORDS = 1000
 def warm_up(model: SavedModel, version: int, iterations: int = 1) -> int:
     """Replay every record `iterations` times; returns how many there are. Raises ServingError for a wrong file."""
     path = f"{model.path}/{WARMUP_FILE}"
+    # The lines of the original, by which the tutorial on warm-up finds out whether it worked.
     if not tf.io.gfile.exists(path):
+        log.info("No warmup data file found at %s", path)
         return 0
-    count = 0
+    log.info("Starting to read warmup data for model at %s", path)
+    count, started = 0, time.monotonic()
     for record in _records(path):
         count += 1
         if count > MAX_WARMUP_RECORDS:
             raise invalid(f"Number of warmup records exceeds the maximum ({MAX_WARMUP_RECORDS}) at {path}")
         for _ in range(iterations):
             _replay(model, version, record)
+    log.info(
+        "Finished reading warmup data for model at %s. Number of warmup records read: %d. Elapsed time (microseconds): "
+        "%d.", path, count, (time.monotonic() - started) * 1e6,
+    )  # fmt: skip
     return count
 
 

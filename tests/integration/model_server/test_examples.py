@@ -97,11 +97,15 @@ def test_multi_inference_answers_in_the_order_of_its_tasks(server: Server) -> No
 def test_multi_inference_refusals(server: Server) -> None:
     two_models = multi(("regress_x_to_y", REGRESS), ("classify_x_to_y", CLASSIFY))
     two_models.tasks[1].model_spec.name = "echo"
+    nameless = multi(("regress_x_to_y", REGRESS), ("classify_x_to_y", CLASSIFY))
+    nameless.tasks[1].model_spec.name = ""
     rows = [
         (multi(), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (multi(("x", REGRESS)), "INVALID_ARGUMENT", "signature not found"),
         (multi(("serving_default", "tensorflow/serving/predict")), "UNIMPLEMENTED", "Unsupported signature"),
-        (two_models, "INVALID_ARGUMENT", "must access the same model name"),
+        (two_models, "INVALID_ARGUMENT", "All ModelSpecs in a MultiInferenceRequest must access the same model name."),
+        (nameless, "INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
+        (multi(("regress_x_to_y", REGRESS), ("regress_x_to_y", CLASSIFY)), "INVALID_ARGUMENT", "Duplicate evaluation of"),
     ]
     for request, code, text in rows:
         refused, message = refusal(server.predictions.MultiInference, request)

@@ -63,7 +63,18 @@ def batching(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_warm_up_records_have_run_before_the_first_request(batching: Server) -> None:
-    assert "Replayed 3 warm-up requests of m version 124" in batching.log
+    read = "Finished reading warmup data for model at "
+    assert f"{batching.log_file.parent}/m/124/assets.extra/tf_serving_warmup_requests. Number of warmup records read: 3." in (
+        batching.log.partition(read)[2]
+    )
+    assert "No warmup data file found at " in batching.log  # of the other model
+
+
+def test_operators_find_the_lines_they_search_for(batching: Server) -> None:
+    for words in ("Loading servable version", "Successfully loaded servable version"):
+        assert f"{words} {{name: m version: 124}}" in batching.log
+    assert f"Running gRPC ModelServer at 127.0.0.1:{batching.port} ..." in batching.log
+    assert f"Exporting HTTP/REST API at:127.0.0.1:{batching.rest_port} ..." in batching.log
 
 
 def test_each_request_of_a_batch_gets_its_own_answer(batching: Server) -> None:

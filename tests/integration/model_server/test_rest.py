@@ -32,6 +32,9 @@ def error(response: httpx.Response) -> tuple[int, str]:
         ("GET", "/v1/foo", "Malformed request: GET /v1/foo"),
         ("POST", "/v1/foo", "Malformed request: POST /v1/foo"),
         ("GET", "/v1/models", "Missing model name in request."),
+        ("GET", "/v1/models/versions/1", "Missing model name in request."),
+        ("GET", "/v1/models/", "Malformed request: GET /v1/models/"),
+        ("POST", "/v1/models/m:predict?a=b", "Malformed request: POST /v1/models/m:predict?a=b"),
         ("POST", "/v1/models", "Malformed request"),
         ("GET", "/v1/models/foo:predict", "Malformed request"),
         ("POST", "/v1/models/foo/versions/HELLO:regress", "Malformed request"),
@@ -57,7 +60,9 @@ def test_paths_that_mean_nothing_are_malformed(server: Server, method: str, path
 def test_what_is_no_path_of_the_api_is_not_found(server: Server) -> None:
     for path in ("/", "/v2/health/ready", "/v1", "/monitoring/prometheus/metrics/more"):
         assert server.http.get(path).status_code == 404
-    assert server.http.get("/monitoring/prometheus/metrics?name[]=x").status_code == 200
+    metrics = "/monitoring/prometheus/metrics"
+    assert server.http.get(metrics).status_code == server.http.post(metrics).status_code == 200
+    assert server.http.get(f"{metrics}?a=x").text == f"Unexpected path: {metrics}?a=x. Should be {metrics}"
 
 
 def test_an_escaped_slash_is_part_of_a_name(server: Server) -> None:
@@ -143,7 +148,7 @@ def test_predict_by_label_and_latest(server: Server) -> None:
     ("path", "body", "status", "text"),
     [
         ("foo/versions/50", {"instances": [1]}, 404, "Servable not found for request: Specific(foo, 50)"),
-        ("foo/versions/50", b"{", 400, "JSON Parse error"),
+        ("foo/versions/50", b"{", 400, "JSON Parse error: Missing a name for object member. at offset: 1"),
         ("half_plus_two", b"", 400, "JSON Parse error: The document is empty"),
         (
             "half_plus_two",
@@ -158,23 +163,49 @@ def test_predict_by_label_and_latest(server: Server) -> None:
             400,
             'Serving signature name: "x" not found in signature def',
         ),
-        ("half_plus_two", {"signature_name": 5, "instances": [1]}, 400, "key must be a string value"),
-        ("half_plus_two", {"instances": [1], "inputs": [1]}, 400, "Not formatted correctly"),
+        (
+            "half_plus_two",
+            {"signature_name": 5, "instances": [1]},
+            400,
+            'JSON Value: {\n    "signature_name": 5,\n    "instances": [1]\n} not formatted correctly. '
+            "'signature_name' key must be a string value.",
+        ),
+        (
+            "half_plus_two",
+            {"instances": [1], "inputs": [1]},
+            400,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
+        ),
         ("half_plus_two", {}, 400, "Missing 'inputs' or 'instances' key"),
-        ("half_plus_two", [1], 400, "JSON object"),
-        ("half_plus_two", {"instances": [[1, 2], [3, 4], [5, 6, 7]]}, 400, "Expecting tensor size"),
-        ("half_plus_two", {"instances": [[1, 2], [3, 4], [[5, 6]]]}, 400, "Expecting shape"),
-        ("half_plus_two", {"instances": [1, [1]]}, 400, "Expecting shape"),
+        ("half_plus_two", {"instances": 1}, 400, "Expecting 'instances' to be an list/array"),
+        ("half_plus_two", {"instances": []}, 400, "No values in 'instances' array"),
+        ("half_plus_two", [1, "a"], 400, 'JSON Value: [1, "a"] Is not object'),
+        ("half_plus_two", b'{"instances": [foo]}', 400, "JSON Parse error: Invalid value. at offset: 15"),
+        (
+            "half_plus_two",
+            {"instances": [[1, 2], [3, 4], [5, 6, 7]]},
+            400,
+            "Failed to process element: 2 of 'instances' list. "
+            "Error: INVALID_ARGUMENT: Expecting tensor size: 2 but got: 3",
+        ),
+        ("half_plus_two", {"instances": [[1, 2], [[5, 6]]]}, 400, "Expecting shape [2] but got: [1,2]"),
+        ("half_plus_two", {"instances": [1, [1]]}, 400, "Expecting shape [] but got: [1]"),
         ("half_plus_two", {"instances": [1, True] + [1] * 30}, 400, "is not of expected type: float"),
-        ("half_plus_two", {"instances": [{"x": 1}, [1]]}, 400, "Expecting object but got list"),
-        ("half_plus_two", {"instances": [[1], {"x": 1}]}, 400, "Expecting value/list but got object"),
-        ("half_plus_two", {"instances": [{"y": 1}]}, 400, "does not have named input: y"),
-        ("half_plus_two", {"instances": [{}]}, 400, "keys must be equal to: x"),
+        ("half_plus_two", {"instances": [{"x": 1}, [1]]}, 400, "Expecting object but got list at item 1 of input list"),
+        ("half_plus_two", {"instances": [[1], {"x": 1}]}, 400, "Expecting value/list but got object at item 1 of"),
+        (
+            "half_plus_two",
+            {"instances": [{"y": 1}]},
+            400,
+            "Failed to process element: 0 key: y of 'instances' list. "
+            "Error: INVALID_ARGUMENT: JSON object: does not have named input: y",
+        ),
+        ("half_plus_two", {"instances": [{}]}, 400, "list. JSON object: {} keys must be equal to: x"),
         ("half_plus_two", {"inputs": {"y": 1}}, 400, "Missing named input: x in 'inputs' object."),
         ("echo", {"inputs": {"b64": "!"}}, 400, "Unable to base64 decode"),
-        ("echo", {"signature_name": "halves", "inputs": [1.0]}, 501, "Conversion of JSON Value"),
+        ("echo", {"signature_name": "halves", "inputs": [1.0]}, 501, "Conversion of JSON Value: 1.0 to type: half"),
         ("echo", {"signature_name": "halves", "instances": [1.0]}, 400, "UNIMPLEMENTED"),
-        ("echo", {"signature_name": "pairs", "instances": [1.0]}, 400, "tensor type: complex64"),
+        ("echo", {"signature_name": "pairs", "instances": [1.0]}, 400, "Failed to write JSON value for tensor type: complex64"),
         (
             "echo",
             {"signature_name": "numbers", "inputs": {"a": [], "b": [1]}},
@@ -255,7 +286,7 @@ def test_regress_and_classify(server: Server, target: str) -> None:
     ("body", "text"),
     [
         ({"signature_name": 3, "examples": [{}]}, "'signature_name' key must be a string"),
-        ({"examples": 3}, "list/array"),
+        ({"examples": 3}, "} Expecting 'examples' value to be an list/array"),
         ({}, "key 'examples' is expected and was not found"),
         ({"examples": []}, "'examples' value is an empty array"),
         ({"examples": [{"names": [10, 10.0]}]}, "feature: names expecting type: int64"),

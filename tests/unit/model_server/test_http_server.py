@@ -67,7 +67,17 @@ def test_what_is_no_path_of_the_api_is_not_found(start: Start) -> None:
     client = start(pages={"/metrics": lambda: b"# TYPE x counter\n"})
     for path in ("/", "/v2/models", "/favicon.ico", "/metrics/x", "/%6detrics"):
         assert (client.get(path).status_code, client.post(path).status_code) == (404, 404)
-    assert client.get("/metrics?x=1").status_code == 200
+    refused = client.get("/metrics?x=1")
+    assert (refused.status_code, refused.text) == (400, "Unexpected path: /metrics?x=1. Should be /metrics")
+
+
+def test_a_query_is_part_of_the_path(start: Start) -> None:
+    assert start().get("/v1/models/m?x=1&y").json()[1] == "/v1/models/m?x=1&y"
+
+
+def test_without_a_limit_a_request_may_take_its_time(start: Start) -> None:
+    for seconds in (0, -1):
+        assert start(timeout_seconds=seconds).get("/v1/x").status_code == 200
 
 
 def test_other_sites_may_ask_only_when_allowed(start: Start) -> None:
@@ -135,11 +145,11 @@ def test_models_that_are_waited_for_do_not_keep_status_waiting(start: Start) -> 
     assert client.get("/v1/models/m").json() == ["GET", "/v1/models/m", 0]
 
 
-def test_pages_are_plain_text_for_get_alone(start: Start) -> None:
+def test_pages_are_plain_text_whatever_the_method(start: Start) -> None:
     client = start(pages={"/metrics": lambda: b"# TYPE x counter\n"})
-    assert client.get("/metrics").headers["content-type"] == "text/plain"
-    assert client.get("/metrics").text == "# TYPE x counter\n"
-    assert client.post("/metrics").json() == ["POST", "/metrics", 0]
+    for method in ("GET", "POST", "PUT"):
+        answer = client.request(method, "/metrics")
+        assert (answer.text, answer.headers["content-type"]) == ("# TYPE x counter\n", "text/plain")
 
 
 def test_a_path_is_routed_as_it_was_sent(start: Start) -> None:

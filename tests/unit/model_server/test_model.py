@@ -11,6 +11,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 from imaging import ImageInput
 from imaging.signature import read
 from serving.model_server import json_input
+from serving.model_server.errors import ServingError
 from serving.model_server.model import SavedModel
 from serving.model_server.predict import PredictOptions, metadata, predict
 from serving.model_server.tensors import from_array
@@ -50,6 +51,8 @@ def test_the_signature_without_inputs_answers_over_rest(model: SavedModel) -> No
     plan = model.plan("imaging")
     row_form, arrays = json_input.predict_inputs({"inputs": {}}, plan.inputs)
     assert (row_form, [array.item() for array in plan.run(arrays)]) == (False, [b"pad", b"4095"])
+    with pytest.raises(ServingError, match="Failed to get input map for signature: imaging"):
+        json_input.predict_inputs({"signature_name": "imaging", "instances": [1]}, plan.inputs)
 
 
 def test_pixels_of_the_models_own_shape_are_answered(model: SavedModel) -> None:

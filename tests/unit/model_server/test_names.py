@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from serving.model_server import config
+from serving.model_server.metrics import Metrics
 from serving.model_server.rest import RestApi
 from tests.names import NAMES, VERSIONS
 
@@ -17,7 +18,7 @@ class Untouched:
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_versions_in_an_address_that_are_no_numbers_reach_nothing(verb: str) -> None:
-    api = RestApi(Untouched(), Untouched())  # type: ignore[arg-type]
+    api = RestApi(Untouched(), Metrics())  # type: ignore[arg-type]
     for name in NAMES + VERSIONS:
         if name.isascii() and name.isdigit():
             continue  # a number, if an odd one, as TensorFlow Serving reads it

@@ -50,7 +50,7 @@ def example_logs() -> list[prediction_log_pb2.PredictionLog]:
     requests[0].model_spec.signature_name = "classify_x_to_y"
     requests[1].model_spec.signature_name = "regress_x_to_y"
     task = requests[2].tasks.add(method_name="tensorflow/serving/regress")
-    task.model_spec.signature_name = "regress_x_to_y"
+    task.model_spec.name, task.model_spec.signature_name = "m", "regress_x_to_y"
     return [classify, regress, both]
 
 
