@@ -103,9 +103,7 @@ def regress(
             f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(values)}"
         )
     if len(values) != len(examples):
-        raise invalid(
-            f"Input batch size did not match output batch size: {len(examples)} vs. {len(values)}"
-        )
+        raise invalid(f"Input batch size did not match output batch size: {len(examples)} vs. {len(values)}")
     if plan.outputs[0].dtype != types_pb2.DT_FLOAT:
         raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {types_pb2.DataType.Name(plan.outputs[0].dtype)}")
     result = regression_pb2.RegressionResult()

@@ -139,7 +139,9 @@ def parser() -> argparse.ArgumentParser:
         "enable_serialization_as_tensor_content", False, "answer Predict with tensor_content, not typed fields"
     )
     flags.string(
-        "tensorflow_session_config_file", "", "text-format ConfigProto of the models' sessions; flags of threads go first"
+        "tensorflow_session_config_file",
+        "",
+        "text-format ConfigProto of the models' sessions; flags of threads go first",
     )
     flags.string(
         "grpc_channel_arguments", "", "key=value,… for the gRPC server, such as grpc.max_connection_age_ms=2000"

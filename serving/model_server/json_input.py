@@ -128,7 +128,7 @@ def _stack(items: list[Any], dtype: int) -> Array:
 
 
 def _refuse_first(instances: list[Any], tensors: Sequence[Tensor], objects: bool) -> None:
-    """Raises ServingError with what the original says of the first thing that is wrong, one instance after the other."""
+    """Raises ServingError with what the original says of the first instance that is wrong."""
     named = {tensor.alias: tensor.dtype for tensor in tensors}
     sizes: dict[str, Array] = {}
 
@@ -152,9 +152,7 @@ def _refuse_first(instances: list[Any], tensors: Sequence[Tensor], objects: bool
                 key = f" key: {alias}" if objects else ""
                 check(alias, value)
         except ServingError as error:
-            raise invalid(
-                f"Failed to process element: {position}{key} of 'instances' list. Error: {error}"
-            ) from None
+            raise invalid(f"Failed to process element: {position}{key} of 'instances' list. Error: {error}") from None
         if objects and item.keys() != named.keys():
             raise invalid(
                 f"Failed to process element: {position} of 'instances' list. JSON object: {shown(item)} keys must be "

@@ -22,6 +22,7 @@ _SLICE = 2**18  # bytes that simdjson parses at once: one or two milliseconds
 _MOST_STRINGS = 10_000  # what stands behind so many is left as it is
 _NUMBER_BYTES = b" \t\r\n0123456789.eE+-"
 _BASE64_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_STRIDE = 16  # bytes; among fewer it is quicker to look at all than at the last of each
 # Between two values of a list, whatever its depth.
 _CUT = re.compile(rb"[0-9\]],[ ]?[-0-9\[]")
 # Takes the place of what was lifted. No client can know it.
@@ -155,7 +156,7 @@ def _shape(structure: bytes) -> tuple[int, ...]:
     for level in range(1, rank + 1):
         # The first list of this level ends where so many brackets close for the first time.
         start = rank - level
-        end = len(structure) if level == rank else structure.find(b"]" * level, start) + level
+        end = len(structure) if level == rank else _end(structure, start, level, len(item) + 1)
         size = (end - start - 1) // (len(item) + 1)
         if end < level or size < 1:
             raise NotPlainError
@@ -164,3 +165,12 @@ def _shape(structure: bytes) -> tuple[int, ...]:
     if item != structure:
         raise NotPlainError
     return tuple(reversed(shape))
+
+
+def _end(structure: bytes, start: int, level: int, step: int) -> int:
+    """Behind the list of this level that begins at `start`, whose items all take `step` bytes with their commas."""
+    if step < _STRIDE:
+        return structure.find(b"]" * level, start) + level
+    # Behind each item stands a comma, or the bracket that is looked for.
+    items = structure[start + step :: step].find(b"]")
+    return start + step * (items + 1) + 1 if items >= 0 else 0

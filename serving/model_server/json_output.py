@@ -128,7 +128,7 @@ def _written(values: Array) -> list[str]:
 def _inside_binade(values: Array) -> Array:
     """Which are neither powers of two nor denormal.
 
-    Below those the gap to the next float is half as wide, and the original's way, which is to try longer and longer
+    Below those the gap to the next float is half as wide, and C's way, which is to try longer and longer
     numbers, may find another one than the shortest; these have fewer digits than it begins with.
     """
     with np.errstate(invalid="ignore"):

@@ -19,6 +19,7 @@ from serving.model_server.batching import Batcher, ModelBatcher
 from serving.model_server.callers import Places
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
+from serving.model_server.long_runs import GivingWay
 from serving.model_server.tensors import numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
@@ -184,7 +185,7 @@ class SavedModel:
         if self._in_caller:
             options.run_options.inter_op_thread_pool = -1
         # The public Session.make_callable takes no RunOptions, and hands every call over to a thread pool.
-        run = self._session._make_callable_from_options(options)
+        run = GivingWay(self._session._make_callable_from_options(options))
 
         def call(*arrays: Array) -> list[Array]:
             # A scalar comes back as a bare value, and NumPy would cut the zero bytes off the end of a bare string.

@@ -57,7 +57,7 @@ class Server:
             self._batcher = Batcher(chosen)
             # Every request of a batch waits in a thread of its own.
             threads = min(_MAX_THREADS, max(threads, chosen.max_batch_size * (chosen.threads + 1)))
-        self._session = _session(flags)
+        self._session = session(flags)
         self._grpc = GrpcServer(
             handlers, metrics, threads, flags.enable_grpc_healthcheck_service, flags.grpc_channel_arguments
         )
@@ -198,21 +198,21 @@ def _threads(flags: argparse.Namespace) -> Threads:
     return Threads(intra or 1, inter)
 
 
-def _session(flags: argparse.Namespace) -> tf_config_pb2.ConfigProto | None:
+def session(flags: argparse.Namespace) -> tf_config_pb2.ConfigProto | None:
     """The sessions' configuration. Raises StartError for a file that is none."""
     path = flags.tensorflow_session_config_file
     if not path:
         return None
     try:
         with open(path, encoding="utf-8") as file:
-            session = text_format.Parse(file.read(), tf_config_pb2.ConfigProto())
+            chosen = text_format.Parse(file.read(), tf_config_pb2.ConfigProto())
     except text_format.ParseError as error:
         raise StartError(f"{path} is not a ConfigProto in text format: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}", 6) from None
     if (given := _given_threads(flags)) is not None:
-        session.intra_op_parallelism_threads, session.inter_op_parallelism_threads = given
-    return session
+        chosen.intra_op_parallelism_threads, chosen.inter_op_parallelism_threads = given
+    return chosen
 
 
 def _batching(path: str) -> BatchingParameters:

@@ -28,6 +28,7 @@ def half_plus_two(folder: Path, offset: float = 2.0) -> Path:
             "regress_x_to_y2": _signature("regress", {"inputs": examples}, {"outputs": y2}),
             "tensorflow/serving/regress": _mistyped(_signature("regress", {"inputs": examples}, {"outputs": y})),
             "classify_x_to_y": _signature("classify", {"inputs": examples}, {"scores": y}),
+            "of_another_method": _signature("something", {"x": x}, {"y": y}),
             "classify_too_much": _signature("classify", {"inputs": examples}, {"scores": y, "a": y2, "b": y}),
         }
         _write(session, folder, signatures)

@@ -105,7 +105,11 @@ def test_multi_inference_refusals(server: Server) -> None:
         (multi(("serving_default", "tensorflow/serving/predict")), "UNIMPLEMENTED", "Unsupported signature"),
         (two_models, "INVALID_ARGUMENT", "All ModelSpecs in a MultiInferenceRequest must access the same model name."),
         (nameless, "INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
-        (multi(("regress_x_to_y", REGRESS), ("regress_x_to_y", CLASSIFY)), "INVALID_ARGUMENT", "Duplicate evaluation of"),
+        (
+            multi(("regress_x_to_y", REGRESS), ("regress_x_to_y", CLASSIFY)),
+            "INVALID_ARGUMENT",
+            "Duplicate evaluation of",
+        ),
     ]
     for request, code, text in rows:
         refused, message = refusal(server.predictions.MultiInference, request)

@@ -64,8 +64,9 @@ def batching(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_warm_up_records_have_run_before_the_first_request(batching: Server) -> None:
     read = "Finished reading warmup data for model at "
-    assert f"{batching.log_file.parent}/m/124/assets.extra/tf_serving_warmup_requests. Number of warmup records read: 3." in (
-        batching.log.partition(read)[2]
+    assert (
+        f"{batching.log_file.parent}/m/124/assets.extra/tf_serving_warmup_requests. Number of warmup records read: 3."
+        in (batching.log.partition(read)[2])
     )
     assert "No warmup data file found at " in batching.log  # of the other model
 
@@ -85,6 +86,18 @@ def test_each_request_of_a_batch_gets_its_own_answer(batching: Server) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(ask, range(200)))
     assert answers == [[(n + row) * 0.5 + 3 for row in range(1 + n % 3)] for n in range(200)]
+
+
+def test_signatures_say_themselves_what_they_are_for_where_that_is_checked(batching: Server) -> None:
+    code, message = refusal(batching.predictions.Predict, request("m", "of_another_method", x=[1.0]))
+    assert (code, "Was: tensorflow/serving/something" in message) == ("INTERNAL", True)
+    predict = {"signature_name": "of_another_method", "instances": [1.0]}
+    answer = batching.http.post("/v1/models/m:predict", json=predict)
+    assert (answer.status_code, "Was: tensorflow/serving/something" in answer.text) == (500, True)
+    for verb, signature in (("classify", "regress_x_to_y"), ("regress", "classify_x_to_y")):
+        body = {"signature_name": signature, "examples": [{"x": 1.0}]}
+        answer = batching.http.post(f"/v1/models/m:{verb}", json=body)
+        assert (answer.status_code, "signature method_name to be" in answer.text) == (400, True)
 
 
 def test_more_rows_than_a_batch_holds_are_refused(batching: Server) -> None:
@@ -112,6 +125,10 @@ def test_metrics_count_requests_by_status_and_time_what_was_answered(batching: S
     assert ':tensorflow:serving:request_count{model_name="made_up",status="NOT_FOUND"} 1' in answer.text
     assert ':tensorflow:serving:request_latency_count{model_name="made_up"' not in answer.text
     assert "# TYPE :tensorflow:serving:runtime_latency histogram" in answer.text
+    batching.http.get("/v1/nothing")
+    batching.http.post("/v1/models/m:explain")
+    text = batching.http.get("/metrics").text
+    assert ':request_count{model_name="",status="INVALID_ARGUMENT"} 2' in text  # what means nothing has no model
     runs = re.search(r':runtime_latency_count\{model_name="m",API="Predict",runtime="TF1"\} (\d+)', answer.text)
     assert runs and int(runs[1]) >= 2
 

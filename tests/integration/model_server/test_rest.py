@@ -205,7 +205,12 @@ def test_predict_by_label_and_latest(server: Server) -> None:
         ("echo", {"inputs": {"b64": "!"}}, 400, "Unable to base64 decode"),
         ("echo", {"signature_name": "halves", "inputs": [1.0]}, 501, "Conversion of JSON Value: 1.0 to type: half"),
         ("echo", {"signature_name": "halves", "instances": [1.0]}, 400, "UNIMPLEMENTED"),
-        ("echo", {"signature_name": "pairs", "instances": [1.0]}, 400, "Failed to write JSON value for tensor type: complex64"),
+        (
+            "echo",
+            {"signature_name": "pairs", "instances": [1.0]},
+            400,
+            "Failed to write JSON value for tensor type: complex64",
+        ),
         (
             "echo",
             {"signature_name": "numbers", "inputs": {"a": [], "b": [1]}},

@@ -67,6 +67,8 @@ CASES = [
     Case("recurrent", "", {"x": floats([[1], [2]]), "state": floats([10, 20])},
          {"last": [[13.0, 23.0]], "new_state": [[13.0, 23.0]]}, [{"x": [[1], [2]], "state": [10, 20]}],
          [{"last": [13.0, 23.0], "new_state": [13.0, 23.0]}]),
+    Case("tf_keras", "", {"word": np.array([["dog"], ["cow"]], object), "more": floats([1], [2])},
+         {"total": [[21.0], [2.0]]}, [{"word": ["dog"], "more": [1]}], [[21.0]]),
     Case("sparse", "dense", {"x": floats(1)}, {"y": [2.0]}, [1], [2.0]),
 ]  # fmt: skip
 
@@ -144,13 +146,15 @@ def test_bfloat16_is_for_grpc_alone(server: Server) -> None:
     assert (answer.status_code, "to type: bfloat16" in answer.text) == (501, True), answer.text
 
 
-def test_a_sparse_input_is_refused(server: Server) -> None:
+@pytest.mark.parametrize("signature", ["serving_default", "ragged"])
+def test_a_sparse_input_is_refused(server: Server, signature: str) -> None:
     message = predict_pb2.PredictRequest()
-    message.model_spec.name = "sparse"
+    message.model_spec.name, message.model_spec.signature_name = "sparse", signature
     message.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([[1, 2, 3]])))
     code, text = refusal(server.predictions.Predict, message)
     assert (code, "sparse or composite" in text) == ("INVALID_ARGUMENT", True)
-    answer = server.http.post("/v1/models/sparse:predict", json={"instances": [[1, 2, 3]]})
+    body = {"signature_name": signature, "instances": [[1, 2, 3]]}
+    answer = server.http.post("/v1/models/sparse:predict", json=body)
     assert (answer.status_code, "sparse or composite" in answer.text) == (400, True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +126,11 @@ def module(folder: Path) -> None:
     tf.saved_model.save(made, str(folder), {name: getattr(made, name) for name in names})
 
 
+def tf_keras(folder: Path) -> None:
+    """What `tf.keras` saved before Keras 3, by the script beside it: a word's index times ten, and a number."""
+    shutil.copytree(Path(__file__).parent / "tf_keras" / "saved", folder)
+
+
 def recurrent(folder: Path) -> None:
     """A recurrent network whose state goes in and out."""
     x, state = keras.Input((None, 1), name="x"), keras.Input((2,), name="state")
@@ -136,11 +142,13 @@ def recurrent(folder: Path) -> None:
 
 
 def sparse(folder: Path) -> None:
-    """TF1 with a sparse input, for which the protocol has no form, beside a dense signature."""
+    """TF1 with a sparse and a ragged input, for which the protocol has no form, beside a dense signature."""
     with tf.Graph().as_default(), tf1.Session() as session:
         given, x = tf1.sparse_placeholder(tf.float32, [None, 3]), tf1.placeholder(tf.float32, [None])
+        ragged = tf1.ragged.placeholder(tf.float32, 1)
         signatures = {
             "serving_default": _signature("predict", {"x": given}, {"y": tf.sparse.reduce_sum(given, 1)}),
+            "ragged": _signature("predict", {"x": ragged}, {"y": tf.reduce_sum(ragged, 1)}),
             "dense": _signature("predict", {"x": x}, {"y": x + 1.0}),
         }
         session.run(tf1.global_variables_initializer())
@@ -181,6 +189,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "estimator": estimator,
     "module": module,
     "recurrent": recurrent,
+    "tf_keras": tf_keras,
     "sparse": sparse,
     "odd path": estimator,
     "own_parameters": own_parameters,

@@ -1,12 +1,14 @@
-"""Flags, metrics and configuration text: no TensorFlow."""
+"""Flags, metrics and configuration text."""
 
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
+from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import __main__, flags, metrics
+from serving.model_server import __main__, flags, grpc_service, metrics, server
 from serving.model_server.metrics import Counter, Histogram
 
 BASE = ["--model_base_path=/m"]
@@ -63,6 +65,32 @@ def test_flags_that_protect_and_mistakes_end_the_start(
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        ([], None),
+        (["--tensorflow_session_parallelism=3"], (3, 3)),
+        (["--tensorflow_session_parallelism=3", "--tensorflow_intra_op_parallelism=2"], (2, 0)),
+        (["--tensorflow_inter_op_parallelism=4"], (0, 4)),
+    ],
+)
+def test_flags_of_threads_go_before_the_sessions_file(
+    given: list[str], threads: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "session"
+    file.write_text("intra_op_parallelism_threads: 7 inter_op_parallelism_threads: 8 allow_soft_placement: true")
+    parsed = flags.parse([*BASE, *given, f"--tensorflow_session_config_file={file}"])
+    session = server.session(parsed)
+    assert session is not None and session.allow_soft_placement
+    assert (session.intra_op_parallelism_threads, session.inter_op_parallelism_threads) == (threads or (7, 8))
+
+
+def test_all_three_flags_of_threads_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        flags.parse([*BASE, *(f"--tensorflow_{kind}_parallelism=1" for kind in ("session", "intra_op", "inter_op"))])
+    assert "Give either --tensorflow_session_parallelism" in capsys.readouterr().err
+
+
 def test_names_that_clients_make_up_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MAX_MODEL_NAMES", 3)
     counted = metrics.Metrics()
@@ -73,6 +101,39 @@ def test_names_that_clients_make_up_do_not_fill_the_memory(monkeypatch: pytest.M
     assert ':request_count{model_name="other",status="NOT_FOUND"} 2' in text
     assert "m3" not in text
     assert "request_latency_bucket" not in text
+
+
+def test_these_are_the_metrics() -> None:
+    heads = [line for line in metrics.Metrics().text().decode().splitlines() if line.startswith("#")]
+    assert heads == [
+        "# TYPE :tensorflow:serving:request_count counter",
+        "# TYPE :tensorflow:serving:request_latency histogram",
+        "# TYPE :tensorflow:serving:runtime_latency histogram",
+    ]
+
+
+def test_several_inferences_are_counted_as_one_request() -> None:
+    class Answering:
+        """Handlers of which one is asked."""
+
+        def __getattr__(self, name: str) -> object:
+            return lambda message: inference_pb2.MultiInferenceResponse()
+
+    counted = metrics.Metrics()
+    served = grpc_service.GrpcServer(Answering(), counted, 1, with_health=False)  # type: ignore[arg-type]
+    asked = inference_pb2.MultiInferenceRequest()
+    for _ in range(2):
+        asked.tasks.add().model_spec.name = "m"
+    method = served._inference("MultiInference", lambda message: message, inference_pb2.MultiInferenceRequest)
+    method.unary_unary(asked.SerializeToString(), _Context())
+    assert ':request_count{model_name="m",status="OK"} 1' in counted.text().decode()
+
+
+class _Context:
+    """Of a call whose client waits."""
+
+    def add_callback(self, then: object) -> bool:
+        return True
 
 
 def test_counters_in_prometheus_text() -> None:

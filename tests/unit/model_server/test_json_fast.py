@@ -156,7 +156,7 @@ def test_answers_hold_the_shortest_numbers_that_read_back(values: list[float]) -
 
 
 def one_decimal(value: np.float32) -> str:
-    """As the original writes a float: by C's %g with more and more digits, until it reads back."""
+    """By C's %g with more and more digits, until it reads back; the original goes from six to nine at once."""
     number = float(value)
     if not np.isfinite(number):
         return "NaN" if np.isnan(number) else "Infinity" if number > 0 else "-Infinity"
