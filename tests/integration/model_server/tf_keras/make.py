@@ -25,7 +25,7 @@ def main() -> None:
     model = tf_keras.Model([word, more], total)
     model.get_layer("weight").set_weights([np.array([[10.0]], np.float32)])
     shutil.rmtree(FOLDER, ignore_errors=True)
-    model.save(FOLDER, save_format="tf", include_optimizer=False, save_traces=False)
+    model.save(FOLDER, save_format="tf", include_optimizer=False)
 
 
 if __name__ == "__main__":
