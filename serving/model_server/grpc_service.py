@@ -129,12 +129,12 @@ class GrpcServer:
 
 
 def _options(arguments: str) -> list[tuple[str, int | str]]:
-    """gRPC's own settings: ours, then those that were asked for."""
-    options: list[tuple[str, int | str]] = list(_OPTIONS)
+    """gRPC's own settings: those that were asked for, and ours; of two of one name gRPC itself would take the first."""
+    options: dict[str, int | str] = dict(_OPTIONS)
     for argument in filter(None, arguments.split(",")):
         key, value = argument.split("=")
-        options.append((key, int(value) if value.lstrip("-").isdigit() else value))
-    return options
+        options[key] = int(value) if value.lstrip("-").isdigit() else value
+    return list(options.items())
 
 
 def _model_name(message: Any) -> str:
