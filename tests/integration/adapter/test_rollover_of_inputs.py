@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contracts.about import About
 from imaging import ImageInput
 from imaging.array import canonical
 from serving.client import Client
@@ -24,6 +25,8 @@ MODEL = "pets"
 LABELS = ["cat", "dog", "neither"]
 # The first is of the time before models told of their input; the second has the same shape as it, the third as none.
 INPUTS = {1: ImageInput(16), 2: ImageInput(16, oblong="pad"), 3: ImageInput(16, 3, "pad", white=4095)}
+# What each tells of itself: the first is of the time before models did.
+ABOUTS = {2: About(0.9, 20), 3: About(0.9731, 240, (0.9412, 0.9899), "for: tests\nnot for: patients")}
 
 
 def pictures():
@@ -45,7 +48,9 @@ def production(tmp_path_factory):
     folder = tmp_path_factory.mktemp("production")
     for version, image in INPUTS.items():
         told = image if version > 1 else None
-        write_classifier(folder / str(version), LABELS, image.size, seed=version, image=told)
+        write_classifier(
+            folder / str(version), LABELS, image.size, seed=version, image=told, about=ABOUTS.get(version)
+        )
     return folder
 
 
@@ -115,6 +120,9 @@ def test_every_answer_under_traffic_is_the_golden_one_of_the_version_it_names(pr
             for version in INPUTS:
                 for number, picture in enumerate(pictures()):
                     answers.append((number, *over_grpc(picture, version=version)))
+            told = {one["version"]: one["about"] for one in rest.get("/v1/model").json()["versions"]}
+            assert {number: about and about["accuracy"] for number, about in told.items()} == {1: None, 2: 0.9, 3: 0.9731}
+            assert told[3]["card"] == ABOUTS[3].card
             serve(3, others=[1, 2])
             model = client.model()
             assert (model.image_size, model.channels, model.oblong, model.white) == (16, 3, "pad", 4095)

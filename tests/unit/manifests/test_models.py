@@ -19,7 +19,17 @@ FIRST = "overlays/production"
 HOST = "classifier.example.com"
 LABEL = "trainyard.dev/model"
 TERRAFORM = ROOT / "infra" / "terraform"
-PUBLIC = ("/trainyard.v1.Classifier/", "/grpc.health.v1.Health/", "/", "/v1/", "/page/", "/docs", "/openapi.json")
+PUBLIC = (
+    "/trainyard.v1.Classifier/",
+    "/grpc.health.v1.Health/",
+    "/",
+    "/v1/",
+    "/page/",
+    "/models",
+    "/problems/",
+    "/docs",
+    "/openapi.json",
+)
 
 
 def rendered(folder):
