@@ -12,6 +12,7 @@ from imaging import kinds
 from serving.adapter.schemas import problems_of
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MOST, _MOST_BYTES = 12, 1024 * 1024
 
 
@@ -66,10 +67,7 @@ def router(pictures: dict[str, bytes], drawn: bool) -> APIRouter:
         "/v1/examples/{number}",
         summary="One of them",
         response_class=Response,
-        responses={
-            200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
-            **problems_of(404),
-        },
+        responses={200: {"content": {"image/png": _BINARY, "image/jpeg": _BINARY}}, **problems_of(404, 422)},
     )
     async def example(number: int) -> Response:
         if not 0 <= number < len(contents):

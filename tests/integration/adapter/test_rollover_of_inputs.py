@@ -48,9 +48,7 @@ def production(tmp_path_factory):
     folder = tmp_path_factory.mktemp("production")
     for version, image in INPUTS.items():
         told = image if version > 1 else None
-        write_classifier(
-            folder / str(version), LABELS, image.size, seed=version, image=told, about=ABOUTS.get(version)
-        )
+        write_classifier(folder / str(version), LABELS, image.size, seed=version, image=told, about=ABOUTS.get(version))
     return folder
 
 
@@ -121,7 +119,11 @@ def test_every_answer_under_traffic_is_the_golden_one_of_the_version_it_names(pr
                 for number, picture in enumerate(pictures()):
                     answers.append((number, *over_grpc(picture, version=version)))
             told = {one["version"]: one["about"] for one in rest.get("/v1/model").json()["versions"]}
-            assert {number: about and about["accuracy"] for number, about in told.items()} == {1: None, 2: 0.9, 3: 0.9731}
+            assert {number: about and about["accuracy"] for number, about in told.items()} == {
+                1: None,
+                2: 0.9,
+                3: 0.9731,
+            }
             assert told[3]["card"] == ABOUTS[3].card
             serve(3, others=[1, 2])
             model = client.model()
