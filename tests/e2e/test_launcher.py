@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -262,6 +263,7 @@ def test_first_launch_installs_in_one_line_and_the_next_ones_do_not(machine: Mac
     first = machine.launch("--version")
     assert first.returncode == 0, first.stderr
     assert [line.split(" into ")[0] for line in first.stderr.splitlines()] == ["Installing Pants"]
+    assert re.search(r"\d+ MB from PyPI; .* [\d.]+ GB more", first.stderr), "what will be fetched, and how large it is"
     steps = machine.log.read_text()
     assert steps.count("--require-hashes") == 2
 
@@ -278,6 +280,8 @@ def test_pex_is_built_from_its_lock(machine: Machine) -> None:
     (step,) = [line for line in machine.log.read_text().splitlines() if line.startswith("pex ")]
     assert f"-r {lock}" in step
     assert "pex==" not in step
+    # Its own arguments, which Pants can't be told to give it.
+    assert "--inject-args --no-pre-install-wheels" in step
 
 
 def test_cache_path_with_spaces_stays_out_of_the_url(machine: Machine) -> None:

@@ -9,6 +9,7 @@ import datetime
 import http.server
 import io
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -180,7 +181,10 @@ def installed_again(home: Path, root: Path) -> None:
 
 def key(cache: Path, root: Path) -> str:
     locks = b"".join((root / f"3rdparty/python/{name}.lock").read_bytes() for name in ("pants", "pex"))
-    told = subprocess.run(["cksum"], input=str(cache).encode() + locks, capture_output=True, check=True).stdout
+    (arguments,) = re.findall(r'^pex_arguments="(.*)"$', (root / "pants").read_text(), re.MULTILINE)
+    told = subprocess.run(
+        ["cksum"], input=f"{cache}{arguments}".encode() + locks, capture_output=True, check=True
+    ).stdout
     return "-".join(told.decode().split())
 
 
