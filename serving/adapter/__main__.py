@@ -54,8 +54,8 @@ def main(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Up to 12 PNG or JPEG files that the page offers to try; never a patient's.  [default: those drawn for "
-            "the model, if any were]",
+            help="Up to 12 PNG or JPEG files that the page offers to try; never a patient's.  [default: those drawn "
+            "for the model, if any were]",
         ),
     ] = None,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one request.")] = 10,

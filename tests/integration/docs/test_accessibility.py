@@ -13,7 +13,7 @@ from dataset import Limits, check
 from dataset import report as dataset_report
 from evaluation import report as training_report
 from imaging.array import encode_png
-from serving.adapter.limits import Limits
+from serving.adapter.limits import Limits as AdapterLimits
 from testing import report as tests_report
 from tests import axe
 from tests.unit.adapter.fakes import FakeModelServer, FakeVersion, adapter
@@ -86,7 +86,7 @@ def test_page_of_the_service_on_a_phone_too(browser, tmp_path, scheme):
     labels = {"stable": 3, "previous": 2}
     with (
         FakeModelServer(versions={2: FakeVersion(), 3: FakeVersion(about=ABOUT)}, labels=labels).serving() as server,
-        adapter(f"127.0.0.1:{server.port}", Limits(max_explanations=1)) as it,
+        adapter(f"127.0.0.1:{server.port}", AdapterLimits(max_explanations=1)) as it,
     ):
         page = browser.new_page(color_scheme=scheme)
         page.goto(it.http)
