@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Answered without a token, by whatever name the adapter is called: a kubelet knows it by its address and has none.
 PROBES = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 ANYBODY = ""
+# Callers whose rates are kept, before those that are at rest are forgotten.
+_MOST_BUCKETS = 10_000
 # Who asks: a token's digest, or ANYBODY. Set before a request reaches the service.
 caller: ContextVar[str] = ContextVar("caller", default=ANYBODY)
 
@@ -75,6 +77,10 @@ class Rates:
     def _bucket(self) -> _Bucket:
         assert self.rate is not None
         now = time.monotonic()
+        if len(self._buckets) >= _MOST_BUCKETS:
+            # Who has asked nothing for so long that its bucket is full is as good as new.
+            full = self.burst / self.rate
+            self._buckets = {who: one for who, one in self._buckets.items() if now - one.at < full}
         bucket = self._buckets.setdefault(caller.get(), _Bucket(self.burst, now))
         bucket.left = min(self.burst, bucket.left + (now - bucket.at) * self.rate)
         bucket.at = now

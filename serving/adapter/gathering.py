@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from serving.adapter import spans
+from serving.adapter import request_ids, spans
 from serving.adapter.backend import Scores, ServedVersion, StaleVersion
 from serving.adapter.refusals import Fault
 
@@ -30,6 +30,7 @@ class _Request:
     images: Sequence[bytes]
     answer: asyncio.Future[list[Scores]]
     waiting: spans.Waiting | None = field(default_factory=spans.wait)
+    name: str = field(default_factory=request_ids.current.get)
 
 
 @dataclass
@@ -102,6 +103,8 @@ class Gathering:
         self._call(version, line)
 
     async def _send(self, version: ServedVersion, requests: list[_Request]) -> None:
+        # What is logged of the call is said of all that are in it, not of whoever happened to begin it.
+        request_ids.current.set(" ".join(one.name for one in requests))
         try:
             with spans.call(version.number, [one.waiting for one in requests]):
                 scores = iter(await self._predict(version, [image for one in requests for image in one.images]))

@@ -33,18 +33,18 @@ class Tls:
         self._certificate, self._key = options.tls_certificate, options.tls_key
         self._client_ca = options.tls_client_ca
         self._files = self._read()
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._load(self.context)
+        self._current = self._loaded()
+        # Handed to a server once; each connection goes on with the one that is current. A certificate can be loaded
+        # into a context anew, but an authority for clients can't be taken out of it.
+        self.context = self._loaded()
+        self.context.sni_callback = self._choose
 
     def refresh(self) -> None:
         """Takes what the files hold now. What can't be used changes nothing."""
         try:
             files = self._read()
             if files != self._files:
-                self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-                self._load(self.context)
-                self._files = files
+                self._current, self._files = self._loaded(), files
         except UsageError as error:
             logger.error("The certificate stays as it was: %s", error)
 
@@ -64,7 +64,13 @@ class Tls:
             _content("--tls-client-ca", self._client_ca) if self._client_ca else None,
         )
 
-    def _load(self, context: ssl.SSLContext) -> None:
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        # Called for every connection, also for one that names no server.
+        connection.context = self._current
+
+    def _loaded(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_cert_chain(self._certificate, self._key)
         except (ssl.SSLError, OSError, ValueError):
@@ -78,6 +84,10 @@ class Tls:
                 raise UsageError(f"--tls-client-ca {self._client_ca} holds no certificate in PEM.") from None
             # Whether one is shown is looked at per request: a kubelet's probes show none.
             context.verify_mode = ssl.CERT_OPTIONAL
+            # A session that is resumed shows no certificate again, whatever became of the authority.
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+        return context
 
 
 def _content(flag: str, file: Path) -> bytes:

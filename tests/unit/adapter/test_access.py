@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cli.errors import UsageError
+from serving.adapter import access as access_module
 from serving.adapter import lifecycle
 from serving.adapter.access import AccessOptions
 from serving.adapter.tokens import Tokens
@@ -344,3 +345,40 @@ def test_a_new_certificate_counts_for_new_connections(model_server, certificates
         access = Access(None, certificate, server_name="adapter.example")
         with Client(it.grpc, access=access) as client:
             assert client.model().versions
+
+
+def test_an_authority_that_is_taken_out_lets_nobody_in_any_more(model_server, certificates, monkeypatch):
+    monkeypatch.setattr(lifecycle, "_REFRESH_INTERVAL", 0.05)
+    options = {
+        "tls_certificate": certificates / "adapter.crt",
+        "tls_key": certificates / "adapter.key",
+        "tls_client_ca": certificates / "authority.crt",
+    }
+    (certificates / "authority.crt").write_bytes((certificates / "client.crt").read_bytes())
+    with guarded(model_server, **options) as (it, _):
+        assert over_tls(it, "/v1/model", certificates, own=True).status_code == 200
+        _, another = signed_by_itself(x509.DNSName("another"))
+        (certificates / "authority.crt").write_bytes(another)
+
+        def refused():
+            try:
+                return over_tls(it, "/v1/model", certificates, own=True).status_code == 401
+            except httpx.HTTPError:
+                return True
+
+        wait_until(refused)
+        assert over_tls(it, "/livez", certificates).status_code == 200
+
+
+def test_callers_at_rest_are_forgotten_and_those_who_owe_are_not(monkeypatch):
+    monkeypatch.setattr(access_module, "_MOST_BUCKETS", 3)
+    now = 100.0
+    monkeypatch.setattr(access_module.time, "monotonic", lambda: now)
+    rates = access_module.Rates(1.0, 10)
+    for name, at in (("rests", 100.0), ("owes", 105.0), ("other", 109.0), ("new", 111.0)):
+        now = at
+        access_module.caller.set(name)
+        rates.charge(10)
+    assert set(rates._buckets) == {"owes", "other", "new"}
+    access_module.caller.set("owes")
+    assert rates._bucket().left == 6.0
