@@ -82,15 +82,14 @@ def seeds(target: str) -> list[bytes]:
     """Whole input of each kind, from which others are made."""
     from PIL import Image
 
+    gray = Image.linear_gradient("L").resize((24, 12))
+    pictures = {mode: gray.convert(mode) for mode in ("1", "L", "LA", "RGB", "RGBA", "CMYK")}
+    pictures["P"] = pictures["RGB"].quantize(16)
+    pictures["I;16"] = Image.frombytes("I;16", gray.size, gray.tobytes() * 2)
+
     def encoded(mode: str, kind: str, **options: object) -> bytes:
         file = io.BytesIO()
-        picture = Image.linear_gradient("L").resize((24, 12))
-        if mode == "P":
-            picture.convert("RGB").quantize(16).save(file, kind, **options)
-        else:
-            (picture.point(lambda value: value * 257, "I;16") if mode == "I;16" else picture.convert(mode)).save(
-                file, kind, **options
-            )
+        pictures[mode].save(file, kind, **options)
         return file.getvalue()
 
     images = [encoded(mode, "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")]

@@ -52,7 +52,9 @@ INPUTS = st.fixed_dictionaries(
 )
 # Right but for one of its values.
 PARTLY = st.builds(
-    lambda name, value: {"inputs": [{**PIXELS["inputs"][0], name: value}]}, st.sampled_from(NAMES[3:]), VALUES
+    lambda name, value: {"inputs": [{**PIXELS["inputs"][0], name: value}]},
+    st.sampled_from(NAMES[3:]),
+    VALUES | st.lists(st.integers(-1, 256)),
 )
 
 
