@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -144,6 +145,7 @@ def test_classification_comes_first(model_server):
         assert held.wait(10)
         explained = pool.submit(explain, rest)
         wait_until(lambda: "in_flight 1.0" in rest.get("/metrics").text)
+        time.sleep(0.5)  # for the explanation to arrive, which nothing tells
         assert not explained.done() and len(calls) == 1
         go.set()
         assert classifying.result(10).status_code == 200
