@@ -114,6 +114,10 @@ class Service:
         with refusing():
             try:
                 version = (await self.predictor.stable.fresh()).number
+            except TooSlow as refusal:
+                # Who asks did not wait too long for an answer: there is none to be had here now.
+                self.metrics.stable(0)
+                raise Unavailable(str(refusal)) from None
             except Refusal:
                 self.metrics.stable(0)
                 raise

@@ -269,6 +269,16 @@ def test_ready_only_while_the_stable_version_is_loaded(model_server, rest):
     problem(rest.get("/readyz"), 503)
 
 
+def test_a_model_server_that_says_nothing_is_not_ready_rather_than_slow(model_server):
+    halt = threading.Event()
+    with served(model_server, Limits()) as client:
+        assert client.get("/readyz").status_code == 200
+        model_server.before = lambda *_: halt.wait(20)
+        problem(client.get("/readyz", timeout=20), 503)
+        assert client.get("/v2/health/ready", timeout=20).status_code == 503
+        halt.set()
+
+
 def test_metrics_count_requests_and_predictions_by_version(model_server, rest):
     model_server.versions[2] = FakeVersion()
     for query in ("", "", "?version=2"):
