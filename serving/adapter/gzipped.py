@@ -7,6 +7,8 @@ from serving.adapter.refusals import BadRequest, TooLarge
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's number for gzip's header and trailer
 # Parts that a body may have. Each costs its sender 20 bytes, and here a decompressor.
 _MOST_PARTS = 64
+# Bytes unpacked at a time: zlib holds what it makes twice for a moment, which of a whole body would be too much.
+_PIECE = 4 * 1024 * 1024
 
 
 def unpacked(body: bytes, max_bytes: int) -> bytes:
@@ -20,16 +22,17 @@ def unpacked(body: bytes, max_bytes: int) -> bytes:
     size, rest = 0, body
     for _ in range(_MOST_PARTS):
         stream = zlib.decompressobj(_GZIP)
-        try:
-            # One more than there is room for, to tell a full request from one that is over it.
-            found.append(stream.decompress(rest, max_bytes + 1 - size))
-        except zlib.error:
-            raise _broken() from None
-        size += len(found[-1])
-        if size > max_bytes:
-            raise TooLarge(f"The request has more than {max_bytes} bytes; send fewer or smaller images.")
-        if not stream.eof:
-            raise _broken()
+        while not stream.eof:
+            try:
+                found.append(stream.decompress(rest, _PIECE))
+            except zlib.error:
+                raise _broken() from None
+            if not found[-1] and not stream.eof:
+                raise _broken()
+            size += len(found[-1])
+            if size > max_bytes:
+                raise TooLarge(f"The request has more than {max_bytes} bytes; send fewer or smaller images.")
+            rest = stream.unconsumed_tail
         rest = stream.unused_data
         if not rest:
             return b"".join(found)

@@ -12,9 +12,12 @@ import httpx
 import pytest
 
 from serving.client import Client, Unavailable
+from serving.pod.memory import of_process
 from tests.integration.adapter.processes import COMMAND, adapter_process
 from tests.unit.adapter.fakes import FakeModelServer
 from tests.unit.adapter.images import gray
+from tests.unit.adapter.malformed import corpus
+from tests.unit.adapter.rest import exchange
 from tests.unit.adapter.waiting import wait_until
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
@@ -166,3 +169,29 @@ def test_help_does_not_wait_for_what_only_serving_needs():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert loaded.stdout == "set()\n"
+
+
+def test_malformed_requests_cost_no_memory_no_metrics_and_no_sign_of_life(model_server):
+    with (
+        adapter_process(f"127.0.0.1:{model_server.port}") as adapter,
+        httpx.Client(base_url=adapter.http, trust_env=False, timeout=20) as rest,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for _ in range(20):
+            assert rest.post("/v1/classify", content=gray(1), headers=PNG).status_code == 200
+        before, series = of_process(adapter.process.pid), len(rest.get("/metrics").text.splitlines())
+        over = threading.Event()
+
+        def look():
+            while not over.wait(0.05):
+                assert httpx.get(f"{adapter.http}/livez", trust_env=False, timeout=20).status_code == 200
+
+        looking = pool.submit(look)
+        for case in corpus():
+            exchange(int(adapter.http.rpartition(":")[2]), case.sent)
+        over.set()
+        looking.result()
+        after = of_process(adapter.process.pid)
+        assert after[1] - before[1] < 64, "MiB at the highest"
+        assert after[0] - before[0] < 16, "MiB that stay"
+        assert len(rest.get("/metrics").text.splitlines()) - series < 60

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,22 @@ def whole(answer: bytes) -> bool:
     head, found, body = answer.partition(b"\r\n\r\n")
     length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     return bool(found and length) and len(body) >= int(length[0].split(b":")[1])
+
+
+def exchange(port: int, sent: bytes, close: bool = False) -> bytes:
+    """What comes back on a connection of its own until it is closed or the first answer is there."""
+    # An answer has to be there within these seconds; ample, as other tests run beside this one.
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        # It may be refused in the middle, and the answer can be read all the same.
+        with contextlib.suppress(OSError):
+            connection.sendall(sent)
+        if close:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while not whole(answer) and (more := connection.recv(65536)):
+                answer += more
+    return answer
 
 
 def b64(data: bytes) -> str:

@@ -1,40 +1,22 @@
 """Whatever is sent gets an answer that says what is wrong with it, and costs nobody else theirs."""
 
 import contextlib
-import socket
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from tests.unit.adapter.fakes import Adapter
 from tests.unit.adapter.malformed import GOOD, corpus, prefixes
-from tests.unit.adapter.rest import PNG, whole
+from tests.unit.adapter.rest import PNG, exchange
 
 CASES = list(corpus())
-# Seconds within which an answer has to be there; ample, as other tests run beside this one.
-_PATIENCE = 20
+_PATIENCE = 20  # seconds, as in exchange
 
 
 def test_the_corpus_is_large_and_its_names_tell_it_apart():
     assert len(CASES) >= 400
     assert len({case.sent for case in CASES}) >= 400
-
-
-def exchange(it: Adapter, sent: bytes, close: bool = False) -> bytes:
-    """What comes back on a connection of its own until it is closed or the first answer is there."""
-    with socket.create_connection(("127.0.0.1", it.ports.http), timeout=_PATIENCE) as connection:
-        # It may be refused in the middle, and the answer can be read all the same.
-        with contextlib.suppress(OSError):
-            connection.sendall(sent)
-        if close:
-            connection.shutdown(socket.SHUT_WR)
-        answer = b""
-        with contextlib.suppress(ConnectionResetError):
-            while not whole(answer) and (more := connection.recv(65536)):
-                answer += more
-    return answer
 
 
 def status(answer: bytes) -> int:
@@ -45,7 +27,7 @@ def status(answer: bytes) -> int:
 def test_malformed_requests_are_refused_by_a_problem_and_the_next_good_one_is_answered(served, rest, part):
     wrong = {}
     for case in CASES[part::4]:
-        answer = exchange(served, case.sent)
+        answer = exchange(served.ports.http, case.sent)
         if status(answer) not in case.statuses or b"application/problem+json" not in answer.lower():
             wrong[case.name] = answer[:300]
         assert rest.post("/v1/classify", content=GOOD, headers=PNG).status_code == 200, case.name
@@ -54,7 +36,7 @@ def test_malformed_requests_are_refused_by_a_problem_and_the_next_good_one_is_an
 
 def test_a_request_that_is_cut_off_and_closed_at_any_byte_is_over(served, rest):
     for sent in prefixes(1024):
-        answer = exchange(served, sent, close=True)
+        answer = exchange(served.ports.http, sent, close=True)
         assert status(answer) in (0, 400, 408), (sent[-40:], answer)
     assert rest.post("/v1/classify", content=GOOD, headers=PNG).status_code == 200
 
