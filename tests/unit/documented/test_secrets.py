@@ -28,7 +28,8 @@ esac
 """
 MAILING = [f"smtp trainyard-{name}" for name in ("jobs", "promotion", "train")]
 PUBLIC = [f"signing-public trainyard-{name}" for name in ("jobs", "promotion")]
-OBJECTS = ["signing trainyard-jobs", "trainyard-signing trainyard-train", *PUBLIC, *MAILING]
+RELEASE = [f"{name} trainyard-release" for name in ("images-signing", "images-public", "adapter-client")]
+OBJECTS = ["signing trainyard-jobs", "trainyard-signing trainyard-train", *PUBLIC, *RELEASE, *MAILING]
 
 
 def blocks(heading: str) -> list[str]:
@@ -93,6 +94,18 @@ def test_signing_key_is_changed_with_both_counting_in_between(yard: Yard) -> Non
     for namespace in ("trainyard-jobs", "trainyard-promotion"):
         assert yard.held(f"signing-public {namespace}") == publics
     assert yard.held("trainyard-signing trainyard-train") == {**publics, **new}
+
+
+def test_key_of_images_is_changed_in_both_its_halves(yard: Yard) -> None:
+    yard.run("".join(blocks("The key that signs images")))
+    assert yard.held("images-signing trainyard-release") == {"images.pem": yard.key("images-2.pem")}
+    # All that the agent's folder of keys holds, so the old one counts no more.
+    assert yard.held("images-public trainyard-release") == {"images-2.pub": yard.key("images-2.pub")}
+
+
+def test_token_of_roll_outs_is_changed(yard: Yard) -> None:
+    yard.run("".join(blocks("The token that roll-outs ask with")), given="a-new-token\n")
+    assert yard.held("adapter-client trainyard-release") == {"token": "a-new-token"}
 
 
 def test_password_is_changed_wherever_mail_is_sent_from(yard: Yard) -> None:
