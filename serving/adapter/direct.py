@@ -1,7 +1,7 @@
 """The request that nearly every request is, past FastAPI: images for the stable version.
 
-FastAPI describes it, and answers it with a query. To look for parameters that are not there takes it as long as all
-that the adapter does on the event loop for an image (`benchmarks:adapter`, REST).
+FastAPI describes it, and answers it with a query. To find its route and look for parameters that are not there took a
+third of the event loop's time (a profile with 32 clients).
 """
 
 from collections.abc import Awaitable, Callable

@@ -2,7 +2,7 @@
 
 Alone, an image goes at once; what comes meanwhile goes as one when the call returns. Once that is a batch that is worth
 a call of its own it goes beside the first: with one call at a time the processors are idle for a fifth of the time,
-since everybody is answered, asks again and is decoded at once (`benchmarks:adapter`, 32 clients on 2 cores).
+since everybody is answered, asks again and is decoded at once (32 clients on 2 cores; docs/operations/capacity.md).
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Mailbox:
-    """Runs calls of other threads in the event loop that is running when it is first used there.
+    """Runs calls of other threads, none of which may raise, in the event loop in which it is made.
 
     `call_soon_threadsafe` writes to a socket for every call, and the thread that does so hands the interpreter over.
     """

@@ -238,9 +238,11 @@ class Predictor:
         def done(decoding: Future[Decoded | Refusal]) -> None:
             # A thread can't be stopped: its pixels are under way until it is done, whoever gave up on them.
             self._pixels.give(amount)
-            if decoded.done() or decoding.cancelled():
+            if decoded.done():
                 return
-            if error := decoding.exception():
+            if decoding.cancelled():
+                decoded.cancel()
+            elif error := decoding.exception():
                 decoded.set_exception(error)
             else:
                 decoded.set_result(decoding.result())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -9,7 +10,9 @@ import time
 import grpc
 import httpx
 
+from imaging import ImageInput
 from serving.adapter import predictor
+from serving.adapter.backend import Backend
 from serving.adapter.connection import ConnectionLimits
 from serving.adapter.limits import Limits
 from serving.adapter.memory import Budget
@@ -267,3 +270,22 @@ def test_what_gave_up_waiting_leaves_its_turn_to_the_next():
         await asyncio.wait_for(budget.take(7), 5)
 
     asyncio.run(told())
+
+
+def test_an_image_that_waits_for_a_thread_when_the_adapter_leaves_is_given_up(monkeypatch):
+    held = threading.Event()
+    monkeypatch.setattr(predictor, "_decode", lambda *_: held.wait(20))
+
+    async def story():
+        async with Backend("127.0.0.1:1", "m") as backend:
+            it = predictor.Predictor(backend, Limits())
+            many = (os.cpu_count() or 1) + 1
+            asked = [asyncio.create_task(it._decode_one(gray(1), ImageInput(8))) for _ in range(many)]
+            await asyncio.sleep(0.1)
+            it.close()
+            done, _ = await asyncio.wait(asked, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            assert [one.cancelled() for one in done] == [True]
+            held.set()
+            await asyncio.wait(asked, timeout=10)
+
+    asyncio.run(story())

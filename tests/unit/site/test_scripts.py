@@ -98,11 +98,17 @@ def test_editor_gets_an_environment_that_imports_as_pants_does(repository):
     (locks / "ml.lock").write_text("")
     (repository / "src" / "python").mkdir()
     (repository / "src" / "python" / "ours.py").write_text("ANSWER = 42\n")
+    # Where Pants writes generated code.
+    generated = repository / "dist" / "codegen"
+    generated.mkdir(parents=True)
+    (generated / "made.py").write_text("ANSWER = 43\n")
     done = subprocess.run(["scripts/setup-editor"], cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     python = repository / ".venv" / "ml" / "bin" / "python"
-    said = subprocess.run([python, "-c", "import ours, src, sys; print(ours.ANSWER)"], capture_output=True, text=True)
-    assert said.stdout == "42\n", said.stderr
+    said = subprocess.run(
+        [python, "-c", "import made, ours, src; print(ours.ANSWER, made.ANSWER)"], capture_output=True, text=True
+    )
+    assert said.stdout == "42 43\n", said.stderr
     chosen = json.loads((repository / ".vscode" / "settings.json").read_text())["python.defaultInterpreterPath"]
     assert chosen == "${workspaceFolder}/.venv/ml/bin/python"
 
