@@ -5,7 +5,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,6 @@ from serving.adapter import spans
 from serving.adapter.backend import Backend, Scores, ServedVersion, StaleVersion, VersionState
 from serving.adapter.gathering import Gathering, Predict
 from serving.adapter.limits import Limits
-from serving.adapter.mailbox import Mailbox
 from serving.adapter.memory import LARGE, Budget, hand_back
 from serving.adapter.refusals import (
     BadImage,
@@ -30,6 +29,7 @@ from serving.adapter.refusals import (
 )
 from serving.adapter.stable import RecentVersion
 from serving.brightness import brightness
+from serving.mailbox import Mailbox
 
 STABLE = "stable"
 # What a promotion leaves behind, for a rollback.
@@ -233,27 +233,10 @@ class Predictor:
         pixels = imaging.area(data, self.limits.image)
         amount = pixels if pixels <= self.limits.image.max_pixels else 0
         await self._pixels.take(amount)
-        decoded: asyncio.Future[Decoded | Refusal] = asyncio.get_running_loop().create_future()
-
-        def done(decoding: Future[Decoded | Refusal]) -> None:
-            # A thread can't be stopped: its pixels are under way until it is done, whoever gave up on them.
-            self._pixels.give(amount)
-            if decoded.done():
-                return
-            if decoding.cancelled():
-                decoded.cancel()
-            elif error := decoding.exception():
-                decoded.set_exception(error)
-            else:
-                decoded.set_result(decoding.result())
-
         decoding = self._threads.submit(_decode, data, wanted, self.limits.image, pixels)
-        decoding.add_done_callback(lambda ended: self._results.tell(done, ended))
-        try:
-            return await decoded
-        except asyncio.CancelledError:
-            decoding.cancel()
-            raise
+        # A thread can't be stopped: its pixels are under way until it is done, whoever gave up on them.
+        decoding.add_done_callback(lambda _: self._results.tell(self._pixels.give, amount))
+        return await self._results.over(decoding)
 
     async def _predict(self, version: ServedVersion, images: Sequence[Decoded | Refusal]) -> Answer:
         good = [image for image in images if not isinstance(image, Refusal)]

@@ -21,6 +21,7 @@ from serving.model_server.errors import ServingError, StartError, failed_precond
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 Call = Callable[..., list[Array]]
+Result = Future[list[Array]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _Batch:
     due: float
     chosen: BatchingParameters
     size: int = 0
-    tasks: list[tuple[list[Array], Future[list[Array]]]] = field(default_factory=list)
+    tasks: list[tuple[list[Array], Result]] = field(default_factory=list)
 
 
 def parameters(message: Any) -> BatchingParameters:
@@ -105,29 +106,26 @@ class Batcher:
         `chosen`: what holds for this model in place of the common sizes and times; its number of threads does not.
         """
         chosen = chosen or self._chosen
-        if not feeds:
-            raise invalid("Batching Run() must have at least one input tensor")
-        if any(array.ndim == 0 for array in feeds):
-            raise invalid("Batching Run() input tensors must have at least one dimension")
-        size = len(feeds[0])
-        if any(len(array) != size for array in feeds):
-            raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
-        if size > chosen.max_batch_size:
-            raise invalid(f"Task size {size} is larger than maximum input batch size {chosen.max_batch_size}")
-        padded = chosen.pad_variable_length
-        key = (call, *(array.ndim if padded else array.shape[1:] for array in feeds))
-        most = chosen.execution_size
-        if size <= most and self._may_run_at_once(key, chosen):
+        key = _checked(call, feeds, chosen)
+        if len(feeds[0]) <= chosen.execution_size and self._may_run_at_once(key, chosen):
             try:
                 return _run_one(chosen, call, feeds)
             finally:
                 self._ended(call)
-        parts = [feeds] if size <= most else _split(feeds, most)
-        results = [self._queue(key, part, chosen) for part in parts]
-        outputs = [wait_for(result) for result in results]
-        if len(outputs) == 1:
-            return outputs[0]
-        return [np.concatenate(columns) for columns in zip(*outputs, strict=True)]
+        return joined([wait_for(result) for result in self._in_parts(key, feeds, chosen)])
+
+    def begin(self, call: Call, feeds: list[Array], chosen: BatchingParameters | None = None) -> list[Result]:
+        """As `run`, for who does not wait in a thread: the outputs to come of each part of the request, in order.
+
+        They are `joined` to the request's own. One that is cancelled before its turn is not run.
+        """
+        chosen = chosen or self._chosen
+        return self._in_parts(_checked(call, feeds, chosen), feeds, chosen)
+
+    def _in_parts(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> list[Result]:
+        most = chosen.execution_size
+        parts = [feeds] if len(feeds[0]) <= most else _split(feeds, most)
+        return [self._queue(key, part, chosen) for part in parts]
 
     def _may_run_at_once(self, key: tuple[Any, ...], chosen: BatchingParameters) -> bool:
         """Takes one of the model's places for this very thread, when nobody waits and none is to be waited for.
@@ -147,8 +145,8 @@ class Batcher:
                 del self._running[id(call)]
             self._changed.notify()
 
-    def _queue(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> Future[list[Array]]:
-        result: Future[list[Array]] = Future()
+    def _queue(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> Result:
+        result: Result = Future()
         with self._changed:
             batch = self._open_batch(key, len(feeds[0]), chosen)
             batch.tasks.append((feeds, result))
@@ -157,7 +155,7 @@ class Batcher:
         result.add_done_callback(lambda _: self._drop(batch, result) if result.cancelled() else None)
         return result
 
-    def _drop(self, batch: _Batch, abandoned: Future[list[Array]]) -> None:
+    def _drop(self, batch: _Batch, abandoned: Result) -> None:
         """Nobody waits for it any longer: its rows leave room for others'."""
         with self._changed:
             for task in batch.tasks:
@@ -244,6 +242,29 @@ class ModelBatcher:
     def run(self, call: Call, feeds: list[Array]) -> list[Array]:
         """See Batcher."""
         return self._batcher.run(call, feeds, self._chosen)
+
+    def begin(self, call: Call, feeds: list[Array]) -> list[Result]:
+        """See Batcher."""
+        return self._batcher.begin(call, feeds, self._chosen)
+
+
+def joined(parts: list[list[Array]]) -> list[Array]:
+    """The outputs of a request from those of its parts."""
+    return parts[0] if len(parts) == 1 else [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+
+def _checked(call: Call, feeds: list[Array], chosen: BatchingParameters) -> tuple[Any, ...]:
+    """What requests that may run together have in common. Raises ServingError for one that can't be in a batch."""
+    if not feeds:
+        raise invalid("Batching Run() must have at least one input tensor")
+    if any(array.ndim == 0 for array in feeds):
+        raise invalid("Batching Run() input tensors must have at least one dimension")
+    size = len(feeds[0])
+    if any(len(array) != size for array in feeds):
+        raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
+    if size > chosen.max_batch_size:
+        raise invalid(f"Task size {size} is larger than maximum input batch size {chosen.max_batch_size}")
+    return (call, *(array.ndim if chosen.pad_variable_length else array.shape[1:] for array in feeds))
 
 
 def _run_one(chosen: BatchingParameters, call: Call, feeds: list[Array]) -> list[Array]:

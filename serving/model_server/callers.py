@@ -33,6 +33,10 @@ class Caller:
         for tell in then:
             tell()
 
+    def is_gone(self) -> bool:
+        """Whether it left."""
+        return self._gone
+
     def when_gone(self, tell: Callable[[], object]) -> None:
         """Call `tell` once the client is gone; at once if it is."""
         with self._lock:

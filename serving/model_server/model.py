@@ -7,7 +7,7 @@ import functools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from serving.model_server.batching import Batcher, ModelBatcher
+from serving.model_server.batching import Batcher, ModelBatcher, Result, joined
 from serving.model_server.callers import Places
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
@@ -26,6 +26,8 @@ Array = np.ndarray[Any, Any]
 DEFAULT_SIGNATURE = "serving_default"
 # Of a run: which API asked for it ("Predict", "Classify", "Regress"), and its seconds.
 Observe = Callable[[str, float], None]
+# Waits, in an event loop, for what a thread does.
+Over = Callable[[Result], Awaitable[list[Array]]]
 _CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
 
 
@@ -64,6 +66,26 @@ class Plan:
 
     def run(self, arrays: dict[str, Array], api: str = "Predict") -> list[Array]:
         """The outputs, in the order of `self.outputs`. Raises ServingError or TensorFlow's errors."""
+        feeds = self._feeds(arrays)
+        with self._observed(api):
+            if self._batcher is not None:
+                return self._batcher.run(self._call, feeds)
+            with self._places:
+                return self._call(*feeds)
+
+    async def run_batched(self, arrays: dict[str, Array], over: Over, api: str = "Predict") -> list[Array]:
+        """As `run`, where `batched`, in no thread of its own: `over` waits for what a thread of the batcher does."""
+        assert self._batcher is not None
+        feeds = self._feeds(arrays)
+        with self._observed(api):
+            return joined([await over(part) for part in self._batcher.begin(self._call, feeds)])
+
+    @property
+    def batched(self) -> bool:
+        """Whether requests that wait at the same time run together."""
+        return self._batcher is not None
+
+    def _feeds(self, arrays: dict[str, Array]) -> list[Array]:
         if arrays.keys() != self._aliases:
             arrays = self._completed(arrays)
         feeds = []
@@ -73,14 +95,14 @@ class Plan:
                 wanted = dtype_name(self.inputs[position].dtype)
                 raise invalid(f"Expects arg[{position}] to be {wanted} but {array.dtype.name} is provided")
             feeds.append(array)
+        return feeds
+
+    @contextlib.contextmanager
+    def _observed(self, api: str) -> Iterator[None]:
+        """Around a run; one that fails is not measured."""
         started = time.perf_counter()
-        if self._batcher is not None:
-            outputs = self._batcher.run(self._call, feeds)
-        else:
-            with self._places:
-                outputs = self._call(*feeds)
+        yield
         self._observe(api, time.perf_counter() - started)
-        return outputs
 
     def _completed(self, arrays: dict[str, Array]) -> dict[str, Array]:
         complete = {**self._defaults, **arrays}
@@ -147,7 +169,7 @@ class SavedModel:
                 raise not_found(f"Could not find meta graph def matching supplied tags: {{ {wanted} }}") from None
             raise
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
-        self.plan = functools.lru_cache(_CALLABLES_KEPT)(self._plan)
+        self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
         self._callable = functools.lru_cache(_CALLABLES_KEPT)(self._make_callable)
 
     def call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
@@ -156,11 +178,28 @@ class SavedModel:
 
     def close(self) -> None:
         """Free the session; calls that still run must have ended."""
-        self.plan.cache_clear()
+        self._plans.clear()
         self._callable.cache_clear()
         self._session.close()
 
-    def _plan(self, signature_name: str, output_filter: tuple[str, ...] = ()) -> Plan:
+    def plan(self, signature_name: str, output_filter: tuple[str, ...] = ()) -> Plan:
+        """How to run a signature, with all outputs or these. Raises ServingError for one that the model does not have.
+
+        The first time for each choice takes milliseconds, and more for a large graph.
+        """
+        plan = self.made_plan(signature_name, output_filter)
+        if plan is None:
+            plan = self._make_plan(signature_name, output_filter)
+            if len(self._plans) >= _CALLABLES_KEPT:
+                self._plans.clear()
+            self._plans[signature_name, output_filter] = plan
+        return plan
+
+    def made_plan(self, signature_name: str, output_filter: tuple[str, ...] = ()) -> Plan | None:
+        """The plan, if it is there already."""
+        return self._plans.get((signature_name, output_filter))
+
+    def _make_plan(self, signature_name: str, output_filter: tuple[str, ...]) -> Plan:
         signature = self.signatures.get(signature_name)
         if signature is None:
             raise failed_precondition(f'Serving signature key "{signature_name}" not found.')

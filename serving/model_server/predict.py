@@ -9,7 +9,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.examples import answered_by
-from serving.model_server.model import DEFAULT_SIGNATURE, SavedModel
+from serving.model_server.model import DEFAULT_SIGNATURE, Array, Plan, SavedModel
 from serving.model_server.tensors import from_array, to_array
 
 _METHODS = [f"tensorflow/serving/{verb}" for verb in ("predict", "classify", "regress")]
@@ -27,14 +27,39 @@ def predict(
     model: SavedModel, version: int, request: predict_pb2.PredictRequest, options: PredictOptions
 ) -> predict_pb2.PredictResponse:
     """Run the signature that the request names. Raises ServingError or TensorFlow's errors."""
-    spec = request.model_spec
-    signature_name = spec.signature_name or DEFAULT_SIGNATURE
-    plan = model.plan(signature_name, tuple(request.output_filter))
-    if options.check_method_name:
-        check_method_name(model, signature_name)
-    arrays = plan.run({alias: to_array(proto, alias) for alias, proto in request.inputs.items()})
+    plan = planned(model, request, options)
+    return answer(plan, plan.run(inputs(request)), version, request, options)
+
+
+def planned(model: SavedModel, request: predict_pb2.PredictRequest, options: PredictOptions) -> Plan:
+    """How the model answers the request. Raises ServingError for a signature or outputs that it does not have."""
+    plan = model.plan(*_choice(request))
+    return planned_before(model, request, options) or plan
+
+
+def planned_before(model: SavedModel, request: predict_pb2.PredictRequest, options: PredictOptions) -> Plan | None:
+    """As `planned`, if one like it was asked for before; finds that in no time."""
+    plan = model.made_plan(*_choice(request))
+    if plan is not None and options.check_method_name:
+        check_method_name(model, _choice(request)[0])
+    return plan
+
+
+def _choice(request: predict_pb2.PredictRequest) -> tuple[str, tuple[str, ...]]:
+    return request.model_spec.signature_name or DEFAULT_SIGNATURE, tuple(request.output_filter)
+
+
+def inputs(request: predict_pb2.PredictRequest) -> dict[str, Array]:
+    """The request's tensors. Raises ServingError for one that does not fit together."""
+    return {alias: to_array(proto, alias) for alias, proto in request.inputs.items()}
+
+
+def answer(
+    plan: Plan, arrays: list[Array], version: int, request: predict_pb2.PredictRequest, options: PredictOptions
+) -> predict_pb2.PredictResponse:
+    """What the run of a plan gave, as a message."""
     response = predict_pb2.PredictResponse()
-    answered_by(response.model_spec, spec, version)
+    answered_by(response.model_spec, request.model_spec, version)
     for tensor, array in zip(plan.outputs, arrays, strict=True):
         from_array(array, tensor.dtype, response.outputs[tensor.alias], options.as_tensor_content)
     return response

@@ -29,7 +29,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_the_server_alone() -> None:
     with zipfile.ZipFile(WHEEL) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
-    assert {"/".join(name.split("/")[:2]) for name in names} == {"serving/__init__.py", "serving/model_server"}
+    parts = {"/".join(name.split("/")[:2]) for name in names}
+    assert parts == {"serving/__init__.py", "serving/mailbox.py", "serving/model_server"}
     assert "serving/model_server/json_worker.py" in names
     assert not {"keras", "uvloop", "typer", "rich"} & {named(text) for text in asked_for()}
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from serving.adapter.mailbox import Mailbox
+import pytest
+
+from serving.mailbox import Mailbox
 
 
 def test_calls_of_threads_come_in_order_and_none_is_lost():
@@ -52,3 +55,33 @@ def test_a_loop_that_is_closed_is_told_nothing():
         return Mailbox()
 
     asyncio.run(made()).tell(print, "never")
+
+
+def test_who_waits_for_a_thread_gets_what_it_returns_or_raises():
+    async def story():
+        box = Mailbox()
+        with ThreadPoolExecutor(1) as pool:
+            assert await box.over(pool.submit(lambda: 7)) == 7
+            with pytest.raises(ZeroDivisionError):
+                await box.over(pool.submit(lambda: 1 / 0))
+
+    asyncio.run(story())
+
+
+def test_who_gives_up_ends_what_has_not_begun_and_what_is_cancelled_ends_who_waits():
+    async def story():
+        box, gate = Mailbox(), threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(gate.wait, 20)
+            first, second = pool.submit(lambda: 1), pool.submit(lambda: 2)
+            waits = [asyncio.create_task(box.over(work)) for work in (first, second)]
+            await asyncio.sleep(0)
+            waits[0].cancel()
+            second.cancel()
+            for one in waits:
+                with pytest.raises(asyncio.CancelledError):
+                    await one
+            gate.set()
+        assert first.cancelled()
+
+    asyncio.run(story())

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Mailbox:
@@ -27,8 +30,32 @@ class Mailbox:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._run)
 
+    async def over(self, work: "Future[T]") -> T:
+        """In the event loop: waits for what a thread does; returns or raises what it does.
+
+        Whoever is cancelled meanwhile cancels it too, which ends what has not begun.
+        """
+        waited: asyncio.Future[T] = self._loop.create_future()
+        work.add_done_callback(lambda ended: self.tell(_hand_over, ended, waited))
+        try:
+            return await waited
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+
     def _run(self) -> None:
         self._woken = False
         while self._calls:
             call, arguments = self._calls.popleft()
             call(*arguments)
+
+
+def _hand_over(ended: "Future[T]", waited: "asyncio.Future[T]") -> None:
+    if waited.done():
+        return
+    if ended.cancelled():
+        waited.cancel()
+    elif error := ended.exception():
+        waited.set_exception(error)
+    else:
+        waited.set_result(ended.result())
