@@ -1,6 +1,7 @@
 """Who may ask: what was asked for on the command line, and which caller a request is of."""
 
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ ANYBODY = ""
 _MOST_BUCKETS = 10_000
 # Who asks: a token's digest, or ANYBODY. Set before a request reaches the service.
 caller: ContextVar[str] = ContextVar("caller", default=ANYBODY)
+# Raises Unauthenticated once the caller would not be let in any more; for calls that go on, such as a stream.
+still_known: ContextVar[Callable[[], object]] = ContextVar("still_known", default=lambda: None)
 
 
 @dataclass(frozen=True)

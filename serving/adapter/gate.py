@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.adapter import explained, request_ids
 from serving.adapter.access import PROBES, Access, caller
 from serving.adapter.hosts import is_loopback
+from serving.adapter.metrics import CLASSIFY, EXPLAIN, INFER
 from serving.adapter.problems import response_of
 from serving.adapter.refusals import Forbidden, Overloaded, Refusal, Unauthenticated, WrongHost
 from serving.adapter.service import Service
@@ -44,7 +45,7 @@ class Gate:
         if scope["method"] == "POST" and self._service.admission.full:
             # Refused, rather than answered late once there is room: those who come then are answered at once.
             try:
-                await self._service.refuse("POST /v1/classify")
+                await self._service.refuse(_counted_as(scope["path"]))
             except Overloaded as refusal:
                 await response_of(refusal, scope["path"])(scope, receive, send)
             return
@@ -92,6 +93,13 @@ def _named(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return told
+
+
+def _counted_as(path: str) -> str:
+    """The name that the metrics give a request that is refused before anybody has looked for its route."""
+    if path.startswith("/v2/"):
+        return INFER
+    return EXPLAIN if path.endswith("/explain") else CLASSIFY
 
 
 def _plain(scope: Scope) -> Scope:

@@ -1,6 +1,7 @@
 """Tokens of calls over gRPC."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -8,7 +9,7 @@ import grpc.aio
 from grpc_health.v1 import health
 
 from serving.adapter import v2_grpc
-from serving.adapter.access import Access, caller
+from serving.adapter.access import Access, caller, still_known
 from serving.adapter.refusals import Unauthenticated
 
 # Answered to everybody, as over HTTP.
@@ -31,11 +32,14 @@ class TokenCheck(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(_OPEN) or method in v2_grpc.OPEN:
             return handler
         metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
+        identify = partial(self._access.identify, metadata.get("authorization"))
         try:
-            who = self._access.identify(metadata.get("authorization"))
+            # A call's task begins with the interceptors, so what is set here is known to all that the call does.
+            caller.set(identify())
         except Unauthenticated as refusal:
             return _refusing(handler, refusal)
-        return _on_behalf_of(handler, who)
+        still_known.set(identify)
+        return handler
 
 
 def _refusing(handler: Any, refusal: Unauthenticated) -> Any:
@@ -45,12 +49,6 @@ def _refusing(handler: Any, refusal: Unauthenticated) -> Any:
     # The kind that answers once reads one message, which is as well: the client is in the middle of sending it.
     kind = next(kind for kind in _KINDS if getattr(handler, kind))
     return handler._replace(request_deserializer=None, response_serializer=None, **{kind: refuse})
-
-
-def _on_behalf_of(handler: Any, who: str) -> Any:
-    # A call's task begins with the interceptors, so what is set here is known to all that the call does.
-    caller.set(who)
-    return handler
 
 
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from cli.version import VERSION
 from serving.adapter import request_ids, v2_grpc
-from serving.adapter.access import Access
+from serving.adapter.access import Access, still_known
 from serving.adapter.grpc_access import TokenCheck
 from serving.adapter.grpc_calls import Calls
 from serving.adapter.grpc_room import Room
@@ -149,6 +149,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         self, message: api.ClassifyStreamRequest, placed: Callable[[], None]
     ) -> api.ClassifyStreamResponse:
         try:
+            still_known.get()()
             answer = await self._service.classify_streamed("ClassifyStream", _reader(message.request), placed)
             return api.ClassifyStreamResponse(id=message.id, response=self._response(answer))
         except Refusal as refusal:

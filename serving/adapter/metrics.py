@@ -31,6 +31,8 @@ _CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # The version of a request that was refused before one was chosen.
 _NO_VERSION = "none"
 _requests = logging.getLogger(logs.REQUESTS)
+# What REST requests are counted under, however the model was addressed: a name that a client makes up is no series.
+CLASSIFY, EXPLAIN, INFER = "POST /v1/classify", "POST /v1/explain", "POST /v2/infer"
 _OPENMETRICS = "application/openmetrics-text"
 
 

@@ -9,6 +9,7 @@ from serving.adapter.access import Access
 from serving.adapter.body import Bodies, Body, read_body, receive_body
 from serving.adapter.direct import Direct
 from serving.adapter.gate import Gate
+from serving.adapter.metrics import CLASSIFY
 from serving.adapter.parameters import Label, Name, Version
 from serving.adapter.predictor import Choice
 from serving.adapter.refusals import Refusal, UnknownModel
@@ -65,8 +66,7 @@ def create_app(
             return [image.data for image in body.images], choice
 
         with bodies.room() as room:
-            # Counted under one name, however the model was addressed: a name that a client makes up is no time series.
-            answer = await service.classify("POST /v1/classify", read, receive=receive)
+            answer = await service.classify(CLASSIFY, read, receive=receive)
         if len(answer.outcomes) == 1 and isinstance(answer.outcomes[0], Refusal):
             raise answer.outcomes[0]
         results = [

@@ -11,7 +11,7 @@ from serving.adapter.access import Rates
 from serving.adapter.admission import Admission
 from serving.adapter.explaining import Explainer, Explanation
 from serving.adapter.limits import Limits
-from serving.adapter.metrics import Metrics
+from serving.adapter.metrics import EXPLAIN, Metrics
 from serving.adapter.predictor import Answer, Choice, Pixels, Predictor, ServedModel
 from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
 from serving.adapter.refusing import Pace
@@ -89,7 +89,7 @@ class Service:
 
         It is counted under no version: figures of versions are those of classification, and drift is told by them.
         """
-        with self.metrics.request("POST /v1/explain"), refusing():
+        with self.metrics.request(EXPLAIN), refusing():
             self.explainer.check()
             with self.admission.arrive():
                 self.rates.check()

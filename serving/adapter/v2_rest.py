@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from serving.adapter import v2_json
 from serving.adapter.body import Bodies, receive_body, unpack
+from serving.adapter.metrics import INFER
 from serving.adapter.predictor import Choice, Pixels
 from serving.adapter.refusals import Refusal, Unavailable
 from serving.adapter.service import Service
@@ -27,7 +28,6 @@ from serving.adapter.v2_tensors import (
 
 _Name = Annotated[str, Path(description="The model's name.")]
 _Version = Annotated[str, Path(description="Of the model; a number.")]
-_METHOD = "POST /v2/infer"
 # For the description: whatever goes wrong is told in the protocol's own form.
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _ERRORS: dict[int | str, dict[str, object]] = {
@@ -134,7 +134,7 @@ def router(service: Service, bodies: Bodies, version: str) -> APIRouter:
             return v2_json.read(unpack(request, body, service.limits), header)
 
         with bodies.room() as room:
-            answer = await service.classify(_METHOD, read, receive=receive)
+            answer = await service.classify(INFER, read, receive=receive)
         outputs = outputs_of(answer, [one.name for one in asked.outputs])
         body, headers = v2_json.written(model, answer.version, asked, outputs)
         return Response(body, headers=headers)

@@ -1,6 +1,7 @@
 """Who is let in: tokens, certificates, names, origins and rates, over both faces alike."""
 
 import contextlib
+import queue
 import time
 from dataclasses import replace
 
@@ -22,6 +23,8 @@ from tests.unit.adapter.images import gray
 from tests.unit.adapter.rest import PNG, problem
 from tests.unit.adapter.waiting import wait_until
 from tests.unit.client.test_tls import signed_by_itself
+from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
+from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
 FIRST, SECOND = "first-token-of-the-test", "second-token-of-the-test"
 ASKED = [("GET", "/v1/model"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("POST", "/v1/classify"), ("GET", "/no")]
@@ -130,6 +133,25 @@ def test_a_running_adapter_follows_its_file(model_server, tokens, monkeypatch):
         tokens.write_text("another-token-of-the-test")
         wait_until(lambda: classify(rest, **bearer("another-token-of-the-test")).status_code == 200)
         assert classify(rest, **bearer(FIRST)).status_code == 401
+
+
+def test_an_open_stream_ends_with_its_token(model_server, tokens, monkeypatch):
+    monkeypatch.setattr(lifecycle, "_REFRESH_INTERVAL", 0.05)
+    sent: queue.Queue[str] = queue.Queue()
+    requests = (
+        api.ClassifyStreamRequest(id=name, request=api.ClassifyRequest(image=gray(1))) for name in iter(sent.get, "")
+    )
+    with guarded(model_server, token_file=tokens) as (it, rest), grpc.insecure_channel(it.grpc) as channel:
+        metadata = [("authorization", f"Bearer {FIRST}")]
+        answers = classifier_pb2_grpc.ClassifierStub(channel).ClassifyStream(requests, timeout=30, metadata=metadata)
+        sent.put("before")
+        assert next(answers).response.version == 1
+        tokens.write_text(SECOND)
+        wait_until(lambda: classify(rest, **bearer(FIRST)).status_code == 401)
+        sent.put("after")
+        refused = next(answers)
+        sent.put("")
+    assert (refused.id, refused.error.code) == ("after", grpc.StatusCode.UNAUTHENTICATED.value[0])
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "no token"), ("# x", "no token"), ("short", "fewer than 16")])

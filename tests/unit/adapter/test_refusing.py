@@ -5,6 +5,7 @@ import contextlib
 import threading
 
 import grpc
+import httpx
 import pytest
 
 from serving.adapter.limits import Limits
@@ -71,7 +72,7 @@ def full(model_server):
         held = classifier_pb2_grpc.ClassifierStub(ch).Classify.future(api.ClassifyRequest(image=gray(1)), timeout=20)
         assert arrived.wait(10)
         try:
-            yield ch
+            yield it, ch
         finally:
             over.set()
             assert held.result(timeout=20).version == 1
@@ -80,7 +81,7 @@ def full(model_server):
 @pytest.mark.parametrize("method", ["/trainyard.v1.Classifier/Classify", "/inference.GRPCInferenceService/ModelInfer"])
 def test_over_grpc_the_message_is_not_waited_for(model_server, method):
     never = threading.Event()
-    with full(model_server) as channel:
+    with full(model_server) as (_, channel):
         call = channel.stream_unary(method).future(iter(never.wait, True), timeout=20)
         with pytest.raises(grpc.RpcError) as error:
             call.result(timeout=20)
@@ -90,6 +91,22 @@ def test_over_grpc_the_message_is_not_waited_for(model_server, method):
 
 
 def test_what_takes_no_place_is_answered(model_server):
-    with full(model_server) as channel:
+    with full(model_server) as (_, channel):
         stub = classifier_pb2_grpc.ClassifierStub(channel)
         assert stub.GetModel(api.GetModelRequest(), timeout=20).model
+
+
+@pytest.mark.parametrize(
+    ("path", "counted"),
+    [
+        ("/v1/classify", "POST /v1/classify"),
+        ("/v1/models/m/classify", "POST /v1/classify"),
+        ("/v1/models/m/explain", "POST /v1/explain"),
+        ("/v2/models/m/infer", "POST /v2/infer"),
+    ],
+)
+def test_over_http_each_is_counted_as_what_it_asked_for(model_server, path, counted):
+    with full(model_server) as (it, _), httpx.Client(base_url=it.http, trust_env=False) as rest:
+        assert rest.post(path, content=b"x").status_code == 429
+        refused = [line for line in rest.get("/metrics").text.splitlines() if 'requests_total{code="RESOURCE_EXHAUSTED"' in line]
+    assert [line for line in refused if f'method="{counted}"' in line and line.endswith(" 1.0")] == refused != []
