@@ -18,7 +18,8 @@ from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 
 from serving.model_server import config as configuration
 from serving.model_server import textproto
-from serving.model_server.batching import Batcher, BatchingParameters, ModelBatcher, parameters
+from serving.model_server.batching import Batcher, ModelBatcher
+from serving.model_server.batching_parameters import BatchingParameters, parameters
 from serving.model_server.errors import ServingError, StartError, invalid
 from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.handlers import Handlers

@@ -108,5 +108,9 @@ def test_what_takes_no_place_is_answered(model_server):
 def test_over_http_each_is_counted_as_what_it_asked_for(model_server, path, counted):
     with full(model_server) as (it, _), httpx.Client(base_url=it.http, trust_env=False) as rest:
         assert rest.post(path, content=b"x").status_code == 429
-        refused = [line for line in rest.get("/metrics").text.splitlines() if 'requests_total{code="RESOURCE_EXHAUSTED"' in line]
+        refused = [
+            line
+            for line in rest.get("/metrics").text.splitlines()
+            if 'requests_total{code="RESOURCE_EXHAUSTED"' in line
+        ]
     assert [line for line in refused if f'method="{counted}"' in line and line.endswith(" 1.0")] == refused != []

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from serving.model_server import textproto
-from serving.model_server.batching import Batcher, BatchingParameters, ModelBatcher, parameters
+from serving.model_server.batching import Batcher, ModelBatcher
+from serving.model_server.batching_parameters import BatchingParameters, parameters
 from serving.model_server.errors import ServingError, StartError
 
 SPLITTING = "enable_large_batch_splitting { value: true }"

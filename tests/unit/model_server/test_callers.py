@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.model_server.batching import Batcher, BatchingParameters
+from serving.model_server.batching import Batcher
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.callers import Caller, Places
 from serving.model_server.errors import ServingError
 

@@ -6,9 +6,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from tensorflow_serving.apis import inference_pb2
 
-from serving.model_server import __main__, flags, grpc_service, metrics, server
+from serving.model_server import __main__, flags, metrics, server
 from serving.model_server.metrics import Counter, Histogram
 
 BASE = ["--model_base_path=/m"]
@@ -110,30 +109,6 @@ def test_these_are_the_metrics() -> None:
         "# TYPE :tensorflow:serving:request_latency histogram",
         "# TYPE :tensorflow:serving:runtime_latency histogram",
     ]
-
-
-def test_several_inferences_are_counted_as_one_request() -> None:
-    class Answering:
-        """Handlers of which one is asked."""
-
-        def __getattr__(self, name: str) -> object:
-            return lambda message: inference_pb2.MultiInferenceResponse()
-
-    counted = metrics.Metrics()
-    served = grpc_service.GrpcServer(Answering(), counted, 1, with_health=False)  # type: ignore[arg-type]
-    asked = inference_pb2.MultiInferenceRequest()
-    for _ in range(2):
-        asked.tasks.add().model_spec.name = "m"
-    method = served._inference("MultiInference", lambda message: message, inference_pb2.MultiInferenceRequest)
-    method.unary_unary(asked.SerializeToString(), _Context())
-    assert ':request_count{model_name="m",status="OK"} 1' in counted.text().decode()
-
-
-class _Context:
-    """Of a call whose client waits."""
-
-    def add_callback(self, then: object) -> bool:
-        return True
 
 
 def test_counters_in_prometheus_text() -> None:

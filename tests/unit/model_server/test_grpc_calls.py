@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tensorflow.core.framework import types_pb2
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import inference_pb2, predict_pb2
 
 from serving.model_server import grpc_calls
-from serving.model_server.batching import Batcher, BatchingParameters
+from serving.model_server.batching import Batcher
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.dtypes import Tensor
 from serving.model_server.errors import ServingError
 from serving.model_server.grpc_calls import Calls, Threads
@@ -164,6 +165,20 @@ def test_the_method_name_of_a_signature_is_checked_each_time():
             with pytest.raises(ServingError, match="method_name"):
                 await served.calls.predict(request(1))
         assert served.counted("INTERNAL") == 2
+
+    asyncio.run(story())
+
+
+def test_several_inferences_are_counted_as_one_request():
+    asked = inference_pb2.MultiInferenceRequest()
+    for _ in range(2):
+        asked.tasks.add().model_spec.name = "m"
+
+    async def story() -> None:
+        served = Served(Model(None))
+        request, data = inference_pb2.MultiInferenceRequest, asked.SerializeToString()
+        assert await served.calls.in_a_thread("MultiInference", lambda message: message, request, data) == data
+        assert served.counted("OK") == 1
 
     asyncio.run(story())
 
