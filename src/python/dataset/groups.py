@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
+from contracts.classes import in_one_form
 from contracts.grouping import CSV, FOLDER, NONE, PATTERN
 from dataset.folder import File
-from dataset.table import read_table
+from dataset.table import parts_of, read_table
 
 _WAYS = f'"{FOLDER}", "{PATTERN}:REGEX" or "{CSV}:FILE:IMAGE_COLUMN:GROUP_COLUMN"'
 # A name that ends like `p01_v2`, `00012_003`, `patient7-lateral`: what stands before may be the patient.
@@ -103,11 +104,12 @@ def _by_table(file: str, image_column: str, group_column: str, root: Path) -> Ca
     group = table.column(group_column, "the groups under [dataset]")
     told: dict[str, str] = {}
     for row in table.rows:
-        if told.setdefault(row[image], row[group]) != row[group]:
+        name = "/".join(parts_of(row[image], root))
+        if told.setdefault(name, row[group]) != row[group]:
             raise DataRefused(f"{table.path} names two groups for {row[image]}; keep the right row.")
 
     def of(one: File) -> str:
-        relative = one.path.relative_to(root).as_posix()
-        return next((told[name] for name in (relative, one.path.name, one.path.stem) if name in told), "")
+        names = (one.path.relative_to(root).as_posix(), one.path.name, one.path.stem)
+        return next((told[name] for name in map(in_one_form, names) if name in told), "")
 
     return of

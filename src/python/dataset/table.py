@@ -1,14 +1,20 @@
 """A spreadsheet of images as CSV: what somebody's tool exported."""
 
 import csv
+import io
+import os
+import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import DataRefused, UsageError
 from cli.home import home_expanded
+from contracts.classes import in_one_form
 
 _SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*?\r?\n', re.IGNORECASE)
 _MAX_FIELD_BYTES = 1 << 20
 
 
@@ -45,13 +51,17 @@ def read_table(path: str | Path) -> Table:
         raise DataRefused(f"{file.absolute()} can't be read ({error.strerror}); name a CSV file.") from None
     except UnicodeDecodeError:
         raise DataRefused(f"{file} is not UTF-8; save it as 'CSV UTF-8'.") from None
+    # With which a spreadsheet is told the separator.
+    if told := _SEPARATOR_LINE.match(text):
+        text = text[told.end() :]
     lines = text.splitlines()
     if not lines or "\0" in text:
         raise DataRefused(f"{file} is {'no CSV' if lines else 'empty'}; name a CSV file with a line of column names.")
-    separator = max(_SEPARATORS, key=lines[0].count)
+    separator = told[1] if told else max(_SEPARATORS, key=lines[0].count)
     csv.field_size_limit(_MAX_FIELD_BYTES)
     try:
-        reader = csv.DictReader(lines, delimiter=separator, strict=True)
+        # Not `lines`: a text in quotes may hold line breaks.
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns = [name.strip() for name in reader.fieldnames or []]
         rows = list(_rows(reader, columns))
     except csv.Error as error:
@@ -59,6 +69,15 @@ def read_table(path: str | Path) -> Table:
     if len(set(columns)) < len(columns):
         raise DataRefused(f"{file} has two columns of one name; rename one.")
     return Table(file, columns, rows)
+
+
+def parts_of(name: str, root: Path) -> list[str]:
+    """Folders and file name of an image below `root`, as Windows, a shell or a program that has its whole path writes
+    them."""
+    text = in_one_form(name).replace("\\", "/")
+    if posixpath.isabs(text) and Path(here := os.path.realpath(text)).is_relative_to(os.path.realpath(root)):
+        text = os.path.relpath(here, os.path.realpath(root))
+    return [part for part in posixpath.normpath(text).split("/") if part]
 
 
 def _rows(reader: "csv.DictReader[str]", columns: list[str]) -> Iterator[dict[str, str]]:

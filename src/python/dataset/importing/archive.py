@@ -1,5 +1,6 @@
 """Unpacks what may be images from an archive. Whatever an archive says, nothing is written outside of one folder."""
 
+import errno
 import stat
 import tarfile
 import zipfile
@@ -20,6 +21,9 @@ from dataset.stores import is_plain
 # Of DICOM and CSV files too; a file's own suffix may be missing.
 _WANTED = (*SUFFIXES, *DICOM_SUFFIXES, ".csv", ".tsv", "")
 _BLOCK = 1 << 20
+_SHOWN = 100  # characters of a long name
+# Too long, or with a file where others have a folder.
+_NO_NAME = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -80,7 +84,8 @@ def _is_wanted(name: Path) -> bool:
 
 
 def _write(member: _Member, folder: Path, account: Account) -> None:
-    name = member.name.removeprefix("./")
+    # Archives that Windows made may write folders so.
+    name = member.name.replace("\\", "/").removeprefix("./")
     if not is_plain(name):
         account.leave_out("a name in the archive that leads outside of it", repr(member.name))
     elif Path(name).suffix.lower() not in _WANTED or any(
@@ -89,17 +94,27 @@ def _write(member: _Member, folder: Path, account: Account) -> None:
         account.leave_out(f"no image ({Path(name).suffix.lower() or 'hidden'})", name)
     elif member.content is None:
         account.leave_out("a link or device in the archive, or a file that needs a password", name)
-    elif (target := folder / name).exists():
-        account.leave_out("a second file of that name in the archive", name)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with member.content() as stream, target.open("xb") as written:
-            left = MAX_BYTES
-            while block := stream.read(_BLOCK):
-                left -= len(block)
-                if left < 0:
-                    break
-                written.write(block)
-        if left < 0:
-            target.unlink()
-            account.leave_out(f"more than {MAX_BYTES >> 20} MiB", name)
+        try:
+            _unpack_one(member.content, name, folder, account)
+        except OSError as error:
+            if error.errno not in _NO_NAME:
+                raise
+            account.leave_out("a name in the archive that no file can have here", name[:_SHOWN])
+
+
+def _unpack_one(content: Callable[[], IO[bytes]], name: str, folder: Path, account: Account) -> None:
+    if (target := folder / name).exists():
+        account.leave_out("a second file of that name in the archive", name)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content() as stream, target.open("xb") as written:
+        left = MAX_BYTES
+        while block := stream.read(_BLOCK):
+            left -= len(block)
+            if left < 0:
+                break
+            written.write(block)
+    if left < 0:
+        target.unlink()
+        account.leave_out(f"more than {MAX_BYTES >> 20} MiB", name)

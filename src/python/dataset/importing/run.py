@@ -85,12 +85,12 @@ def run(wanted: Wanted, progress: Progress) -> Account:
 def _candidates(root: Path, wanted: Wanted, account: Account) -> Sequence[Candidate]:
     if wanted.labels is None:
         told = grouping.grouping(wanted.groups, root)
-        return of_folders(root, told.of, account)
+        return of_folders(root, told.of, account, wanted.source)
     table = _table(root, wanted.labels)
     image = table.column(wanted.image_column, "--image-column")
     label = table.column(wanted.label_column, "--label-column")
     group = table.column(wanted.group_column, "--group-column") if wanted.group_column else None
-    found = of_table(root, table, (image, label, group), wanted.max_conflicts, account)
+    found = of_table(root, table, (image, label, group), wanted.max_conflicts, account, wanted.source)
     if group or not wanted.groups:
         return found
     of = grouping.grouping(wanted.groups, root).of

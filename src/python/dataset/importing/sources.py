@@ -1,7 +1,7 @@
 """Which files of a folder may become images of the dataset, with their classes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cli.errors import DataRefused
@@ -14,8 +14,9 @@ from dataset.importing.dicom import is_dicom
 _START = 132  # bytes of a file that tell DICOM
 
 
-def of_folders(root: Path, group_of: Callable[[File], str], account: Account) -> list[Candidate]:
-    """What lies in folders named by class: directly, below train, val and test, or deeper.
+def of_folders(root: Path, group_of: Callable[[File], str], account: Account, source: Path) -> list[Candidate]:
+    """What lies in folders named by class: directly, below train, val and test, or deeper. `source` is how people know
+    `root`: an archive, of which that is the content.
 
     Raises:
         DataRefused: there are no such folders.
@@ -23,9 +24,11 @@ def of_folders(root: Path, group_of: Callable[[File], str], account: Account) ->
     folders = _class_folders(root)
     if not folders:
         raise DataRefused(
-            f"{root} holds no folders of images named by class; where a CSV tells the labels, give --labels FILE."
+            f"{source} holds no folders of images named by class; where a CSV tells the labels, give --labels FILE."
         )
-    return [one for folder in folders for one in _of_class(folder, root, group_of, account)]
+    found = [one for folder in folders for one in _of_class(folder, root, group_of, account)]
+    _pass_over(root, folders, account)
+    return found
 
 
 def walk(root: Path) -> Iterator[Path]:
@@ -43,8 +46,14 @@ def may_be_image(path: Path) -> bool:
     # What a scanner wrote is often called by a number with dots in it.
     if suffix and not suffix[1:].isdigit():
         return False
-    with path.open("rb") as stream:
-        return is_dicom(stream.read(_START))
+    # Neither a folder's name nor a pipe, which would be waited for.
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            return is_dicom(stream.read(_START))
+    except OSError:
+        return False
 
 
 def _class_folders(root: Path) -> list[Path]:
@@ -58,6 +67,21 @@ def _class_folders(root: Path) -> list[Path]:
         if inner and all(folder.name != layout.IMAGES for folder in inner):
             return inner
     return with_images
+
+
+def _pass_over(root: Path, classes: Sequence[Path], account: Account) -> None:
+    """Counts the images that stand in no folder of a class, or where nobody looks."""
+    for inside, folders, names in os.walk(root):
+        below = any(Path(inside).is_relative_to(folder) for folder in classes)
+        parts = Path(inside).relative_to(root).parts
+        for path in (Path(inside, name) for name in sorted(folders)):
+            if path.is_symlink() and path not in classes:
+                account.leave_out("a link to a folder", path.relative_to(root).as_posix())
+        for path in (Path(inside, name) for name in sorted(names)):
+            hidden = path.name.startswith(".") or any(part.startswith((".", "_")) for part in parts)
+            if (hidden or not below) and path.suffix.lower() in (*layout.SUFFIXES, *DICOM_SUFFIXES):
+                why = "hidden, by a name that begins with . or _" if hidden else "in no folder of a class"
+                account.leave_out(why, path.relative_to(root).as_posix())
 
 
 def _of_class(folder: Path, root: Path, group_of: Callable[[File], str], account: Account) -> Iterator[Candidate]:

@@ -32,8 +32,7 @@ class Target:
         """Makes `one` an image of the dataset, or says why not."""
         try:
             folder = self._root / _folder_name(one.label)
-            with one.path.open("rb") as stream:
-                data = stream.read(MAX_BYTES + 1)
+            data = _read(one.path)
             group = one.group
             converted = is_dicom(data) or one.path.suffix.lower() in DICOM_SUFFIXES
             if converted:
@@ -83,6 +82,18 @@ class Target:
         finally:
             draft.unlink(missing_ok=True)
         return True
+
+
+def _read(path: Path) -> bytes:
+    """
+    Raises:
+        LeftOut: a link to nothing, or a file that may not be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise LeftOut(f"can't be read ({error.strerror})") from None
 
 
 def _folder_name(label: str) -> str:

@@ -168,3 +168,60 @@ def test_patients_of_folders_are_named_by_hashes_that_only_one_key_gives(tmp_pat
         != account.groups
     )
     assert (tmp_path / "groups.key").stat().st_mode & 0o077 == 0
+
+
+def test_link_to_nothing_and_file_that_is_nobodys_are_left_out(tmp_path, imported):
+    """One of them must not end the import of thousands."""
+    source = write(tmp_path / "src", "A/1.png", "B/2.png")
+    (source / "A/gone.png").symlink_to("nowhere.png")
+    (source / "A/folder.png").mkdir()
+    os.mkfifo(source / "B/pipe")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 1, "B": 1}
+    assert reasons(account)["can't be read (No such file or directory)"] == 1
+
+
+def test_images_where_nobody_looks_are_counted(tmp_path, imported):
+    source = write(tmp_path / "src", "train/A/1.png", "test/B/2.png", "stray.png", "train/stray.png", "_old/A/3.png")
+    write(source, "train/A/.hidden.png", "train/A/_old/4.png")
+    write(tmp_path / "elsewhere", "5.png")
+    (source / "train/A/more").symlink_to(tmp_path / "elsewhere")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 1, "B": 1}
+    assert reasons(account) == {
+        "hidden, by a name that begins with . or _": 3,
+        "in no folder of a class": 2,
+        "a link to a folder": 1,
+    }
+
+
+def test_class_folder_may_be_a_link(tmp_path, imported):
+    source = write(tmp_path / "src", "A/1.png")
+    write(tmp_path / "elsewhere", "2.png")
+    (source / "B").symlink_to(tmp_path / "elsewhere")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 1, "B": 1} and reasons(account) == {}
+
+
+def test_archive_of_windows_has_folders(tmp_path, imported):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for name, content in {"set\\A\\1.png": png(1), "set\\B\\2.png": png(2)}.items():
+            packed.writestr(name, content)
+    assert dict(imported(tmp_path / "a.zip").taken) == {"A": 1, "B": 1}
+
+
+def test_name_that_no_file_can_have_is_left_out(tmp_path, imported):
+    """One of them must not end the import of thousands."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for name in ("set/A", "set/A/1.png", f"set/B/{'x' * 300}.png", "set/B/2.png", "set/C/3.png"):
+            packed.writestr(name, png(len(name)))
+    account = imported(tmp_path / "a.zip")
+    assert dict(account.taken) == {"B": 1, "C": 1}
+    assert reasons(account)["a name in the archive that no file can have here"] == 2
+
+
+def test_archive_without_classes_is_called_by_its_own_name(tmp_path, imported):
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as packed:
+        packed.writestr("1.png", png(1))
+    with pytest.raises(DataRefused, match=r"/flat\.zip holds no folders of images named by class"):
+        imported(tmp_path / "flat.zip")
