@@ -272,6 +272,26 @@ def test_renamed_and_deleted_files_count(repository):
     assert "test_recorded.py" in plan["reason"]
 
 
+def test_model_that_is_added_renamed_and_removed_asks_for_itself_alone(repository):
+    """What is above its folder, the macro, is every model's; the folder's own files are not."""
+    start = repository.git("rev-parse", "HEAD")
+    shutil.copytree(repository.root / "models/digits", repository.root / "models/third")
+    added = repository.commit("a third model")
+    plan = planned(repository, start)
+    assert asked(plan) == {"third": "train"}
+    repository.git("mv", "models/third", "models/renamed")
+    renamed = repository.commit("another name")
+    assert asked(planned(repository, added)) == {"renamed": "train"}
+    repository.git("rm", "-qr", "models/renamed")
+    repository.commit("gone")
+    plan = planned(repository, renamed)
+    assert asked(plan) == {}
+    # Packages hold the models' files; their tests have to run.
+    assert "tests/integration/models/test_networks.py:../models" in plan["affected"]["test"]
+    assert asked(planned(repository, start)) == {}
+    repository.git("reset", "-q", "--hard", start)
+
+
 def test_first_build_plans_everything(repository):
     plan = planned(repository, "")
     assert (plan["pipeline"], plan["base"]) == ("train", None)

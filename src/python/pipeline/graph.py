@@ -87,24 +87,40 @@ class Graph:
         A changed BUILD file touches every target it declares; a deleted one all that is declared in its folder, or else
         in the nearest above. Any other deleted file touches the targets that look for it and the other files they list:
         had another target owned it, then that one's BUILD file has changed too, or Pants would refuse the tree. Files
-        that are each found by their own name (a tag says so) do not miss one that stood beside them.
+        that are each found by their own name (a tag says so) do not miss one that stood beside them. A folder among the
+        paths, as Git tells of a submodule, touches whatever owns a file in it.
         """
         owned: dict[str, str] = {}
         present = set(present)
+        # A submodule is told as one path, whatever of it has changed.
+        around = sorted(present & self._folders())
         build_files = {_folder(path): path for path in sorted(present) if _is_build_file(path)}
         for target in self.targets.values():
             declared = build_files.get(target.folder)
             for path in sorted(target.sources & present) or ([declared] if declared else []):
                 owned.setdefault(target.address, path)
+            for path in around:
+                if any(source.startswith(f"{path}/") for source in target.sources):
+                    owned.setdefault(target.address, path)
         deleted = list(deleted)
         for path in deleted:
             for address in self._former_owners(path):
                 owned.setdefault(address, path)
         for address, watched in self.watched.items():
             for path in sorted(present.union(deleted)):
-                if any(path == place or path.startswith(f"{place}/") for place in watched):
+                # Below what is watched or, of a submodule, around it.
+                if any(f"{path}/".startswith(f"{place}/") or place.startswith(f"{path}/") for place in watched):
                     owned.setdefault(address, path)
         return owned
+
+    def _folders(self) -> set[str]:
+        """All that hold a file of some target, however deep."""
+        found: set[str] = set()
+        for target in self.targets.values():
+            for source in target.sources:
+                while (source := _folder(source)) and source not in found:
+                    found.add(source)
+        return found
 
     def _former_owners(self, path: str) -> list[str]:
         if _is_build_file(path):

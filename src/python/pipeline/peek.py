@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel
 
 from cli.git import git
+from pipeline.changes import state_of
 from pipeline.graph import Graph, Target, parse
 from pipeline.pants import failure, run_pants
 
@@ -148,6 +149,8 @@ def _key(root: Path, memory: _Memory) -> str:
     for path in set(filter(None, changed.split("\0"))):
         if (root / path).is_file():
             blobs[path] = _blob((root / path).read_bytes())
+        elif (root / path / ".git").exists():  # a submodule
+            blobs[path] = state_of(root / path)
         else:
             blobs.pop(path, None)
     digest = hashlib.sha256()

@@ -3,9 +3,10 @@
 The triggers are nodes of the graph, three for each model, found by their tags.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,9 @@ TAG, MODEL_TAG = "trigger:", "model:"
 # A change to one of these can change any target: they say which Pants builds, and how.
 GLOBAL_FILES = ("pants.toml", "pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
 _FAMILIES = "src/python/training/networks"
+
+_MADE_FROM = "model.toml"
+_MODEL_FILE = re.compile(rf"models/[^/]+/{re.escape(_MADE_FROM)}")
 
 _KINDS = {"pex_binary": "build", "docker_image": "image", "python_test": "test"}
 # On a program that nobody ships.
@@ -98,7 +102,8 @@ def everything(found: Changes, preludes: Sequence[str] = ()) -> str:
 
 def affected(build: Graph, found: Changes, preludes: Sequence[str] = ()) -> dict[str, list[str]]:
     """The tests, packages and images that need what changed."""
-    addresses = build.targets if everything(found, preludes) else _reached(build, found)[1]
+    read = replace(found, deleted=tuple(_without_gone(found.deleted)))
+    addresses = build.targets if everything(found, preludes) else _reached(build, read)[1]
     result: dict[str, list[str]] = {kind: [] for kind in sorted(set(_KINDS.values()))}
     for address in sorted(addresses):
         target = build.targets[address]
@@ -121,7 +126,7 @@ def of_models(
         found.base,
         "",
         tuple(path for path in found.present if not is_compared(path)),
-        tuple(path for path in found.deleted if not is_compared(path)),
+        tuple(path for path in _without_gone(found.deleted) if not is_compared(path)),
     )
     owned, reached = _reached(build, read)
     result = {}
@@ -150,6 +155,13 @@ def preludes_of(root: Path) -> tuple[str, ...]:
 def _reached(build: Graph, found: Changes) -> tuple[dict[str, str], dict[str, str | None]]:
     owned = build.owners(found.present, found.deleted)
     return owned, build.affected(owned)
+
+
+def _without_gone(deleted: Sequence[str]) -> list[str]:
+    """`deleted` without the BUILD files of models that are gone with their folders: what these declared was their own,
+    and the macro in the folder above is every other model's."""
+    gone = {path.removesuffix(_MADE_FROM) for path in deleted if _MODEL_FILE.fullmatch(path)}
+    return [path for path in deleted if path.removesuffix("BUILD") not in gone]
 
 
 def _by_graph(build: Graph, one: Subject, owned: Mapping[str, str], reached: Mapping[str, str | None]) -> Asked:

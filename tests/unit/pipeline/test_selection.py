@@ -185,10 +185,26 @@ def test_difference_of_values_asks_as_a_changed_file_does(graph):
         ("datasets/gone.md", {}),
         # It may have declared anything.
         ("imaging/BUILD", each("train")),
+        # What it declared may be the folder's above now.
+        ("models/gone/BUILD", each("train")),
     ],
 )
 def test_deleted_file_counts_for_what_looked_for_it(graph, path, wanted):
     assert plan(graph, deleted=[path]) == wanted
+
+
+def test_model_that_is_gone_asks_nothing_of_the_others(graph):
+    """A renamed one neither: the new folder's files are told as new."""
+    folder = [f"models/gone/{file}" for file in ("BUILD", "model.toml", "limits.toml", "card.md", "network.py")]
+    assert plan(graph, deleted=folder) == {}
+
+
+def test_changed_submodule_counts_for_all_that_lies_in_it(graph):
+    """Git tells it as one path: that of the submodule."""
+    assert plan(graph, "models/own") == each("train", "own")
+    assert plan(graph, "datasets/xrays/one") == each("retrain", "own")
+    assert plan(graph, "datasets") == each("retrain", "a", "bee", "own")
+    assert plan(graph, "data") == {}
 
 
 def test_model_without_its_triggers_is_named(graph):
