@@ -1,7 +1,9 @@
 """A pytest plugin that keeps how each model test ended, and whose doing it was."""
 
-from collections.abc import Callable, Generator
-from contextlib import nullcontext
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,14 @@ from serving.client import TooSlow, Unavailable
 from serving.pod import PodFailed
 from testing.faults import BrokenTests, Places, first_line, of_model, told
 
+# A test has with its fixtures; whoever is slow to answer is told by the client long before.
+MOST_SECONDS = 3600.0
 # Tests done, of how many, and the one that was done last.
 Progress = Callable[[int, int, str], None]
+
+
+class Hangs(Exception):
+    """A test did not end."""
 
 
 class Collector:
@@ -46,19 +54,30 @@ class Collector:
     def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
         try:
             return (yield)
-        except Exception as error:
+        # sys.exit() in a conftest.py would end the command, and as if the tests had passed.
+        except (Exception, SystemExit) as error:
             # pytest's own error around it names the file.
             file, cause = getattr(error, "path", None), error.__cause__ or error.__context__
+            if isinstance(error, SystemExit) and not _is_abort(error):
+                at = self._places.raised_in(error)
+                file, cause = (at[0] if at else self._places.suites), error
             if file is None or cause is None:
                 raise
             self._blame(Path(file), "", f"it can't be loaded: {told(cause, self._places)}")
             raise BrokenTests(self._version, self.broken) from None
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
+        """A test that waits for ever must not keep the run waiting with it."""
+        with _ended_after(MOST_SECONDS):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        report = yield
+        with _ended_after(MOST_SECONDS):
+            report = yield
         if report.failed:
             error = report.call.excinfo.value
             # Around most of what an import raises stands an error of pytest's with a text of many lines.
@@ -129,6 +148,25 @@ class Collector:
                 return True
             error = error.__cause__ or error.__context__
         return False
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Raises Hangs in what runs within it for longer; there, as it is the fault of what runs there."""
+
+    def end(*_: object) -> None:
+        raise Hangs(f"it did not end within {seconds / 60:g} minutes")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled by the main thread alone
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _is_abort(error: BaseException) -> bool:

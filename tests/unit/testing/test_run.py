@@ -242,6 +242,35 @@ def test_conftest_that_goes_wrong_is_no_verdict(verdict_on):
     assert fault.error.startswith("it can't be loaded: ModuleNotFoundError")
 
 
+def test_conftest_that_leaves_is_no_verdict(verdict_on):
+    """It would end the command with exit code 0, as if the tests had passed."""
+    own = {"test_own": "def test_own():\n    pass\n", "conftest": "import sys\nsys.exit(0)\n"}
+    (fault,) = verdict_on("def test_it():\n    pass\n", own=own)
+    assert fault.file == "models/m_x/tests/conftest.py"
+    assert fault.error == "it can't be loaded: SystemExit: 0 (conftest.py, line 2)"
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        "import threading\ndef test_it():\n    threading.Event().wait()\n",
+        "import pytest, time\n@pytest.fixture\ndef it():\n    time.sleep(600)\ndef test_it(it):\n    pass\n",
+    ],
+    ids=["a test", "a fixture"],
+)
+def test_what_does_not_end_is_no_verdict_and_the_next_test_runs(verdict_on, suite):
+    limit = "import testing.collector\ntesting.collector.MOST_SECONDS = 0.6\n"
+    (fault,) = verdict_on(suite + "def test_next():\n    pass\n", conftest=limit)
+    assert (fault.file, fault.name) == ("src/python/testing/suites/test_it.py", "test_it")
+    assert fault.error.startswith("Hangs: it did not end within 0.01 minutes (test_it.py, line")
+
+
+def test_import_that_does_not_end_is_no_verdict(verdict_on):
+    limit = "import testing.collector\ntesting.collector.MOST_SECONDS = 0.6\n"
+    (fault,) = verdict_on("import time\ntime.sleep(600)\ndef test_it():\n    pass\n", conftest=limit)
+    assert fault.error == "it can't be loaded: Hangs: it did not end within 0.01 minutes (test_it.py, line 2)"
+
+
 def test_hook_of_a_conftest_that_goes_wrong_is_no_verdict(verdict_on):
     own = {"test_own": "def test_own():\n    pass\n", "conftest": "def pytest_collection_modifyitems():\n    1 / 0\n"}
     (fault,) = verdict_on("def test_it():\n    pass\n", own=own)
