@@ -7,6 +7,7 @@ from pathlib import Path
 
 import settings
 from cli.errors import Conflict, InfrastructureError, UsageError
+from cli.home import home_expanded
 from dataset.folder import find as images_of
 from dataset.point import write_pointer
 from models import files, templates
@@ -56,7 +57,7 @@ def start(here: Path, name: str, dataset: str, rgb: bool, own_network: bool) -> 
     for there in (folder, root / pointer):
         if there.exists():
             raise Conflict(f"{there} is there already; choose another name, or remove it.")
-    source = Path(dataset).expanduser().resolve()
+    source = home_expanded(dataset).resolve()
     found = images_of(source)
     size = _size([image for images in found.values() for image in images])
     gates, owner = settings.load(root).gates, settings.load(root).mail.owner

@@ -106,6 +106,11 @@ def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
     assert not (yard / "models" / "leaves").exists()
 
 
+def test_dataset_of_a_user_that_is_not_here_is_said(yard):
+    with pytest.raises(UsageError, match="names a user that this machine does not know"):
+        start(yard, "leaves", "~nobody-at-all/leaves", rgb=False, own_network=False)
+
+
 @pytest.mark.parametrize("name", ["new", "find", "training", "models"])
 def test_model_may_be_called_like_a_module(yard, tmp_path, name):
     start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=True)
