@@ -35,6 +35,14 @@ _Token = Annotated[
     Path | None,
     typer.Option("--token-file", metavar="FILE", help="The token that the adapter wants, on the first line of a file."),
 ]
+_ProxyToken = Annotated[
+    Path | None,
+    typer.Option(
+        "--proxy-token-file",
+        metavar="FILE",
+        help="An identity token for a proxy before the adapter (Google's IAP), on the first line of a file.",
+    ),
+]
 _Certificate = Annotated[
     Path | None,
     typer.Option("--certificate", metavar="FILE", help="PEM of your own certificate, if the adapter wants one."),
@@ -66,6 +74,7 @@ def classify(
     tls: _Tls = None,
     ca: _Authority = None,
     token_file: _Token = None,
+    proxy_token_file: _ProxyToken = None,
     certificate: _Certificate = None,
     key: _Key = None,
 ) -> None:
@@ -84,7 +93,7 @@ def classify(
     files = expand(images)
     if not files:
         raise DataRefused(f"There is no PNG or JPEG file in {', '.join(map(str, images))}.")
-    with _connected(address, tls, ca, token_file, (certificate, key)) as client, _explained(wait):
+    with _connected(address, tls, ca, (token_file, proxy_token_file), (certificate, key)) as client, _explained(wait):
         if wait:
             until_serving(client, wait)
         outcomes = report.with_progress(
@@ -112,6 +121,7 @@ def model(
     tls: _Tls = None,
     ca: _Authority = None,
     token_file: _Token = None,
+    proxy_token_file: _ProxyToken = None,
     certificate: _Certificate = None,
     key: _Key = None,
 ) -> None:
@@ -121,7 +131,7 @@ def model(
     from serving.client import report
     from serving.client.waiting import until_serving
 
-    with _connected(address, tls, ca, token_file, (certificate, key)) as client, _explained(wait):
+    with _connected(address, tls, ca, (token_file, proxy_token_file), (certificate, key)) as client, _explained(wait):
         if wait:
             until_serving(client, wait)
         served = client.model(timeout)
@@ -140,7 +150,8 @@ def _explained(waited: float) -> Iterator[None]:
     try:
         yield
     except Unauthenticated as error:
-        raise UsageError(f"{error} (--token-file FILE)") from None
+        hint = "" if "--proxy-token-file" in str(error) else " (--token-file FILE)"
+        raise UsageError(f"{error}{hint}") from None
     except ClientError as error:
         may_be_starting = isinstance(error, Unavailable) and not isinstance(error, TooSlow)
         hint = f" {HINT}" if may_be_starting and not waited else ""
@@ -148,8 +159,17 @@ def _explained(waited: float) -> Iterator[None]:
 
 
 def _connected(
-    address: str, tls: bool | None, ca: Path | None, token_file: Path | None, own: tuple[Path | None, Path | None]
+    address: str,
+    tls: bool | None,
+    ca: Path | None,
+    tokens: tuple[Path | None, Path | None],
+    own: tuple[Path | None, Path | None],
 ) -> "Client":
+    """
+    Arguments:
+        tokens: files with the adapter's and the proxy's.
+        own: files with one's own certificate and its key.
+    """
     from serving.client import Access
     from serving.client.client import Client
     from serving.client.credentials import content_of, token_of
@@ -163,10 +183,16 @@ def _connected(
     if authorities is not None and b"-----BEGIN CERTIFICATE-----" not in authorities:
         raise UsageError(f"{ca} holds no certificate; name a file in PEM.")
     by_tls = bool(ca or certificate or not _is_local(address)) if tls is None else tls
-    if token_file and not by_tls and not _is_local(address):
-        raise UsageError("--token-file with --plaintext would show the token to everybody on the way; use TLS.")
+    token, proxy_token = (
+        token_of(file, name) if file else None
+        for file, name in zip(tokens, ("--token-file", "--proxy-token-file"), strict=True)
+    )
+    if (token or proxy_token) and not by_tls and not _is_local(address):
+        name = "--token-file" if token else "--proxy-token-file"
+        raise UsageError(f"{name} with --plaintext would show the token to everybody on the way; use TLS.")
     access = Access(
-        token=token_of(token_file, "--token-file") if token_file else None,
+        token=token,
+        proxy_token=proxy_token,
         certificate=content_of(str(certificate), "--certificate") if certificate else None,
         key=content_of(str(key), "--key") if key else None,
     )

@@ -21,7 +21,7 @@ class AsyncClient:
         tls = tls or access.authorities is not None
         self.address = address
         self._peer = grpc_calls.Peer(address, tls)
-        self._headers = access.headers
+        self._access = access
         if tls:
             credentials = access.credentials(authorities)
             self._channel = grpc.aio.secure_channel(address, credentials, options=access.options)
@@ -48,7 +48,9 @@ class AsyncClient:
         """As `Client.classify`."""
         request = grpc_calls.request_for(image, version, version_label)
         try:
-            return grpc_calls.prediction_of(await self._stub.Classify(request, timeout=timeout, metadata=self._headers))
+            return grpc_calls.prediction_of(
+                await self._stub.Classify(request, timeout=timeout, metadata=self._access.headers)
+            )
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None
 
@@ -56,7 +58,7 @@ class AsyncClient:
         """As `Client.model`."""
         try:
             return grpc_calls.model_of(
-                await self._stub.GetModel(api.GetModelRequest(), timeout=timeout, metadata=self._headers)
+                await self._stub.GetModel(api.GetModelRequest(), timeout=timeout, metadata=self._access.headers)
             )
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None

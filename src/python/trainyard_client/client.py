@@ -18,7 +18,8 @@ class Client:
         address: HOST:PORT of its gRPC service, or of what ends TLS in front of it.
         tls: whether TLS is spoken, and the server has to have a certificate for HOST.
         authorities: PEM of those whose certificates count with TLS; the public ones by default.
-        access: a token and whatever else the adapter wants to see; with authorities in it, TLS is spoken.
+        access: a token and whatever else the adapter, or a proxy before it, wants to see; with authorities in it, TLS
+            is spoken.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class Client:
         tls = tls or access.authorities is not None
         self.address = address
         self._peer = grpc_calls.Peer(address, tls)
-        self._headers = access.headers
+        self._access = access
         if tls:
             credentials = access.credentials(authorities)
             self._channel = grpc.secure_channel(address, credentials, options=access.options)
@@ -61,7 +62,9 @@ class Client:
         """
         request = grpc_calls.request_for(image, version, version_label)
         try:
-            return grpc_calls.prediction_of(self._stub.Classify(request, timeout=timeout, metadata=self._headers))
+            return grpc_calls.prediction_of(
+                self._stub.Classify(request, timeout=timeout, metadata=self._access.headers)
+            )
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None
 
@@ -73,7 +76,7 @@ class Client:
         """
         try:
             return grpc_calls.model_of(
-                self._stub.GetModel(api.GetModelRequest(), timeout=timeout, metadata=self._headers)
+                self._stub.GetModel(api.GetModelRequest(), timeout=timeout, metadata=self._access.headers)
             )
         except grpc.RpcError as error:
             raise self._peer.explained(error) from None

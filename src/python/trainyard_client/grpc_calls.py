@@ -8,7 +8,15 @@ import grpc
 
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard_client.answers import Prediction, ServedModel, check_choice
-from trainyard_client.errors import BadImage, ClientError, TooSlow, Unauthenticated, Unavailable, UnknownVersion
+from trainyard_client.errors import (
+    BY_PROXY,
+    BadImage,
+    ClientError,
+    TooSlow,
+    Unauthenticated,
+    Unavailable,
+    UnknownVersion,
+)
 from trainyard_client.float32 import shortest
 
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -94,6 +102,9 @@ class Peer:
                 return Unavailable(details)
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return TooSlow(f"{self.address} did not answer in time.")
+            # gRPC's own words for what was answered in HTTP's way, by something that is no gRPC service.
+            case grpc.StatusCode.UNAUTHENTICATED if "http2 header with status: 401" in details:
+                return Unauthenticated(BY_PROXY.format(self.address))
             case grpc.StatusCode.UNAUTHENTICATED:
                 return Unauthenticated(f"{self.address} wants to know who asks: {details}")
             case grpc.StatusCode.UNIMPLEMENTED:

@@ -13,7 +13,16 @@ from typing import Any
 
 from trainyard_client.answers import Prediction, ServedModel, check_choice
 from trainyard_client.client import DEFAULT_TIMEOUT
-from trainyard_client.errors import BadImage, ClientError, TooSlow, Unauthenticated, Unavailable, UnknownVersion
+from trainyard_client.errors import (
+    BY_PROXY,
+    BadImage,
+    ClientError,
+    TooSlow,
+    Unauthenticated,
+    Unavailable,
+    UnknownVersion,
+)
+from trainyard_client.identity import ProxyToken, proxy_headers
 
 _TRIES = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds, at most: the pause is a random part of it
@@ -30,19 +39,28 @@ class RestClient:
     Arguments:
         authorities: PEM of those whose certificates count with TLS; the public ones by default.
         token: a bearer token, for adapters that want one.
+        proxy_token: an identity token, or what gives one, for a proxy before the adapter: as in `Access`.
 
     Raises:
-        ValueError: the address is none, or the token would go through the network in the clear.
+        ValueError: the address is none, or a token would go through the network in the clear.
     """
 
-    def __init__(self, url: str, *, authorities: bytes | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        authorities: bytes | None = None,
+        token: str | None = None,
+        proxy_token: ProxyToken | None = None,
+    ) -> None:
+        self._proxy_token = proxy_token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"Expected an address such as https://HOST:PORT. Received: {url!r}")
         self.url = url.rstrip("/")
         local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        if token and parts.scheme == "http" and not local:
+        if (token or proxy_token) and parts.scheme == "http" and not local:
             raise ValueError(f"Expected https for an address that gets a token. Received: {url!r}")
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
         if local:
@@ -86,7 +104,8 @@ class RestClient:
 
     def _once(self, path: str, seconds: float, image: bytes | None) -> dict[str, Any]:
         # The adapter looks at the bytes, not at the type, which only has to be one of an image.
-        headers = {**self._headers, **({"Content-Type": "image/png"} if image is not None else {})}
+        proxy = {name.title(): value for name, value in proxy_headers(self._proxy_token)}
+        headers = {**self._headers, **proxy, **({"Content-Type": "image/png"} if image is not None else {})}
         request = urllib.request.Request(self.url + path, data=image, headers=headers)
         try:
             with self._opener.open(request, timeout=max(seconds, 0.001)) as response:
@@ -112,8 +131,15 @@ class RestClient:
 class AsyncRestClient:
     """`RestClient` from asyncio: each request waits in a thread."""
 
-    def __init__(self, url: str, *, authorities: bytes | None = None, token: str | None = None) -> None:
-        self._client = RestClient(url, authorities=authorities, token=token)
+    def __init__(
+        self,
+        url: str,
+        *,
+        authorities: bytes | None = None,
+        token: str | None = None,
+        proxy_token: ProxyToken | None = None,
+    ) -> None:
+        self._client = RestClient(url, authorities=authorities, token=token, proxy_token=proxy_token)
         self.url = self._client.url
 
     async def classify(
@@ -150,7 +176,8 @@ def _explained(url: str, error: urllib.error.HTTPError) -> ClientError:
     if error.code == 404 and detail:
         return UnknownVersion(detail)
     if error.code == 401:
-        return Unauthenticated(f"{url} wants to know who asks: {detail}")
+        # Without a word of the adapter's, nobody asked it.
+        return Unauthenticated(f"{url} wants to know who asks: {detail}" if detail else BY_PROXY.format(url))
     if error.code in _AGAIN:
         return Unavailable(detail or f"{url} answered {error.code}.")
     if error.code in _LATE:
