@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from models import known
+from serving.adapter.v2_grpc import NAME as INFERENCE
 from tests import terraform
 from tests.manifests import K8S, MODELS, ROOT, containers, of_kind, pod_of, pods, render, require_kubectl
 
@@ -21,9 +22,12 @@ LABEL = "trainyard.dev/model"
 TERRAFORM = ROOT / "infra" / "terraform"
 PUBLIC = (
     "/trainyard.v1.Classifier/",
+    "/inference.GRPCInferenceService/",
     "/grpc.health.v1.Health/",
     "/",
     "/v1/",
+    "/v2",
+    "/v2/",
     "/page/",
     "/models",
     "/problems/",
@@ -131,9 +135,20 @@ def test_path_leads_to_the_model_that_it_names_and_any_other_to_the_first():
         (service,) = [s for s in of_kind(objects, "Service") if s["spec"]["ports"][0]["port"] == 80]
         assert routed(f"/v1/models/{name}/classify") == service["metadata"]["name"]
         assert routed(f"/v1/models/{name}/") == service["metadata"]["name"]
-    for path in ("/v1/classify", "/v1/models/no-such/classify", "/", "/docs"):
+        # The Open Inference Protocol's addresses.
+        for path in (f"/v2/models/{name}", f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/1/ready"):
+            assert routed(path) == service["metadata"]["name"]
+    for path in (
+        "/v1/classify",
+        "/v1/models/no-such/classify",
+        "/v2",
+        "/v2/health/ready",
+        "/v2/models/no-such",
+        "/",
+        "/docs",
+    ):
         assert routed(path) == "classifier"
-    assert routed("/trainyard.v1.Classifier/Classify") == "streams"
+    assert routed("/trainyard.v1.Classifier/Classify") == routed(f"/{INFERENCE}/ModelInfer") == "streams"
     assert routed("/v1/classify", "elsewhere.example.com") is None
 
 
@@ -154,8 +169,8 @@ def test_promotions_and_drift_find_each_models_adapters_by_its_name():
         assert services[f"{name}-adapter"]["publishNotReadyAddresses"] is True
     for folder, variable, port in (
         ("jobs/promote", "TRAINYARD_SERVING_PODS", 9090),
-        ("jobs/drift", "TRAINYARD_DRIFT_METRICS", 8080),
-        *((f"{model}/jobs", "TRAINYARD_DRIFT_METRICS", 8080) for model in MODELS),
+        ("jobs/drift", "TRAINYARD_DRIFT_METRICS", 9102),
+        *((f"{model}/jobs", "TRAINYARD_DRIFT_METRICS", 9102) for model in MODELS),
     ):
         told = [v for pod in pods(folder) for c in containers(pod).values() for v in c["env"] if v["name"] == variable]
         # Kubernetes puts in what envFrom gave.
