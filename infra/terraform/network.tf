@@ -57,9 +57,18 @@ resource "google_compute_router" "this" {
   network = google_compute_network.this.id
 }
 
+# An address that stays, so that it can be named in `callers`: what rolls programs out asks the service from outside, as its
+# callers do (docs/operations/jenkins.md).
+resource "google_compute_address" "nat" {
+  name       = "${var.name}-nat"
+  region     = var.region
+  depends_on = [google_project_service.api]
+}
+
 resource "google_compute_router_nat" "this" {
   name                               = var.name
   router                             = google_compute_router.this.name
-  nat_ip_allocate_option             = "AUTO_ONLY"
+  nat_ip_allocate_option             = "MANUAL_ONLY"
+  nat_ips                            = [google_compute_address.nat.self_link]
   source_subnetwork_ip_ranges_to_nat = "ALL_SUBNETWORKS_ALL_IP_RANGES"
 }

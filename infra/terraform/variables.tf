@@ -69,7 +69,7 @@ variable "administrators" {
 variable "callers" {
   type        = list(string)
   default     = []
-  description = "Address blocks (CIDR) that may ask the service from outside; none by default. [\"0.0.0.0/0\", \"::/0\"] is the whole world: turn the adapters' tokens on before (docs/operations/access.md)."
+  description = "Address blocks (CIDR) that may ask the service from outside; none by default. [\"0.0.0.0/0\", \"::/0\"] is the whole world: the adapters' tokens (docs/operations/access.md) are then what keeps it out."
   validation {
     condition     = alltrue([for block in var.callers : can(cidrhost(block, 0))])
     error_message = "Each of callers is a block of addresses, such as 203.0.113.0/24."

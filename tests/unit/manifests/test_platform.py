@@ -118,3 +118,24 @@ def test_first_model_has_one_name():
         m["data"] for m in of_kind(render("overlays/production"), "ConfigMap") if "TRAINYARD_MODEL_NAME" in m["data"]
     ]
     assert default and default[1] == site["TRAINYARD_MODEL_NAME"] == Settings().model.name
+
+
+def outgoing(network, outputs):
+    """The address that the cluster calls the world from, if it stays and is told."""
+    option = re.search(r'nat_ip_allocate_option\s*= "(\w+)"', network)
+    address = re.search(r"nat_ips\s*= \[(google_compute_address\.\w+)\.self_link\]", network)
+    told = re.search(r'output "outgoing" \{\n\s+value\s+= (\S+)\.address\n', outputs)
+    if not (option and option[1] == "MANUAL_ONLY" and address and told and told[1] == address[1]):
+        return None
+    return address[1]
+
+
+def test_what_rolls_programs_out_comes_from_an_address_that_can_be_let_through():
+    """It asks the service by its public name, where Cloud Armor lets through whom `callers` names."""
+    network, outputs = text("network"), text("outputs")
+    assert outgoing(network, outputs) == "google_compute_address.nat"
+    assert 'resource "google_compute_address" "nat"' in network
+    page = (ROOT / "docs" / "operations" / "jenkins.md").read_text()
+    assert "`outgoing` into `callers`" in page
+    assert outgoing(network.replace("MANUAL_ONLY", "AUTO_ONLY"), outputs) is None
+    assert outgoing(network, outputs.replace("google_compute_address.nat", "google_compute_address.other")) is None
