@@ -13,7 +13,7 @@ import pytest
 from cli import InfrastructureError
 from cli.loopback import open_url
 from engine import docker, require_image
-from serving.client import Client
+from serving.client import Access, Client, Unauthenticated
 from serving.pod import free_port
 from testkit.pods import LABELS, MODEL, picture, write_models
 from tests.docker.conftest import lacks
@@ -21,6 +21,8 @@ from tests.manifests import containers, of_kind, pods, render
 
 # What stands in for a registry in Cloud Storage: the folder it is mounted at.
 REGISTRY = "/registry"
+# In the place of the Secret `adapter-tokens`.
+TOKEN = "a-token-of-the-test"
 UNITS = {"Mi": "m", "Gi": "g"}
 
 
@@ -48,6 +50,8 @@ class Kubelet:
             if content := maps.get(volumes[mount["name"]].get("configMap", {}).get("name")):
                 for name, text in content.items():
                     (place / name).write_text(text)
+            elif "secret" in volumes[mount["name"]]:
+                (place / "tokens").write_text(f"{TOKEN}\n")
             else:
                 place.chmod(0o777)
             read_only = ",readonly" if mount.get("readOnly") else ""
@@ -121,7 +125,7 @@ def kubelet(engine, tmp_path_factory):
     for path in (folder, *folder.parents):
         if path.name.startswith("pytest"):
             path.chmod(0o755)
-    running = Kubelet(folder, {8080: free_port(), 9090: free_port()})
+    running = Kubelet(folder, {port: free_port() for port in (8080, 9090, 9102)})
     yield running
     if running.started:
         docker("rm", "--force", "--volumes", *running.started)
@@ -143,13 +147,17 @@ def test_pod_answers_grpc_and_rest_through_its_probes_and_leaves_cleanly(kubelet
     assert not kubelet.probe("readinessProbe")
     server = kubelet.start("model-server")
     eventually(lambda: kubelet.probe("readinessProbe"), said)
-    with Client(f"127.0.0.1:{kubelet.ports[9090]}") as client:
+    with Client(f"127.0.0.1:{kubelet.ports[9090]}") as nobody, pytest.raises(Unauthenticated):
+        nobody.classify(picture())
+    with Client(f"127.0.0.1:{kubelet.ports[9090]}", access=Access(token=TOKEN)) as client:
         answer = client.classify(picture())
     assert set(answer.scores) == set(LABELS)
     url = f"http://127.0.0.1:{kubelet.ports[8080]}/v1/classify"
-    request = urllib.request.Request(url, picture(), {"Content-Type": "image/png"})
+    request = urllib.request.Request(url, picture(), {"Content-Type": "image/png", "Authorization": f"Bearer {TOKEN}"})
     with open_url(request, timeout=10) as rest:
         assert json.load(rest)["scores"] == pytest.approx(answer.scores, abs=1e-6)
+    with open_url(f"http://127.0.0.1:{kubelet.ports[9102]}/metrics", timeout=10) as metrics:
+        assert b"trainyard_requests_total" in metrics.read()
     for name in (adapter, server):
         assert docker("stop", "--time", "45", name).returncode == 0
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0", said()

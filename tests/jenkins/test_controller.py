@@ -158,8 +158,42 @@ def test_whoever_trains_or_promotes_can_mail_the_owner():
         "valueFrom": {"secretKeyRef": {"name": "smtp", "key": "password", "optional": True}},
     }
     having = {t["label"] for t in templates() for c in yaml.safe_load(t["yaml"])["spec"]["containers"]
-              if c.get("env") == [password]}  # fmt: skip
+              if password in c.get("env", [])}  # fmt: skip
     assert having == {"trainyard-train", "trainyard-gpu", "trainyard-promote"}
+
+
+def faults_of_tokens(templates):
+    """Agents that ask production's adapters and show none, or show one that they need not have."""
+    (settings,) = yaml.safe_load((JENKINS / "gke" / "kustomization.yaml").read_text())["configMapGenerator"]
+    given = dict(literal.split("=", 1) for literal in settings["literals"])
+    found = []
+    for template in templates:
+        pod = yaml.safe_load(template["yaml"])["spec"]
+        (container,) = pod["containers"]
+        told = {one["name"]: one.get("value", "") for one in container.get("env", [])}
+        file = told.get("TOKEN_FILE") or told.get("TRAINYARD_SERVING_TOKEN_FILE", "")
+        for name, value in given.items():
+            file = file.replace(f"${{{name}:-}}", value)
+        secrets = {v["name"]: v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
+        mounts = {m["mountPath"] for m in container["volumeMounts"] if secrets.get(m["name"]) == "adapter-client"}
+        asks = template["label"] in ("trainyard-promote", "trainyard-rollout")
+        if mounts != ({file.rpartition("/")[0]} if asks else set()):
+            found.append(template["label"])
+    return found
+
+
+def test_who_asks_production_has_a_token_and_nobody_else():
+    assert faults_of_tokens(templates()) == []
+    for label, old, new in (
+        ("trainyard-promote", "{name: adapter, mountPath: /run/secrets/adapter", "{name: tmp, mountPath: /elsewhere"),
+        ("trainyard-promote", "${SERVING_TOKEN_FILE:-}", "/run/secrets/another/token"),
+        ("trainyard-train", "secretName: trainyard-signing", "secretName: adapter-client"),
+    ):
+        broken = copy.deepcopy(templates())
+        (template,) = [t for t in broken if t["label"] == label]
+        assert old in template["yaml"]
+        template["yaml"] = template["yaml"].replace(old, new)
+        assert faults_of_tokens(broken) == [label]
 
 
 def test_every_public_key_that_an_agent_has_counts():

@@ -29,7 +29,8 @@ esac
 MAILING = [f"smtp trainyard-{name}" for name in ("jobs", "promotion", "train")]
 PUBLIC = [f"signing-public trainyard-{name}" for name in ("jobs", "promotion")]
 RELEASE = [f"{name} trainyard-release" for name in ("images-signing", "images-public", "adapter-client")]
-OBJECTS = ["signing trainyard-jobs", "trainyard-signing trainyard-train", *PUBLIC, *RELEASE, *MAILING]
+TOKENS = ["adapter-tokens trainyard", "adapter-client trainyard-promotion"]
+OBJECTS = ["signing trainyard-jobs", "trainyard-signing trainyard-train", *PUBLIC, *RELEASE, *TOKENS, *MAILING]
 
 
 def blocks(heading: str) -> list[str]:
@@ -103,9 +104,25 @@ def test_key_of_images_is_changed_in_both_its_halves(yard: Yard) -> None:
     assert yard.held("images-public trainyard-release") == {"images-2.pub": yard.key("images-2.pub")}
 
 
-def test_token_of_roll_outs_is_changed(yard: Yard) -> None:
-    yard.run("".join(blocks("The token that roll-outs ask with")), given="a-new-token\n")
-    assert yard.held("adapter-client trainyard-release") == {"token": "a-new-token"}
+def test_tokens_are_changed_with_both_counting_in_between(yard: Yard) -> None:
+    for name in ("me", "promotions", "roll-outs"):
+        (yard.keys / f"token-{name}").write_text(f"old-token-of-{name}\n")
+    both, shown, last = blocks("The tokens of those who ask")
+
+    def counting() -> set[str]:
+        return set(yard.held("adapter-tokens trainyard")["tokens"].split())
+
+    yard.run(both)
+    old = {f"old-token-of-{name}" for name in ("me", "promotions", "roll-outs")}
+    assert old < counting() and len(counting()) == 5
+    function = re.search(r"^tokens\(\) .*\n", both, re.M)
+    assert function
+    yard.run(f"cd .trainyard/keys\n{shown}")
+    for namespace, name in (("trainyard-promotion", "promotions"), ("trainyard-release", "roll-outs")):
+        new = yard.held(f"adapter-client {namespace}")["token"].strip()
+        assert new in counting() - old and new == yard.key(f"token-{name}").strip()
+    yard.run(f"{function[0]}cd .trainyard/keys\n{last}")
+    assert len(counting()) == 3 and counting() & old == {"old-token-of-me"}
 
 
 def test_password_is_changed_wherever_mail_is_sent_from(yard: Yard) -> None:

@@ -77,7 +77,7 @@ def test_cluster_is_given_the_same_rules():
 def test_cluster_reads_the_adapters_port():
     (monitoring,) = of_kind(render("overlays/production"), "PodMonitoring")
     (endpoint,) = monitoring["spec"]["endpoints"]
-    assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
 
 
 @pytest.mark.parametrize("arguments", [["check", "rules", "rules.yaml"], ["test", "rules", "rules_test.yaml"]])
