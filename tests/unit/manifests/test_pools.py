@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from testkit import cluster
 from tests.manifests import JOBS, ROOT, SERVED, pods
 
 JENKINS = ROOT / "infra" / "jenkins"
@@ -29,21 +30,7 @@ def pools() -> dict[str, dict[str, Any]]:
 
 def nodes_of(pod: dict[str, Any]) -> set[str]:
     """The pools on whose nodes a scheduler may put the pod."""
-
-    def tolerated(taint: dict[str, str]) -> bool:
-        return any(
-            t.get("key") in (None, taint["key"])
-            and t.get("effect") in (None, taint["effect"])
-            and (t.get("operator") == "Exists" or t.get("value") == taint["value"])
-            for t in pod.get("tolerations") or []
-        )
-
-    wanted = (pod.get("nodeSelector") or {}).get(LABEL)
-    return {
-        name
-        for name, pool in pools().items()
-        if wanted in (None, name) and all(tolerated(taint) for taint in pool["taints"])
-    }
+    return cluster.nodes_of(pod, {name: pool["taints"] for name, pool in pools().items()}, LABEL)
 
 
 def test_pools_are_those_that_terraform_makes() -> None:
