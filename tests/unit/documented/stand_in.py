@@ -1,18 +1,25 @@
-"""gcloud, terraform, kubectl, docker, curl and our own ./pants, as far as the documented path needs them.
+"""gcloud, terraform, kubectl, docker, curl, ssh-keyscan and our own ./pants, as far as the documented paths need them.
 
 Called by the name of what it stands for. What was done is kept in $WORLD; a step that the real one would refuse, as far
-as we know it, ends with 1 and a sentence. Manifests are rendered by the real kubectl, $KUBECTL.
+as we know it, ends with 1 and a sentence. Manifests, secrets and their arguments are the real kubectl's, $KUBECTL.
 """
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
+import yaml
+
+from testkit.cluster import Cluster, Refused, containers_of, waits_for
+
 WORLD = Path(os.environ["WORLD"])
-EMPTY: dict = {name: [] for name in ("apis", "buckets", "grants", "waited", "log")} | {"objects": {}, "versions": {}}
+EMPTY: dict = {name: [] for name in ("apis", "buckets", "grants", "waited", "log", "built", "pushed")}
+EMPTY |= {"objects": {}, "versions": {}}
 EMPTY |= {"applied": False, "credentials": False}
 
 
@@ -78,66 +85,67 @@ def terraform():
 
 
 def rendered(folder):
-    import yaml
-
     done = subprocess.run([os.environ["KUBECTL"], "kustomize", folder], capture_output=True, text=True)
     need(done.returncode == 0, done.stderr)
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
-def key_of(found):
-    return f"{found['metadata'].get('namespace', '')}/{found['kind']}/{found['metadata']['name']}"
+def cluster():
+    return Cluster({tuple(key.split("/")): found for key, found in world["objects"].items()})
 
 
-def put(found, create):
-    key, there = key_of(found), world["objects"].get(key_of(found))
-    space = found["metadata"].get("namespace")
-    need(not space or f"/Namespace/{space}" in world["objects"], f'namespaces "{space}" not found')
-    need(not (create and there), f"{key} already exists")
-    need(not (there and found["kind"] == "Job" and there != found), f"{key}: field is immutable")
-    world["objects"][key] = found
-    if found["kind"] in ("Job", "Deployment"):
-        check_pod(found, space)
-    if found["kind"] == "Job" and not there:
-        world["versions"].setdefault("1", "candidate")
+def put(objects, create=False):
+    """Into the cluster; a pod has to start at once, so what it names has to be there."""
+    now = cluster()
+    try:
+        (now.create if create else now.apply)(objects)
+    except Refused as error:
+        refuse(error)
+    for found in objects:
+        if found["kind"] in ("Job", "Deployment"):
+            spec = found["spec"]["template"]["spec"]
+            for container in containers_of(spec):
+                need("unset" not in container["image"], f"ErrImagePull: {container['image']}")
+            missing = waits_for(now, spec, found["metadata"]["namespace"])
+            need(not missing, f"{found['metadata']['name']} waits: {missing} not found")
+        if found["kind"] == "Job":
+            world["versions"].setdefault("1", "candidate")
+    world["objects"] = {"/".join(key): found for key, found in now.objects.items()}
 
 
-def check_pod(workload, space):
-    """A pod starts with everything that it names there; the order within one call does not matter."""
-    spec = workload["spec"]["template"]["spec"]
-    named = [("ServiceAccount", spec["serviceAccountName"])]
-    for container in [*spec["containers"], *spec.get("initContainers", [])]:
-        need("unset" not in container["image"], f"ErrImagePull: {container['image']}")
-        named += [("ConfigMap", s["configMapRef"]["name"]) for s in container.get("envFrom", [])]
-        for variable in container.get("env", []):
-            secret = variable.get("valueFrom", {}).get("secretKeyRef")
-            named += [("Secret", secret["name"])] if secret and not secret.get("optional") else []
-    for volume in spec["volumes"]:
-        named += [("ConfigMap", volume["configMap"]["name"])] if "configMap" in volume else []
-        named += [("Secret", volume["secret"]["secretName"])] if "secret" in volume else []
-    for kind, wanted in named:
-        needed.append((f"{space}/{kind}/{wanted}", f"{workload['metadata']['name']}: {kind} {wanted} not found"))
+def secret(space, name):
+    """What a Secret holds, as text."""
+    data = world["objects"].get(f"{space}/Secret/{name}", {}).get("data", {})
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
 def kubectl():
-    space = words.pop(words.index("-n") + 1) if "-n" in words else ""
-    verbs = [w for w in words if w != "-n"]
+    space = words[words.index("-n") + 1] if "-n" in words else ""
+    verbs = [w for at, w in enumerate(words) if w != "-n" and words[at - 1 : at] != ["-n"]]
     if verbs[0] == "kustomize":
         rendered(verbs[1])
         return
+    if "--dry-run=client" in verbs:
+        sys.exit(subprocess.run([os.environ["KUBECTL"], *words]).returncode)
     need(world["credentials"], "no cluster is known")
     if verbs[0] in ("apply", "create") and "-k" in verbs:
-        for found in rendered(verbs[verbs.index("-k") + 1]):
-            put(found, verbs[0] == "create")
-        for key, why in needed:
-            need(key in world["objects"], why)
+        put(rendered(verbs[verbs.index("-k") + 1]), verbs[0] == "create")
+    elif verbs[:2] == ["apply", "-f"]:
+        put(list(yaml.safe_load_all(Path(verbs[2]).read_text())))
     elif verbs[0] == "create":
-        kind = {"secret": "Secret", "configmap": "ConfigMap"}[verbs[1]]
-        made = verbs[3 if kind == "Secret" else 2]
-        for word in verbs:
-            if word.startswith("--from-file="):
-                need(Path(word.partition("=")[2]).is_file(), f"there is no file {word}")
-        put({"kind": kind, "metadata": {"name": made, "namespace": space}}, create=True)
+        command = [os.environ["KUBECTL"], *words, "--dry-run=client", "-o", "json"]
+        done = subprocess.run(command, stdout=subprocess.PIPE)
+        need(done.returncode == 0, "it could not be made")
+        put([json.loads(done.stdout)], create=True)
+    elif verbs == ["replace", "-f", "-"]:
+        found = yaml.safe_load(sys.stdin)
+        key = f"{found['metadata']['namespace']}/{found['kind']}/{found['metadata']['name']}"
+        need(key in world["objects"], f"{key} not found")
+        put([found])
+    elif verbs[:2] == ["patch", "secret"]:
+        key = f"{space}/Secret/{verbs[2]}"
+        need(key in world["objects"], f"{key} not found")
+        world["objects"][key]["data"] |= json.load(sys.stdin)["data"]
     elif verbs[0] == "wait":
         thing = next(w for w in verbs[1:] if "/" in w and not w.startswith("-"))
         kind, wanted = thing.split("/")
@@ -146,28 +154,135 @@ def kubectl():
     elif verbs[0] == "logs":
         thing = next(w for w in verbs[1:] if "/" in w)
         need(thing in world["waited"], f"{thing}: no pod of it is running yet")
+    elif verbs[:3] == ["rollout", "status", "statefulset/jenkins"]:
+        start_jenkins(space)
     elif verbs[0] == "rollout":
         need(f"{space}/Deployment/serving" in world["objects"], "no Deployment")
         need("production" in world["versions"].values(), "timed out: no pod is ready, as there is nothing to serve")
     elif verbs[0] == "port-forward":
-        need(f"{space}/Service/classifier" in world["objects"], "no Service")
+        need(f"{space}/Service/{verbs[1].partition('/')[2]}" in world["objects"], "no Service")
     else:
         refuse(f"the stand-in does not know {words}")
 
 
+def references(*names):
+    """Of the controller's configuration: ${NAME} without a default, which something has to give."""
+    folder = ROOT / "infra" / "jenkins" / "controller" / "casc"
+    lines = [line.split("#")[0] for name in names for line in (folder / f"{name}.yaml").read_text().splitlines()]
+    return set(re.findall(r"\$\{([A-Z_]+)\}", "\n".join(lines)))
+
+
+def check_start(given, *configuration):
+    """Whether the controller gets through its configuration and the seed's script."""
+    lacking = {name for name in references(*configuration) | {"REQUEST_TOKEN"} if not given.get(name)}
+    need(not lacking, f"the controller ends: nothing gives {sorted(lacking)}")
+    examples = {
+        name for name, value in given.items() if re.search(r"example[.,](dc=)?com\b|\bexample-|\bunset\b", value)
+    }
+    need(not examples, f"still the example: {sorted(examples)}")
+    host = given["REPOSITORY_URL"].partition("@")[2].partition(":")[0]
+    need(given["KNOWN_HOSTS"].startswith(f"{host} "), f"Host key verification failed: {host}")
+    need("PRIVATE KEY" in given["REPOSITORY_KEY"], "the repository's key is none")
+
+
+def start_jenkins(space):
+    now = cluster()
+    found = now.find(space, "StatefulSet", "jenkins")
+    need(found, "there is no StatefulSet")
+    pod = found["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    need(container["image"] in world["pushed"], f"ErrImagePull: {container['image']}")
+    missing = waits_for(now, pod, space)
+    need(not missing, f"timed out: the controller waits for {missing}")
+    given = {}
+    for source in container["envFrom"]:
+        given |= now.find(space, "ConfigMap", source["configMapRef"]["name"])["data"]
+    need(given["AGENT_IMAGE"] in world["pushed"], f"AGENT_IMAGE is '{given['AGENT_IMAGE']}'")
+    given |= secret(space, "jenkins-secrets")
+    check_start(given, "common", "gke")
+    world["jenkins"] = given
+
+
 def docker():
-    if words[0] == "image":
-        image = words[-1]
-        print(f"{image.rpartition(':')[0]}@sha256:{'ab' * 32}")
+    match words:
+        case ["build", *_]:
+            check_build(Path(words[-1]), option("--target"))
+            world["built"].append(option("-t"))
+        case ["tag", made, name]:
+            need(made in world["built"], f"No such image: {made}")
+            world["built"].append(name)
+        case ["push", *_]:
+            need(words[-1] in world["built"], f"An image does not exist locally with the tag: {words[-1]}")
+            need(words[-1] not in world["pushed"], "the tag is there already, and is immutable")
+            world["pushed"] += [words[-1], digest(words[-1])]
+        case ["image", "inspect", *_]:
+            if words[-1] in world["pushed"]:
+                print(digest(words[-1]))
+        case ["compose", "up", *_]:
+            compose()
+        case _:
+            refuse(f"the stand-in does not know {words}")
+
+
+def digest(image):
+    name = image.rpartition(":")[0]
+    return f"{name}@sha256:{sha256(name.encode()).hexdigest()}"
+
+
+def check_build(folder, target):
+    text = (folder / "Dockerfile").read_text()
+    need(not target or re.search(rf"^FROM .* AS {target}$", text, re.M), f"target stage {target} could not be found")
+    for copied in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.M):
+        for part in copied.split():
+            need((folder / part).exists(), f"{part}: not found")
+
+
+def compose():
+    text = Path("compose.yaml").read_text()
+    for variable in re.findall(r"\$\{(\w+):\?", text):
+        need(os.environ.get(variable), f"required variable {variable} is missing a value")
+    file = yaml.safe_load(re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: os.environ.get(m[1]) or m[2] or "", text))
+    held = {}
+    for name, about in file["secrets"].items():
+        place = Path(about["file"])
+        need(place.is_file(), f"bind source path does not exist: {place}")
+        # Whoever the container's user is.
+        need(place.stat().st_mode & 0o004, f"{place}: permission denied")
+        held[name] = place.read_text().strip()
+    for service in file["services"].values():
+        build = service["build"]
+        build = {"context": build} if isinstance(build, str) else build
+        check_build(Path(build["context"]), build.get("target"))
+        need(set(service["secrets"]) <= held.keys(), "undefined secret")
+    controller = file["services"]["controller"]
+    given = {name: value or "" for name, value in controller["environment"].items()} | {
+        name: held[name] for name in controller["secrets"]
+    }
+    given.pop("ENGINEERS")  # who stays an example's, as no mail is sent
+    check_start(given | {"ENGINEERS": "me"}, "common", "laptop")
+    command = ["ssh-keygen", "-y", "-f", file["secrets"]["AGENT_KEY"]["file"]]
+    os.chmod(command[-1], 0o600)  # ssh-keygen reads no key that others may read; the agent's sshd never sees this one
+    public = subprocess.run(command, capture_output=True, text=True).stdout.split()[:2]
+    need(public and held["AGENT_KEY_PUB"].split()[:2] == public, "the agent does not let the controller in")
+    world["jenkins"] = given
+
+
+def keyscan():
+    print(f"{words[-1]} ssh-ed25519 AAAA")
 
 
 def pants():
     if "package" in words:
+        world["built"] += [
+            f"trainyard/{word.partition(':')[2]}:latest" for word in words if word.startswith("infra/docker:")
+        ]
         return
     target, own = words[1], words[words.index("--") + 1 :]
     if target == "serving/client":
         need(Path(own[1]).is_file(), f"there is no file {own[1]}")
         need("gateway/classifier" in world["waited"], "nobody answers yet at that address")
+        token = option("--token-file")
+        check_token(Path(token).read_text() if token else "")
         return
     bucket = option("--registry").removeprefix("gs://")
     need(bucket in world["buckets"], f"there is no bucket {bucket}")
@@ -191,13 +306,47 @@ def pants():
         refuse(f"the stand-in does not know {words}")
 
 
+def check_token(shown):
+    """Whether production's adapters let the caller in."""
+    pod = world["objects"]["trainyard/Deployment/serving"]["spec"]["template"]["spec"]
+    if "--token-file=" in str(pod["containers"]):
+        known = secret("trainyard", "adapter-tokens")["tokens"].split()
+        need(shown.strip() in known, "401: the adapter wants a token")
+
+
+def headers():
+    given = [words[at + 1].partition(": ") for at, word in enumerate(words) if word == "-H"]
+    return {name.lower(): value for name, _, value in given}
+
+
 def curl():
+    if words[-1].endswith("/generic-webhook-trigger/invoke"):
+        ask_jenkins()
+        return
     need(Path(words[words.index("-F") + 1].partition("@")[2]).is_file(), "there is no such picture")
     need("gateway/classifier" in world["waited"], "nobody answers yet at that address")
+    check_token(headers().get("authorization", "").removeprefix("Bearer "))
 
 
-name, words, needed = Path(sys.argv[0]).name, sys.argv[1:], []
+def ask_jenkins():
+    """The trigger of the job `request`: its token, and the variables that the job takes from the body."""
+    given = world["jenkins"]
+    need(words[-1] == f"{given['JENKINS_URL'].rstrip('/')}/generic-webhook-trigger/invoke", "404")
+    need(headers()["token"] == given["REQUEST_TOKEN"].strip(), "Did not find any jobs with that token")
+    need(headers()["content-type"] == "application/json", "the body is read as JSON")
+    known = set(re.findall(r"value\('\$\.(\w+)'\)", (ROOT / "infra/jenkins/controller/jobs.groovy").read_text()))
+    asked = json.loads(option("-d"))
+    need(asked.keys() <= known, f"{asked.keys() - known} mean nothing")
+    need(asked["pipeline"] in ("train", "retrain", "test"), "the filter of the job does not match")
+    world["asked"] = asked
+
+
+ROOT = Path(os.environ["YARD"])
+name, words = Path(sys.argv[0]).name, sys.argv[1:]
 world = json.loads(WORLD.read_text()) if WORLD.exists() else EMPTY
 world["log"].append([name, *words])
-{"gcloud": gcloud, "terraform": terraform, "kubectl": kubectl, "docker": docker, "pants": pants, "curl": curl}[name]()
+{
+    "gcloud": gcloud, "terraform": terraform, "kubectl": kubectl, "docker": docker, "pants": pants, "curl": curl,
+    "ssh-keyscan": keyscan,
+}[name]()  # fmt: skip
 WORLD.write_text(json.dumps(world))

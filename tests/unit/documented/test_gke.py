@@ -4,65 +4,14 @@ A step that would stop stops the test: a name that is there already, a namespace
 """
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.manifests import ROOT, require_kubectl
+from tests.unit.documented.yard import SECTIONS, Yard, blocks
 
-HERE = Path(__file__).parent
-PAGE = (ROOT / "docs" / "operations" / "gke.md").read_text()
-TOOLS = ("gcloud", "terraform", "kubectl", "docker", "curl")
-
-
-def blocks(page):
-    """The commands of sections 1 to 4, as one script."""
-    path = page.partition("## 1.")[2].partition("## A further model")[0]
-    return re.findall(r"^```\n(.*?)^```$", path, re.S | re.M)
-
-
-class Yard:
-    """A copy of what the commands touch, and the tools' stand-ins."""
-
-    def __init__(self, folder):
-        self.folder, self.world = folder / "yard", folder / "world.json"
-        self.bin, self.home = folder / "bin", folder / "home"
-        for made in (self.folder, self.bin, self.home):
-            made.mkdir()
-        for part in ("infra/k8s", "infra/terraform", "serving/tensorflow_serving"):
-            shutil.copytree(ROOT / part, self.folder / part)
-        (self.folder / "scripts").mkdir()
-        shutil.copy(ROOT / "scripts" / "push-images", self.folder / "scripts")
-        for place in (*(self.bin / tool for tool in TOOLS), self.folder / "pants"):
-            place.write_text(f"#!{sys.executable}\n{(HERE / 'stand_in.py').read_text()}")
-            place.chmod(0o755)
-        (self.bin / "less").write_text("#!/bin/sh\nexec cat >/dev/null\n")
-        (self.bin / "less").chmod(0o755)
-        self.git("init", "-qb", "main")
-        self.git("config", "user.name", "T")
-        self.git("config", "user.email", "t@example.com")
-        self.git("add", "-A")
-        self.git("commit", "-qm", "a")
-
-    def git(self, *arguments):
-        subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True)
-
-    def run(self, script):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAINYARD_")} | {
-            "PATH": f"{self.bin}:{os.environ['PATH']}",
-            "HOME": str(self.home),
-            "WORLD": str(self.world),
-            "KUBECTL": shutil.which("kubectl"),
-            "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
-        }
-        return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=environment, capture_output=True, text=True
-        )
+GKE = blocks("gke", *SECTIONS)
 
 
 @pytest.fixture
@@ -72,7 +21,7 @@ def yard(tmp_path):
 
 
 def test_documented_path_ends_with_a_prediction(yard):
-    done = yard.run("\n".join(blocks(PAGE)))
+    done = yard.run(GKE)
     assert done.returncode == 0, done.stderr[-2000:]
     world = json.loads(yard.world.read_text())
     assert world["versions"] == {"1": "production"}
@@ -97,7 +46,20 @@ FAULTS = {
     "images not pinned": (lambda t: re.sub(r"scripts/push-images .*\n", "", t), "ErrImagePull"),
     "no secret": (
         lambda t: re.sub(r"  kubectl -n trainyard-jobs create secret .*\n", "", t),
-        "Secret signing not found",
+        "train waits: ['Secret signing'] not found",
+    ),
+    "no Secret of tokens": (
+        lambda t: re.sub(r"  kubectl -n trainyard create secret .*\n", "", t),
+        "serving waits: ['Secret adapter-tokens'] not found",
+    ),
+    "asked without a token": (lambda t: re.sub(r'-H "Authorization.*?" ', "", t), "the adapter wants a token"),
+    "asked with another's token": (
+        lambda t: t.replace("--token-file .trainyard/keys/token-me", "--token-file xray.png"),
+        "401",
+    ),
+    "namespace comes later": (
+        lambda t: t.replace("kubectl apply -f infra/k8s/overlays/production/namespace.yaml\n", ""),
+        'namespaces "trainyard" not found',
     ),
     "API not enabled": (lambda t: t.replace(" serviceusage.googleapis.com", ""), "not enabled"),
 }
@@ -106,9 +68,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_step_that_would_stop_stops(yard, fault):
     change, said = FAULTS[fault]
-    text = "\n".join(blocks(PAGE))
-    broken = change(text)
-    assert broken != text
+    broken = change(GKE)
+    assert broken != GKE
     done = yard.run(broken)
     assert done.returncode and said in done.stderr, done.stderr[-2000:]
 
