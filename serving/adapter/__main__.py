@@ -40,14 +40,14 @@ def main(
         typer.Option(
             min=0,
             metavar="IMAGES",
-            help="Images that go to the model as one call, of those that wait while it works; 0: each request alone.",
+            help="Images that wait while the model works go to it as one call, of at most so many. 0: one by one.",
         ),
     ] = 32,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain/--no-explain",
-            help="Whether POST /v1/explain, and the page, tell what of an image its answer rests on: 65 images' work.",
+            help="Offer POST /v1/explain: a heat map of what an answer rests on; each takes the work of 65 images.",
         ),
     ] = False,
     examples: Annotated[
@@ -64,7 +64,9 @@ def main(
     ] = 30,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Bearer tokens, one a line; without one of them nobody is answered."),
+        typer.Option(
+            metavar="FILE", help="File of bearer tokens, one a line. Requests without one of them are refused."
+        ),
     ] = None,
     jwks: Annotated[
         str | None,
@@ -74,9 +76,11 @@ def main(
         ),
     ] = None,
     jwt_issuer: Annotated[
-        str | None, typer.Option(metavar="ISSUER", help="Who has to have issued such a token (iss).")
+        str | None, typer.Option(metavar="ISSUER", help="The issuer that such a token must name (iss).")
     ] = None,
-    jwt_audience: Annotated[str | None, typer.Option(metavar="AUDIENCE", help="For whom it has to be (aud).")] = None,
+    jwt_audience: Annotated[
+        str | None, typer.Option(metavar="AUDIENCE", help="The audience that such a token must name (aud).")
+    ] = None,
     tls_certificate: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="PEM of the certificate: TLS on both ports."),
@@ -84,7 +88,9 @@ def main(
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM of its key.")] = None,
     tls_client_ca: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="PEM of who signs clients' certificates, which are wanted then."),
+        typer.Option(
+            metavar="FILE", help="PEM of the authority that signs clients' certificates. Clients must then show one."
+        ),
     ] = None,
     allowed_host: Annotated[
         list[str] | None,

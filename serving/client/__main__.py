@@ -29,7 +29,11 @@ _Tls = Annotated[
 ]
 _Authority = Annotated[
     Path | None,
-    typer.Option("--ca", metavar="FILE", help="PEM of who signed the server's certificate, if nobody public did."),
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="PEM of the authority that signed the server's certificate, unless it is a public one.",
+    ),
 ]
 _Token = Annotated[
     Path | None,

@@ -32,7 +32,7 @@ app = command_line(
 @app.command()
 def main(
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="The model; default: the usual one of trainyard.toml.")
+        str | None, typer.Option("--model", metavar="NAME", help="The model. Default: [model] name in trainyard.toml.")
     ] = None,
     registry: Annotated[
         str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")
@@ -44,6 +44,12 @@ def main(
         int, typer.Option(min=0, max=65535, help="Port for the page and REST; 0 for any free one.")
     ] = 8080,
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC; 0 for any free one.")] = 9090,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Offer a heat map of what an answer rests on; each takes the work of 65 images."
+        ),
+    ] = False,
     logs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of both logs. Default: .trainyard/serving/MODEL.")
     ] = None,
@@ -69,6 +75,7 @@ def main(
         named.name,
         logs or Path.cwd() / ".trainyard" / "serving" / named.name,
         memory_limit_mib=named.settings.serving.memory_mib,
+        explain=explain,
         host=host,
         http_port=http_port,
         grpc_port=grpc_port,

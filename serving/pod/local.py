@@ -27,6 +27,7 @@ class LocalPod(Pod):
         poll_seconds: how often the configuration is read again.
         memory_limit_mib: a model server that takes more is ended, as a container's would be; None for no limit.
         more_flags: for the model server, after production's.
+        explain: whether the adapter tells what of an image its answer rests on.
         host: address that the adapter listens on.
         http_port, grpc_port: its ports; 0 for any free one.
     """
@@ -40,6 +41,7 @@ class LocalPod(Pod):
         poll_seconds: int = 1,
         memory_limit_mib: float | None = None,
         more_flags: tuple[str, ...] = (),
+        explain: bool = False,
         host: str = "127.0.0.1",
         http_port: int = 0,
         grpc_port: int = 0,
@@ -49,7 +51,7 @@ class LocalPod(Pod):
         if host not in ("0.0.0.0", "::"):  # every address of this machine, loopback too
             self._reached_at = f"[{host}]" if ":" in host else host
         self.models_config, self.model, self.logs = models_config, model, logs
-        self._poll_seconds, self._more_flags = poll_seconds, more_flags
+        self._poll_seconds, self._more_flags, self._explain = poll_seconds, more_flags, explain
         self._limit, self._over_limit = memory_limit_mib, False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
@@ -64,7 +66,8 @@ class LocalPod(Pod):
         self._guard.tell(remove=self._folder.name)
         self._start_model_server()
         place = (self._host, self.http_port, self.grpc_port)
-        self._spawn("adapter", flags.adapter_flags(self._socket, self.model, *place))
+        more = ["--explain"] if self._explain else []
+        self._spawn("adapter", [*flags.adapter_flags(self._socket, self.model, *place), *more])
         if self._limit is not None:
             threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
         self._wait_ready(timeout)

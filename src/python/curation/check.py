@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check(
     dataset: Dataset = None,
-    registry: Annotated[str | None, typer.Option(help="Where the earlier version's record is.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry with the earlier version's record.")] = None,
     model: ModelName = None,
     previous: Annotated[
         str | None,

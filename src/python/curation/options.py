@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from imaging import ImageInput
     from settings import Settings
 
-Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or a pointer to one.")]
+Dataset = Annotated[
+    str | None, typer.Option(help="The images: a folder per class, or a pointer to one. Default: [dataset] uri.")
+]
 ModelName = Annotated[
     str | None, typer.Option("--model", "--model-name", help="The model: its settings, and what it sees of an image.")
 ]

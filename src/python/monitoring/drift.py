@@ -59,7 +59,7 @@ def drift(
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "--model-name", metavar="NAME", help="Default: the usual one of trainyard.toml."),
+        typer.Option("--model", "--model-name", metavar="NAME", help="Default: [model] name in trainyard.toml."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ ModelName = Annotated[str | None, typer.Option("--model", "--model-name", help="
 Demand = Annotated[
     str,
     typer.Option(
-        help="A pipeline to run whatever changed: `train`, `retrain` or `test`; of --model, or the usual one."
+        help="Run `train`, `retrain` or `test` whatever changed; of --model, or of [model] name in trainyard.toml."
     ),
 ]
 RunsFolder = Annotated[

@@ -35,15 +35,19 @@ app = command_line(
 @app.command()
 def quickstart(
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="The model to show the loop with: see `models list`.")
+        str | None,
+        typer.Option("--model", metavar="NAME", help="The model to show the loop with, such as chest-xray or digits."),
     ] = None,
     dataset: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Your images, a folder per class; otherwise the model's (phantoms are drawn)."
+            metavar="DIR",
+            help="Your images, a folder per class. Default: the model's; for chest-xray, X-rays that are drawn.",
         ),
     ] = None,
-    keep_serving: Annotated[bool, typer.Option("--keep-serving", help="Leave the servers up until Ctrl-C.")] = False,
+    keep_serving: Annotated[
+        bool, typer.Option("--keep-serving", help="Leave the prediction service up until Ctrl-C.")
+    ] = False,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
     min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one line of JSON, last.")] = False,

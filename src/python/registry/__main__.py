@@ -39,7 +39,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", "--model-name", metavar="NAME", help="Default: the usual one of trainyard.toml."),
+        typer.Option("--model", "--model-name", metavar="NAME", help="Default: [model] name in trainyard.toml."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")] = False,
 ) -> None:

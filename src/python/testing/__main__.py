@@ -28,21 +28,32 @@ app = command_line(
 @app.command()
 def test_model(
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Where held-out images come from: a folder, or `sample`.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="The images with the held-out ones: a folder, a pointer, or `sample` (drawn). Default: [dataset] uri."
+        ),
+    ] = None,
     version: Annotated[
         int | None,
-        typer.Option(parser=version_number, metavar="N", help="Default: the newest candidate, else production's."),
+        typer.Option(
+            parser=version_number,
+            metavar="N",
+            help="The version to test. Default: the newest candidate, else production's.",
+        ),
     ] = None,
     executor: Annotated[
         str,
         typer.Option(
-            help="What the clone is made of: `local` processes, `docker` containers, or a pod in the staging namespace "
-            "of a `kubernetes` cluster."
+            help="Where the clone of production runs: `local` (processes), `docker` (containers), or `kubernetes` (a "
+            "pod in the staging namespace)."
         ),
     ] = "local",
     model_server_image: Annotated[
         str | None,
-        typer.Option(help="With `docker` or `kubernetes`: TensorFlow Serving's image, or another one of it."),
+        typer.Option(
+            help="With `docker` or `kubernetes`: the image to run as model server, such as tensorflow/serving:2.19.1."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -50,7 +61,7 @@ def test_model(
             "--model",
             "--model-name",
             metavar="NAME",
-            help="A folder of models/; needed where several are there and [model] name does not say which is meant.",
+            help="The model, a folder of models/. Default: [model] name in trainyard.toml, or the only one.",
         ),
     ] = None,
     public_key: Annotated[
@@ -97,7 +108,7 @@ def test_model(
         teller.verdict(made)
     if as_json:
         print_json(made.as_json())
-    for line in closing.lines(made, opened.record(record.version), where):
+    for line in closing.lines(made, opened.record(record.version), where, _tested_with(dataset, *gates)):
         say(line)
     if not made.passed:
         raise GateNotPassed(
@@ -142,6 +153,12 @@ def _tested(
 def _where(model: str | None, registry: str | None) -> list[str]:
     """The flags that name the same model and registry again."""
     return [*(["--model", model] if model else []), *(["--registry", registry] if registry else [])]
+
+
+def _tested_with(dataset: str | None, min_accuracy: float | None, min_recall: float | None) -> list[str]:
+    """The flags that test on the same images by the same gates again."""
+    flags = {"--dataset": dataset, "--min-accuracy": min_accuracy, "--min-recall": min_recall}
+    return [part for name, value in flags.items() if value is not None for part in (name, str(value))]
 
 
 if __name__ == "__main__":

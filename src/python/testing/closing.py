@@ -10,13 +10,14 @@ from contracts.verdict import ModelVerdict, OneTest, Outcome
 _KINDS: tuple[Outcome, ...] = ("passed", "failed", "broken", "skipped")
 
 
-def lines(made: ModelVerdict, record: Record, where: Sequence[str] = ()) -> list[str]:
-    """What to say of a verdict on `record`; `where` are the flags that name model and registry."""
+def lines(made: ModelVerdict, record: Record, where: Sequence[str] = (), tested_with: Sequence[str] = ()) -> list[str]:
+    """What to say of a verdict on `record`; `where` are the flags that name model and registry, `tested_with` those
+    that a test takes beside them."""
     said = [f"{_counts(made.tests)}; report: {made.report}"]
     said += [f"Allowed for chance: {sentence}" for sentence in made.allowed_for_chance]
     if made.metrics:
         said.append(f"Version {record.version}: {_figures(made)}")
-    said.append(_next(made, record, where))
+    said.append(_next(made, record, where, tested_with))
     return said
 
 
@@ -39,10 +40,10 @@ def _figures(made: ModelVerdict) -> str:
     return f"{accuracy}; recall {recalls}" if recalls else accuracy
 
 
-def _next(made: ModelVerdict, record: Record, where: Sequence[str]) -> str:
+def _next(made: ModelVerdict, record: Record, where: Sequence[str], tested_with: Sequence[str]) -> str:
     promote, version = ["./pants", "run", "src/python/promote", "--"], str(record.version)
     if not made.passed and record.state != "production":
-        command = ["./pants", "run", "src/python/testing:test_model", "--", "--version", version, *where]
+        command = ["./pants", "run", "src/python/testing:test_model", "--", "--version", version, *where, *tested_with]
         return f"Once the reason is gone: {shlex.join(command)}"
     if record.state == "tested":
         more = [] if record.checked else ["--unchecked"]

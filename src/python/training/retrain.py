@@ -6,8 +6,8 @@ from training.commands.options import Flags, resolve
 
 app = command_line(
     "retrain",
-    "Trains production's model (or, if there is none, testing's newest) on the current dataset, and saves the "
-    "result as a candidate if it passes the gate and is no worse than its parent.",
+    "Continues the training of production's model (or, if there is none, of the newest version in testing) on the "
+    "current dataset. Saves the result as a candidate if it passes the gate and is no worse than its parent.",
     [
         "./pants run src/python/training:retrain -- --dataset ./xrays",
         "./pants run src/python/training:retrain -- --model digits",

@@ -1,11 +1,13 @@
 """The command that serves a model's production version, as a user types it."""
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -32,13 +34,13 @@ def refusal(folder, *more):
 
 
 @pytest.fixture
-def serving(tmp_path):
+def serving(tmp_path, flags):
     """The command under way, on free ports; its lines so far, up to the one that is waited for."""
     in_production(tmp_path, [1, 2])
     command = [sys.executable, "-m", "serving.pod", "--registry", str(tmp_path / "registry")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*command, "--http-port=0", "--grpc-port=0"],
+        [*command, "--http-port=0", "--grpc-port=0", *flags],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
@@ -59,10 +61,12 @@ def serving(tmp_path):
         process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serves_follows_a_promotion_and_ends_cleanly(serving, tmp_path, number):
+@pytest.mark.parametrize(("flags", "number"), [([], signal.SIGTERM), (["--explain"], signal.SIGINT)])
+def test_serves_follows_a_promotion_and_ends_cleanly(serving, tmp_path, flags, number):
     said = serving.until("Serving version 1$")
-    address = next(line for line in said if line.startswith("gRPC")).split()[1]
+    page, address = (next(line for line in said if line.startswith(what)).split()[1] for what in ("Page", "gRPC"))
+    told = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{page}v1/model", timeout=30)
+    assert json.load(told)["explains"] == bool(flags)
     with Client(address) as client:
         assert client.classify(picture()).version == 1
         in_production(tmp_path, [2, 1])

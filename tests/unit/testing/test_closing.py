@@ -56,6 +56,13 @@ def test_last_line_is_the_command_that_comes_next(passed, state, command):
     assert lines[-1].endswith(f": ./pants run {command}")
 
 
+def test_test_that_is_to_be_repeated_names_its_images_and_gates():
+    again = ["--dataset", "my images", "--min-accuracy", "0.7"]
+    said = closing.lines(verdict(False), record(3, LABELS, state="rejected"), ["--model", "m"], again)[-1]
+    assert said.endswith("--version 3 --model m --dataset 'my images' --min-accuracy 0.7")
+    assert "--dataset" not in closing.lines(verdict(), record(3, LABELS, state="tested"), [], again)[-1]
+
+
 def test_version_whose_checks_were_left_out_is_promoted_as_such():
     unchecked = record(3, LABELS, state="tested", checked=False)
     assert "run --version 3 --unchecked" in closing.lines(verdict(), unchecked)[-1]

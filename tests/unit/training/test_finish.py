@@ -14,7 +14,13 @@ from training.commands.outcome import finish
 
 OPTIONS = cast(
     Options,
-    SimpleNamespace(model=SimpleNamespace(settings=Settings()), dataset="sample", registry=Settings().registry.uri),
+    SimpleNamespace(
+        model=SimpleNamespace(settings=Settings()),
+        dataset="sample",
+        registry=Settings().registry.uri,
+        min_accuracy=Settings().gates.min_accuracy,
+        min_recall=Settings().gates.min_recall,
+    ),
 )
 
 
@@ -55,11 +61,12 @@ def test_more_time_is_not_advised_where_it_would_not_help(ended: str) -> None:
         ({}, ""),
         ({"dataset": "my xrays"}, " --dataset 'my xrays'"),
         ({"registry": "gs://bucket/models"}, " --registry gs://bucket/models"),
+        ({"min_accuracy": 0.7, "min_recall": 0.125}, " --min-accuracy 0.7 --min-recall 0.125"),
     ],
-    ids=["as the settings say", "another dataset", "another registry"],
+    ids=["as the settings say", "another dataset", "another registry", "a lower gate"],
 )
 def test_next_command_names_what_the_settings_do_not(
-    chosen: dict[str, str], flags: str, capsys: pytest.CaptureFixture[str]
+    chosen: dict[str, str | float], flags: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     candidate = rejected("epochs").model_copy(update={"state": "candidate"})
     finish(candidate, False, cast(Options, SimpleNamespace(**{**vars(OPTIONS), **chosen})))

@@ -8,9 +8,7 @@ import typer
 Registry = Annotated[str | None, typer.Option("--registry", help="The registry: a folder, or gs://BUCKET/FOLDER.")]
 Model = Annotated[
     str | None,
-    typer.Option(
-        "--model", "--model-name", metavar="NAME", help="The model; default: the usual one of trainyard.toml."
-    ),
+    typer.Option("--model", "--model-name", metavar="NAME", help="The model. Default: [model] name in trainyard.toml."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
 PublicKey = Annotated[

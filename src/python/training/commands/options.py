@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from models import Model
     from training.parameters import Parameters
 
-Dataset = Annotated[str | None, typer.Option(help="Folder with one folder of images per class, or `sample`.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="The images: a folder per class, a pointer, or `sample` (drawn). Default: [dataset] uri."),
+]
 RegistryUri = Annotated[
     str | None, typer.Option("--registry", help="The registry of models: a folder, or gs://BUCKET/FOLDER.")
 ]
@@ -19,8 +22,8 @@ SigningKey = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="PEM file of the key that signs the model, or pkcs11:… for one that a KMS keeps; by default one beside a "
-        "local registry, made on first use.",
+        help="The key that signs the model: a PEM file, or pkcs11:… for one in a KMS. Default: one beside a local "
+        "registry, made on first use.",
     ),
 ]
 ModelName = Annotated[
@@ -29,38 +32,51 @@ ModelName = Annotated[
         "--model",
         "--model-name",
         metavar="NAME",
-        help="A folder of models/; needed where several are there and [model] name does not say which is meant.",
+        help="The model, a folder of models/. Default: [model] name in trainyard.toml, or the only one.",
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**31 - 1, help="Same seed, data and machine: same model, if time does not run out.")
+    int,
+    typer.Option(
+        min=0,
+        max=2**31 - 1,
+        help="Start of all random numbers. Same seed, data and machine: same model, if time does not run out.",
+    ),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the images, at most.")]
-MaxMinutes = Annotated[float, typer.Option(min=0.05, help="Time limit for the training itself.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Passes over the images, at most. Default: [schedule] of the model.")
+]
+MaxMinutes = Annotated[float, typer.Option(min=0.05, help="Time limit for the training itself, in minutes.")]
 MaxTrials = Annotated[
     int | None,
-    typer.Option(min=1, help="Networks to try while validation misses the gate; 1, or 12 with --tune."),
+    typer.Option(min=1, help="Networks to try while validation misses the gate. Default: 1, or 12 with --tune."),
 ]
-MinAccuracy = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: accuracy on the test images.")]
-MinRecall = Annotated[float | None, typer.Option(min=0, max=1, help="Gate: recall of every class.")]
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="The gate: the accuracy on held-out images below which no model is saved. Default: [gates]."
+    ),
+]
+MinRecall = Annotated[
+    float | None, typer.Option(min=0, max=1, help="The gate: the recall that every class must reach. Default: [gates].")
+]
 Tune = Annotated[bool, typer.Option("--tune", help="Search from the start, not just while validation misses the gate.")]
 Work = Annotated[
     str | None,
-    typer.Option(help="Folder for logs, and for models that are not published yet; by default beside the models."),
+    typer.Option(help="Folder for logs and checkpoints of a training under way. Default: beside the models."),
 ]
 Backbone = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Network of keras.applications to put the classifier on in place of the model's own, such as "
-        "MobileNetV3Small.",
+        help="A network of keras.applications, such as MobileNetV3Small, in place of the model's own.",
     ),
 ]
 BackboneWeights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="What such a network begins with: imagenet (downloaded; the default), a .h5 FILE of such, or none.",
+        help="The weights that --backbone begins with: imagenet (downloaded; the default), a .h5 FILE, or none.",
     ),
 ]
 Reproduce = Annotated[
@@ -73,7 +89,7 @@ Reproduce = Annotated[
         help="Train this version again from its record, and compare every weight; saves nothing.",
     ),
 ]
-Reason = Annotated[str, typer.Option(help="Why this run happens; goes into the record.")]
+Reason = Annotated[str, typer.Option(help="Why this training happens, for the version's record.")]
 MailOwner = Annotated[
     bool, typer.Option("--mail", help="Mail the owner if the model misses the gate; `pipeline run` does so by itself.")
 ]

@@ -47,10 +47,16 @@ def finish(record: Record, as_json: bool, options: Options, mail: bool = False) 
 
 
 def _test_call(record: Record, options: Options) -> list[str]:
-    """What tests the version, with the dataset and the registry where they are not those of the settings."""
+    """What tests the version, with dataset, registry and gates where they are not those of the settings: by those the
+    version would be refused after all."""
     settings = options.model.settings
     more = ["--dataset", options.dataset] if options.dataset != settings.dataset.uri else []
     more += ["--registry", options.registry] if options.registry != settings.registry.uri else []
+    for flag, chosen, usual in (
+        ("--min-accuracy", options.min_accuracy, settings.gates.min_accuracy),
+        ("--min-recall", options.min_recall, settings.gates.min_recall),
+    ):
+        more += [flag, f"{chosen:g}"] if chosen != usual else []
     named = ["--model", record.model, "--version", str(record.version)]
     return ["./pants", "run", "src/python/testing:test_model", "--", *named, *more]
 
