@@ -30,7 +30,7 @@ def _counts(tests: Sequence[OneTest]) -> str:
 
 def _figures(made: ModelVerdict) -> str:
     assert made.metrics
-    accuracy = f"accuracy {made.metrics.accuracy:.3f} over the wire"
+    accuracy = f"accuracy {made.metrics.accuracy:.3f} as served"
     if made.intervals:
         low, high = made.intervals.accuracy
         accuracy += f" ({low:.3f} to {high:.3f})"

@@ -74,7 +74,7 @@ def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_
     assert any("(by min_recall of [gates] in models/chest_xray/limits.toml)" in said for said in verdict["reasons"])
     # Our own lines: how far it is, the figures, what comes next; none of pytest's.
     assert "Model tests: " in result.stderr and "Once the reason is gone: ./pants run" in result.stderr
-    assert "over the wire" in result.stderr and "===" not in result.stderr and "/suites/" not in result.stderr
+    assert "as served" in result.stderr and "===" not in result.stderr and "/suites/" not in result.stderr
     assert verdict["passed"] is False
     assert any("accuracy" in reason for reason in verdict["reasons"])
     assert "Version 1 failed its tests" in result.stderr

@@ -30,7 +30,7 @@ def test_figures_are_told_with_their_interval_and_production_beside():
     )
     assert lines[0] == "1 passed, 1 failed, 0 skipped (1 of the model's own); report: /r/test.html"
     assert lines[1] == (
-        "Version 3: accuracy 0.900 over the wire (0.770 to 0.960), production's version 2 0.850; "
+        "Version 3: accuracy 0.900 as served (0.770 to 0.960), production's version 2 0.850; "
         "recall COVID 0.900, Normal 0.900"
     )
 
