@@ -31,8 +31,10 @@ class Started:
         return [
             *(f"wrote {file}" for file in self.files),
             *self.notes,
+            f"Check it: ./pants run src/python/models -- check {self.name}",
             f"Next: `git add {self.folder.parent.name} {_POINTERS}`, commit, and "
-            f"`./pants run src/python/pipeline -- run --since HEAD~1 --model {self.name}`",
+            f"`./pants run src/python/pipeline -- run --since HEAD~1 --model {self.name}` (with --no-check: without "
+            "Trainyard's own tests, for a first figure)",
         ]
 
 

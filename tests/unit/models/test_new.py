@@ -79,6 +79,7 @@ def test_test_that_is_written_passes_for_answers_that_know_the_classes_and_fails
 def test_images_outside_the_repository_are_said_to_be_this_machines(yard, tmp_path_factory):
     away = pictures(tmp_path_factory.mktemp("away") / "leaves")
     lines = start(yard, "leaves", str(away), rgb=False, own_network=False).lines()
+    assert "Check it: ./pants run src/python/models -- check leaves" in lines
     assert any("outside the repository" in line for line in lines)
     assert "pipeline -- run --since HEAD~1 --model leaves" in lines[-1]
 
