@@ -11,13 +11,13 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "bad-image": (
         "The image can't be read",
-        "The bytes are no whole PNG or JPEG, or pixels of another shape than the model takes.",
+        "The bytes are not a complete PNG or JPEG, or the pixels have another shape than the model takes.",
         "Open the file on your machine. If it opens, save it again as PNG; if not, get it again: it was cut off.",
     ),
     "unsupported-format": (
         "The format is not supported",
-        "It is a picture or a body of a kind that is not read here.",
-        "Send PNG or JPEG, as the body itself, as a form, or in base64 in JSON; packed as gzip or not at all.",
+        "The picture, or the body of the request, has a format that this adapter does not read.",
+        "Send PNG or JPEG: as the body itself, in a form, or as base64 in JSON; compressed by gzip, or not at all.",
     ),
     "image-too-large": (
         "The image is too large",
@@ -41,18 +41,18 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "unauthenticated": (
         "The caller is not known",
-        "This adapter answers only to who shows a token or a certificate that it knows.",
-        "Send the header Authorization: Bearer TOKEN. Who runs the adapter gives tokens.",
+        "This adapter answers only callers that show a token or a certificate that it knows.",
+        "Send the header Authorization: Bearer TOKEN. The adapter's operator gives out tokens.",
     ),
     "forbidden-origin": (
-        "The page may not ask",
-        "A page of another site asked from your browser.",
-        "Who runs the adapter names the sites that may, by --allowed-origin.",
+        "This site may not call the adapter",
+        "A page of another site sent the request from your browser.",
+        "The adapter's operator allows sites by --allowed-origin.",
     ),
     "wrong-host": (
-        "The adapter is not called that",
-        "The request names a host that this adapter does not go by.",
-        "Ask it by its own name. Who runs it adds names by --allowed-host.",
+        "The adapter has another host name",
+        "The request names a host that this adapter does not answer for.",
+        "Ask it by its own name. The adapter's operator adds names by --allowed-host.",
     ),
     "unknown-model": (
         "The model is not being served",
@@ -72,17 +72,17 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "rate-limited": (
         "Too many images a second",
         "You have asked for more images than one caller may in this time.",
-        "Wait as long as Retry-After says. Who runs the adapter sets the rate.",
+        "Wait as long as Retry-After says. The adapter's operator sets the rate.",
     ),
     "explanation-busy": (
         "No explanation can be made now",
         "One explanation is made at a time, while nothing is being classified; now something is.",
-        "Wait as long as Retry-After says, and ask again. If it stays so, the adapter has no time left for it.",
+        "Wait as long as Retry-After says, and ask again. If it stays so, the adapter is too busy for explanations.",
     ),
     "explanations-off": (
         "No explanations are made here",
-        "This adapter classifies, and does not explain: an explanation takes the model as long as 65 answers.",
-        "Who runs the adapter switches explanations on by --explain.",
+        "This adapter classifies, and does not explain: an explanation costs the model as much as 65 answers.",
+        "The adapter's operator switches explanations on by --explain.",
     ),
     "unavailable": (
         "The model is not available",
@@ -92,12 +92,12 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "deadline-exceeded": (
         "The answer took too long",
         "The model did not answer within the time that a request has.",
-        "Try again; send fewer or smaller images at once. If it stays so, tell who runs the adapter.",
+        "Try again; send fewer or smaller images at once. If that does not help, tell the adapter's operator.",
     ),
     "fault": (
         "The adapter failed",
         "That is a mistake of the adapter's or of the model's, not of your request.",
-        "Tell who runs the adapter when it happened: its log holds the details.",
+        "Tell the adapter's operator when it happened: its log holds the details.",
     ),
 }
 PREFIX = "/problems/"

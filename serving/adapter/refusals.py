@@ -7,7 +7,7 @@ Refusal
 │   └── HugeImage      INVALID_ARGUMENT    413  more pixels than are decoded
 ├── Unauthenticated    UNAUTHENTICATED     401  no token or certificate that is known
 ├── Forbidden          PERMISSION_DENIED   403  a page of another site asks
-├── WrongHost          INVALID_ARGUMENT    421  the adapter is not called that
+├── WrongHost          INVALID_ARGUMENT    421  the adapter has another host name
 ├── TooLarge           RESOURCE_EXHAUSTED  413  more bytes or more images than are accepted
 ├── UnknownModel       NOT_FOUND           404  another model is being served here
 ├── UnknownVersion     NOT_FOUND           404  the version or label asked for is not being served
@@ -77,14 +77,14 @@ class Unauthenticated(Refusal):
 class Forbidden(Refusal):
     code = grpc.StatusCode.PERMISSION_DENIED
     status = 403
-    title = "The page may not ask"
+    title = "This site may not call the adapter"
     kind = "forbidden-origin"
 
 
 class WrongHost(Refusal):
     code = grpc.StatusCode.INVALID_ARGUMENT
     status = 421
-    title = "The adapter is not called that"
+    title = "The adapter has another host name"
     kind = "wrong-host"
 
 

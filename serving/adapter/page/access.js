@@ -16,7 +16,7 @@ export function ask(address, options = {}) {
 export function read(response) {
   return response.json().catch(() => ({
     detail: `The server answered ${response.status}.`,
-    advice: "That was not the adapter but something before it; try again, or tell who runs it.",
+    advice: "Something in front of the adapter answered in its place; try again, or tell its operator.",
   }));
 }
 
