@@ -8,6 +8,8 @@ from docs.site import completions
 
 ROOT = next(root for root in (Path.cwd(), *Path(__file__).parents) if (root / "README.md").is_file())
 _CALL = re.compile(r"\./pants run (?P<target>\S+)(?: -- (?P<rest>[^\n`]*))?")
+# What stands for any program.
+_NO_PROGRAM = ("…", "FOLDER")
 # What ends the arguments of a call in a shell's line.
 _NEXT = {"&", "&&", "||", "|", ";", ">", "2>", ")"}
 
@@ -38,6 +40,8 @@ def words(rest):
 
 def faults(target, arguments, programs):
     """What of a call there is not."""
+    if target in _NO_PROGRAM:
+        return []
     if target not in programs:
         if target.startswith(("benchmarks:", "docs/site:", "3rdparty/python:")):
             return []
