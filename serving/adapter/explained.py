@@ -1,5 +1,6 @@
 """What to do about each kind of problem: the pages that problem documents link to."""
 
+import re
 from html import escape
 
 # kind -> title, what happened, what to do.
@@ -101,6 +102,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
 }
 PREFIX = "/problems/"
+_FLAG = re.compile(r"--[a-z][a-z-]*[a-z]")
 
 
 def page(kind: str) -> str | None:
@@ -108,6 +110,8 @@ def page(kind: str) -> str | None:
     if kind not in KINDS:
         return None
     title, what, advice = map(escape, KINDS[kind])
+    # A flag stays on one line.
+    advice = _FLAG.sub(r"<code>\g<0></code>", advice)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

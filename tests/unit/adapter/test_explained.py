@@ -25,6 +25,10 @@ def test_a_page_says_what_to_do(rest, kind):
     assert "What to do" in response.text and f"urn:trainyard:problem:{kind}" in response.text
 
 
+def test_a_flag_is_told_apart_from_the_text(rest):
+    assert "<code>--allowed-origin</code>" in rest.get("/problems/forbidden-origin").text
+
+
 @pytest.mark.parametrize("kind", ["nothing", "..%2f..", "<script>", "%00"])
 def test_other_kinds_have_none(rest, kind):
     problem(rest.get(f"/problems/{kind}"), 404)
