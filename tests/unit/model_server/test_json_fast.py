@@ -7,23 +7,27 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import simdjson
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import types_pb2
 
-from serving.model_server import json_document, json_input, json_lift, json_output
+from serving.model_server import json_document, json_input, json_lift, json_output, json_shape
 from serving.model_server.dtypes import Tensor
 from serving.model_server.errors import ServingError
 
 TYPES = [types_pb2.DT_FLOAT, types_pb2.DT_INT64, types_pb2.DT_UINT8, types_pb2.DT_STRING, types_pb2.DT_BOOL]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def everything_is_large() -> Iterator[None]:
-    """Lists of a few bytes are lifted, and cut into slices of a few bytes."""
+@pytest.fixture(scope="module", autouse=True, params=[6, 2**18], ids=["slices", "whole"])
+def everything_is_large(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lists of a few bytes are lifted, cut into slices of a few bytes or read as a whole."""
     patched = pytest.MonkeyPatch()
     patched.setattr(json_lift, "_SHORTEST", 2)
-    patched.setattr(json_lift, "_SLICE", 6)
+    patched.setattr(json_lift, "_SLICE", request.param)
+    patched.setattr(json_shape, "_SHORT", 0)
+    patched.setattr(json_shape, "_NUMBERS_A_LIST", 2)
+    patched.setattr(json_shape, "_BLOCK", 5)
     patched.setattr(json_input, "_VALUES", 20)
     yield
     patched.undo()
@@ -118,6 +122,32 @@ def test_the_odd_ones_are_read_or_refused_alike(text: str, dtype: int) -> None:
     assert outcome(body, dtype, False) == outcome(body, dtype, True)
 
 
+ATOMS = st.sampled_from(["1", "-2.5", "[1]", "[22]", "[[1]]", "[1,2]", "[]", "[[1],[2]]", "[1],[2]"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(ATOMS, min_size=1, max_size=4), min_size=1, max_size=4), st.sampled_from([",", ", ", " ,"]))
+def test_lists_that_are_nearly_rectangles_are_none(rows: list[list[str]], comma: str) -> None:
+    text = "[" + ",".join(f"[{','.join(row)}]" for row in rows) + "]"
+    body = f'{{"instances": {text.replace(",", comma)}}}'.encode()
+    assert outcome(body, types_pb2.DT_FLOAT, False) == outcome(body, types_pb2.DT_FLOAT, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("[[1],[2],[3]]", (3, 1)), ("[[1], [2], [3]]", (3, 1)), ("[[1,2],[3,4]]", (2, 2)),
+        ("[[[1,2],[3,4]]]", (1, 2, 2)), ("[[[1]],2]", None),
+        ("[[1] ,[2]]", None), ("[[1],\n[2]]", None), ("[[1],[2, 3],[]]", None), ("[2,[[1]]]", None),
+        ("[[1,[2,3]],[[],4]]", None), ("[[1],[2],[3,4]]", None), ("[[1,2],[3]]", None), ("[[1],[2],3]", None),
+    ],
+)  # fmt: skip
+def test_sizes_are_told_where_the_parser_proves_them(text: str, sizes: tuple[int, ...] | None) -> None:
+    document = simdjson.Parser().parse(text.encode())
+    count = len(np.frombuffer(document.as_buffer(of_type="i"), np.int64))
+    assert json_shape.of_parsed(document, text.encode(), count) == sizes
+
+
 def test_what_is_plain_does_not_need_the_careful_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(body: bytes) -> dict[str, object]:
         raise AssertionError("parsed carefully")
@@ -149,8 +179,8 @@ def test_rows_are_counted_before_they_are_converted() -> None:
 @given(st.lists(st.floats(width=32), min_size=1, max_size=50))
 def test_answers_hold_the_shortest_numbers_that_read_back(values: list[float]) -> None:
     array = np.array(values, np.float32).reshape(len(values), 1)
-    text = json_output.predictions([Tensor("y", "y:0", types_pb2.DT_FLOAT)], [array], row_form=True)
-    flat = text.decode().removeprefix('{"predictions": [[').removesuffix("]]}").split("], [")
+    parts = json_output.predictions([Tensor("y", "y:0", types_pb2.DT_FLOAT)], [array], row_form=True)
+    flat = b"".join(parts).decode().removeprefix('{"predictions": [[').removesuffix("]]}").split("], [")
     for value, part in zip(array.ravel(), flat, strict=True):
         assert part == one_decimal(value), (value, part)
 
