@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import threading
 import zlib
@@ -15,16 +14,16 @@ import grpc
 import uvicorn
 
 from serving.model_server.callers import Caller
-from serving.model_server.errors import ServingError, failed_precondition, invalid
+from serving.model_server.errors import ServingError, invalid
 from serving.model_server.http_connection import Connection
-from serving.model_server.rest import RestApi, error_reply
+from serving.model_server.rest import Parts, RestApi, error_reply
 
 # Seconds that a connection without a request stays open. Load balancers keep theirs for 600 s and use them again; one
 # that ends here first costs a request now and then.
 KEEP_ALIVE_SECONDS = 620
 BODY_SECONDS = 30.0
 _QUICK_THREADS = 4
-_ORIGIN = re.compile(rb"https?://")
+_UNZIPPED_AT_ONCE = 2**20  # bytes; some milliseconds
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -81,6 +80,7 @@ class HttpServer:
         page = scope["raw_path"].decode("latin-1")
         path = f"{page}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else page
         kind = b"application/json"
+        answer: bytes | Parts
         try:
             body = await asyncio.wait_for(_read(scope, receive, self._most), _body_seconds(scope, self._most))
         except _TooLargeError:
@@ -96,17 +96,21 @@ class HttpServer:
             elif not path.lower().startswith("/v1/"):
                 kind, status, answer = b"text/plain", 404, b""
             elif scope["method"] == "OPTIONS":
-                status, answer = _preflight(scope)
+                status, answer = self._api.preflight(dict(scope["headers"]).get(b"origin", b""))
             else:
                 status, answer = await self._handled(scope["method"], path, body, receive)
-        headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode()), *self._cors]
+        parts = [answer] if isinstance(answer, bytes) else answer
+        headers = [(b"content-type", kind), (b"content-length", str(sum(map(len, parts))).encode()), *self._cors]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer})
+        if scope["method"] == "HEAD":
+            parts = [b""]
+        for position, part in enumerate(parts, 1):
+            await send({"type": "http.response.body", "body": part, "more_body": position < len(parts)})
 
-    async def _handled(self, method: str, path: str, body: bytes, receive: Receive) -> tuple[int, bytes]:
+    async def _handled(self, method: str, path: str, body: Parts, receive: Receive) -> tuple[int, bytes | Parts]:
         caller = Caller()
 
-        def handle() -> tuple[int, bytes]:
+        def handle() -> tuple[int, bytes | Parts]:
             with caller.served():
                 return self._api.handle(method, path, body)
 
@@ -141,18 +145,11 @@ def _unexpected(path: str, page: str) -> tuple[int, bytes]:
     return 400, f"Unexpected path: {path}. Should be {page}".encode()
 
 
-def _preflight(scope: dict[str, Any]) -> tuple[int, bytes]:
-    """What a browser asks before it sends a page's request; whether it may is said by the headers, if at all."""
-    if _ORIGIN.search(dict(scope["headers"]).get(b"origin", b"")):
-        return 200, b""
-    return error_reply(failed_precondition("Origin header is missing in CORS preflight"))
-
-
-async def _read(scope: dict[str, Any], receive: Receive, most: int) -> bytes:
+async def _read(scope: dict[str, Any], receive: Receive, most: int) -> Parts:
     """The whole body, decompressed. Raises _TooLargeError past `most` bytes, ServingError for damaged gzip data."""
     encoding = dict(scope["headers"]).get(b"content-encoding", b"")
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if b"gzip" in encoding.lower() else None
-    parts: list[bytes] = []
+    parts: Parts = []
     size = 0
     more = True
     while more:
@@ -161,15 +158,22 @@ async def _read(scope: dict[str, Any], receive: Receive, most: int) -> bytes:
             raise ServingError(grpc.StatusCode.CANCELLED, "The client went away.")
         part = message.get("body", b"")
         more = message.get("more_body", False)
-        if unzip is not None:
-            try:
-                part = unzip.decompress(part, most + 1 - size)
-            except zlib.error:
-                raise invalid("Failed to decompress the gzip request body.") from None
-        size += len(part)
-        if size > most:
-            raise _TooLargeError
-        parts.append(part)
+        while part:
+            piece, part = (part, b"") if unzip is None else _unzipped(unzip, part)
+            size += len(piece)
+            if size > most:
+                raise _TooLargeError
+            parts.append(piece)
+            if part:
+                await asyncio.sleep(0)  # a turn for others: out of gzip can come a thousand times as much
     if unzip is not None and not unzip.eof:
         raise invalid("Failed to decompress the gzip request body.")
-    return b"".join(parts)
+    return parts
+
+
+def _unzipped(unzip: zlib._Decompress, data: bytes) -> tuple[bytes, bytes]:
+    """Something of what comes out of `data`, and what is left of it."""
+    try:
+        return unzip.decompress(data, _UNZIPPED_AT_ONCE), b"" if unzip.eof else unzip.unconsumed_tail
+    except zlib.error:
+        raise invalid("Failed to decompress the gzip request body.") from None

@@ -19,7 +19,7 @@ _INT64 = (-(2**63), 2**63)
 _KINDS = {"bytes": "bytes_list", "int64": "int64_list", "float": "float_list"}
 
 
-def examples(document: dict[str, object], method: str) -> input_pb2.Input:
+def examples(document: dict[str, object]) -> input_pb2.Input:
     """The examples (with their context, if any) of a request. Raises ServingError for what is no example."""
     given = input_pb2.Input()
     target = given.example_list.examples
@@ -27,8 +27,9 @@ def examples(document: dict[str, object], method: str) -> input_pb2.Input:
         _fill(given.example_list_with_context.context, document["context"])
         target = given.example_list_with_context.examples
     if "examples" not in document:
+        # The original says "classify" to a regress request as well.
         raise invalid(
-            f"JSON Value: {shown(document)} When method is {method}, key 'examples' is expected and was not found"
+            f"JSON Value: {shown(document)} When method is classify, key 'examples' is expected and was not found"
         )
     items = document["examples"]
     if not isinstance(items, list):
@@ -54,6 +55,8 @@ def _fill_feature(feature: feature_pb2.Feature, name: str, values: list[Any]) ->
         for value in values:
             if _kind(name, value) != kind:
                 raise invalid(f"Unexpected element type in feature: {name} expecting type: {kind}")
+            if kind == "int64" and value >= _INT64[1]:
+                raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
         converted = [_MAKE[kind](value) for value in values]
         getattr(feature, _KINDS[kind]).value.extend(converted)
 
@@ -62,9 +65,7 @@ def _kind(name: str, value: Any) -> str:
     if isinstance(value, str) or is_base64(value):
         return "bytes"
     if isinstance(value, int):  # true is 1
-        if _INT64[1] <= value < 2**64:
-            raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-        return "int64" if _INT64[0] <= value < _INT64[1] else "float"
+        return "int64" if _INT64[0] <= value < 2**64 else "float"
     if isinstance(value, float):
         return "float"
     raise invalid(f"Feature: {name} has element with unexpected JSON type: {type_name(value)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,39 +19,39 @@ Array = np.ndarray[Any, Any]
 _SLICE = 2**16  # values that are written at once, while no other thread can run
 
 
-def predictions(outputs: Sequence[Tensor], arrays: Sequence[Array], row_form: bool) -> bytes:
-    """The answer of a predict request: `predictions` by row, or `outputs` by column."""
+def predictions(outputs: Sequence[Tensor], arrays: Sequence[Array], row_form: bool) -> list[bytes]:
+    """The answer of a predict request, in parts: `predictions` by row, or `outputs` by column.
+
+    A large answer is never one text: to make it keeps every other thread waiting.
+    """
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
-    whole = _whole_text(outputs, arrays)
-    if whole is not None:
-        return b'{"%s": %s}' % (b"predictions" if row_form else b"outputs", whole)
     if row_form:
-        return f'{{"predictions": {_rows(outputs, arrays)}}}'.encode()
-    texts = [nested(tokens(tensor, array), array.shape) for tensor, array in zip(outputs, arrays, strict=True)]
+        _check_rows(outputs, arrays)
+        return list(_enclosed('{"predictions": [', _rows(outputs, arrays), "]}"))
     if len(outputs) == 1:
-        return f'{{"outputs": {texts[0]}}}'.encode()
-    named = ", ".join(f"{json.dumps(tensor.alias)}: {text}" for tensor, text in zip(outputs, texts, strict=True))
-    return f'{{"outputs": {{{named}}}}}'.encode()
+        return list(_column('{"outputs": ', outputs[0], arrays[0], "}"))
+    parts: list[bytes] = []
+    before, last = '{"outputs": {', len(outputs) - 1
+    for position, (tensor, array) in enumerate(zip(outputs, arrays, strict=True)):
+        after = "}}" if position == last else ", "
+        parts += _column(f"{before}{json.dumps(tensor.alias)}: ", tensor, array, after)
+        before = ""
+    return parts
 
 
-def _whole_text(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> bytes | None:
-    """The one output at once, where it holds floats; None for all others."""
-    if len(outputs) != 1 or not arrays[0].size or arrays[0].ndim == 0:
-        return None
-    if outputs[0].dtype not in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
-        return None
-    return f"[{', '.join(_pieces(arrays[0]))}]".encode()
+def _enclosed(before: str, pieces: Iterable[str], after: str) -> Iterator[bytes]:
+    """The pieces, joined by commas, as the parts of a text that begins and ends so."""
+    held = ""
+    for position, piece in enumerate(pieces):
+        if position:
+            yield (before + held).encode()
+            before = ", "
+        held = piece
+    yield (before + held + after).encode()
 
 
-def _pieces(array: Array) -> Iterator[str]:
-    """The JSON text of `array`, without its outermost brackets, in parts to be joined by commas."""
-    rows = max(1, _SLICE * len(array) // array.size)
-    for start in range(0, len(array), rows):
-        yield ", ".join(_written(array[start : start + rows]))[1:-1]
-
-
-def _rows(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> str:
+def _check_rows(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> None:
     for tensor, array in zip(outputs, arrays, strict=True):
         if array.ndim == 0:
             raise invalid(f"Tensor name: {tensor.alias} has no shape information ")
@@ -59,19 +59,46 @@ def _rows(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> str:
             raise invalid(
                 f"Tensor name: {tensor.alias} has inconsistent batch size: {len(array)} expecting: {len(arrays[0])}"
             )
-    if len(arrays[0]) == 0:
-        return "[]"
-    columns = [
-        [nested(part, array.shape[1:]) for part in _split(tokens(tensor, array), len(array))]
-        for tensor, array in zip(outputs, arrays, strict=True)
-    ]
-    if len(outputs) == 1:
-        return f"[{', '.join(columns[0])}]"
+
+
+def _blocks(arrays: Sequence[Array]) -> Iterator[list[Array]]:
+    """Some rows at a time, of every array the same."""
+    most = max(array.size for array in arrays)
+    rows = max(1, _SLICE * len(arrays[0]) // most) if most else max(1, len(arrays[0]))
+    for start in range(0, len(arrays[0]), rows):
+        yield [array[start : start + rows] for array in arrays]
+
+
+def _rows(outputs: Sequence[Tensor], arrays: Sequence[Array]) -> Iterator[str]:
     keys = [json.dumps(tensor.alias) for tensor in outputs]
-    rows = (
-        ", ".join(f"{key}: {text}" for key, text in zip(keys, row, strict=True)) for row in zip(*columns, strict=True)
-    )
-    return "[" + ", ".join(f"{{{row}}}" for row in rows) + "]"
+    for block in _blocks(arrays):
+        if len(outputs) == 1:
+            yield _inside(outputs[0], block[0])
+            continue
+        columns = [
+            [nested(part, array.shape[1:]) for part in _split(tokens(tensor, array), len(array))]
+            for tensor, array in zip(outputs, block, strict=True)
+        ]
+        rows = (
+            ", ".join(f"{key}: {text}" for key, text in zip(keys, row, strict=True))
+            for row in zip(*columns, strict=True)
+        )
+        yield ", ".join(f"{{{row}}}" for row in rows)
+
+
+def _column(before: str, tensor: Tensor, array: Array, after: str) -> Iterator[bytes]:
+    if array.ndim == 0 or not array.size:
+        yield (before + nested(tokens(tensor, array), array.shape) + after).encode()
+        return
+    pieces = (_inside(tensor, block) for (block,) in _blocks([array]))
+    yield from _enclosed(before + "[", pieces, "]" + after)
+
+
+def _inside(tensor: Tensor, array: Array) -> str:
+    """The JSON text of `array`, which has rows, without its outermost brackets."""
+    if array.size and tensor.dtype in (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE):
+        return ", ".join(_written(array))[1:-1]
+    return nested(tokens(tensor, array), array.shape)[1:-1]
 
 
 def _split(flat: list[str], count: int) -> list[list[str]]:
@@ -109,7 +136,13 @@ def string(value: bytes) -> str:
 
 def decimals(values: Array) -> list[str]:
     """Floats of one type as the shortest decimal numbers that read back as the same float; whole ones end in ".0"."""
-    return ", ".join(_pieces(values)).split(", ") if len(values) else []
+    texts: list[str] = []
+    for (block,) in _blocks([values]):
+        part = _written(block)
+        part[0] = part[0].removeprefix("[")
+        part[-1] = part[-1].removesuffix("]")
+        texts += part
+    return texts
 
 
 def _written(values: Array) -> list[str]:

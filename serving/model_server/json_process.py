@@ -28,10 +28,11 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def opened(body: bytes, verb: str) -> Iterator[Body]:
-    """The body of a request to `verb`, parsed. Raises ServingError for what is no JSON object."""
-    if len(body) <= LARGE:
-        yield Reader(body, verb)
+def opened(body: Sequence[bytes], verb: str) -> Iterator[Body]:
+    """The body of a request to `verb`, of which the parts are given, parsed. Raises ServingError for no JSON object."""
+    size = sum(map(len, body))
+    if size <= LARGE:
+        yield Reader(b"".join(body), verb)
         return
     with _places:
         process = _taken()
@@ -39,7 +40,7 @@ def opened(body: bytes, verb: str) -> Iterator[Body]:
             with while_waited_for(process.kill):
                 yield _Remote(process, body, verb)
         finally:
-            process.forget(len(body))
+            process.forget(size)
             _give_back(process)
 
 
@@ -77,11 +78,14 @@ class _Process:
         """Whether it can be asked."""
         return self._process.poll() is None
 
-    def ask(self, head: list[Any], blobs: Sequence[bytes] = ()) -> json_worker.Message:
-        """What it answers. Raises ServingError: what it refuses, or that it has ended."""
+    def ask(self, head: list[Any], parts: Sequence[bytes] | None = None) -> json_worker.Message:
+        """What it answers to a message with one blob of these parts, or none.
+
+        Raises ServingError: what it refuses, or that it has ended.
+        """
         try:
-            json_worker.send(self._to, head, blobs)
-            answer, parts = json_worker.receive(self._from)
+            json_worker.send(self._to, head, [] if parts is None else [parts])
+            answer, blobs = json_worker.receive(self._from)
         except (OSError, EOFError, ValueError):
             self.kill()
             raise ServingError(
@@ -89,7 +93,7 @@ class _Process:
             ) from None
         if answer[0] == "error":
             raise ServingError(grpc.StatusCode[answer[1]], answer[2])
-        return answer, parts
+        return answer, blobs
 
     def forget(self, size: int) -> None:
         """Its body, of `size` bytes, is of no use any longer."""
@@ -110,9 +114,9 @@ class _Process:
 class _Remote:
     """A Body that is parsed there."""
 
-    def __init__(self, process: _Process, body: bytes, verb: str) -> None:
+    def __init__(self, process: _Process, body: Sequence[bytes], verb: str) -> None:
         self._process = process
-        (_, self._name), _ = process.ask(["body", verb], [body])
+        (_, self._name), _ = process.ask(["body", verb], body)
 
     def signature_name(self) -> str:
         """See Body."""

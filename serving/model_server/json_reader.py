@@ -32,7 +32,6 @@ class Reader:
 
     def __init__(self, body: bytes, verb: str) -> None:
         """Raises ServingError for what is no JSON object."""
-        self._verb = verb
         self._document = json_document.Document(body, careful=verb != "predict")
 
     def signature_name(self) -> str:
@@ -45,4 +44,4 @@ class Reader:
 
     def examples(self) -> Array:
         """See Body."""
-        return records(self._document.read(lambda fields: json_examples.examples(fields, self._verb)))
+        return records(self._document.read(json_examples.examples))

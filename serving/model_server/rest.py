@@ -7,7 +7,6 @@ import json
 import re
 import time
 from collections.abc import Callable
-from functools import partial
 from urllib.parse import unquote
 
 from google.protobuf import json_format
@@ -15,7 +14,7 @@ from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
 from serving.model_server import examples, json_examples, json_output, json_process, predict
-from serving.model_server.errors import ServingError, answer_to, as_serving_error, invalid
+from serving.model_server.errors import ServingError, answer_to, as_serving_error, failed_precondition, invalid
 from serving.model_server.handlers import Handlers
 from serving.model_server.json_reader import Body
 from serving.model_server.metrics import Metrics
@@ -25,6 +24,7 @@ _VERSION = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 # ASCII: to Python a digit is one of any script, which int() takes too.
 _INFERENCE = re.compile(rf"(?i:/v1/models/([^/:]+){_VERSION}:(classify|regress|predict))", re.ASCII)
 _STATUS = re.compile(rf"(?i:/v1/models(?:/([^/:]+))?{_VERSION}(/metadata)?)", re.ASCII)
+_ORIGIN = re.compile(rb"https?://")
 _VERBS = ("predict", "classify", "regress")
 _MAX_INT64 = 2**63 - 1
 _HTTP = {
@@ -39,6 +39,10 @@ def error_reply(error: ServingError) -> tuple[int, bytes]:
     return _HTTP.get(error.code.name, 500), f'{{ "error": {json.dumps(error.message, ensure_ascii=False)} }}'.encode()
 
 
+# What is large comes and goes in parts: to join them would keep every other thread waiting.
+Parts = list[bytes]
+
+
 class RestApi:
     """Answers REST requests."""
 
@@ -46,14 +50,22 @@ class RestApi:
         self._handlers = handlers
         self._metrics = metrics
 
-    def handle(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def handle(self, method: str, path: str, body: Parts) -> tuple[int, bytes | Parts]:
         """(HTTP status, JSON) of a request; every failure is an answer, nothing is raised."""
         try:
             return 200, self._answer(method, path, body)
         except Exception as problem:
             return error_reply(answer_to(problem))
 
-    def _answer(self, method: str, path: str, body: bytes) -> bytes:
+    def preflight(self, origin: bytes) -> tuple[int, bytes]:
+        """What a browser asks before it sends a page's request; whether it may is said by the headers, if at all."""
+        status, answer = 200, b""
+        if not _ORIGIN.search(origin):
+            status, answer = error_reply(failed_precondition("Origin header is missing in CORS preflight"))
+        self._metrics.request("", "", "REST", "OK" if status == 200 else "FAILED_PRECONDITION", 0.0)
+        return status, answer
+
+    def _answer(self, method: str, path: str, body: Parts) -> bytes | Parts:
         patterns = {"POST": _INFERENCE, "GET": _STATUS}
         match = patterns[method].fullmatch(path) if method in patterns else None
         verb = match[4] if match and method == "POST" else ""
@@ -79,11 +91,12 @@ class RestApi:
         finally:
             self._metrics.request(name, verb, "REST", status, time.perf_counter() - started)
 
-    def _infer(self, verb: str, body: bytes, spec: model_pb2.ModelSpec) -> bytes:
+    def _infer(self, verb: str, body: Parts, spec: model_pb2.ModelSpec) -> bytes | Parts:
         with contextlib.ExitStack() as reading:
             given = reading.enter_context(json_process.opened(body, verb))
-            answer = self._predict if verb == "predict" else partial(self._examples, verb)
-            return answer(spec, given, reading.close)
+            if verb == "predict":
+                return self._predict(spec, given, reading.close)
+            return self._examples(verb, spec, given, reading.close)
 
     def _status(self, spec: model_pb2.ModelSpec) -> bytes:
         return _json(self._handlers.status(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))).encode()
@@ -97,7 +110,7 @@ class RestApi:
             f'{{"model_spec": {_json(response.model_spec)}, "metadata": {{"signature_def": {_json(signatures)}}}}}'
         ).encode()
 
-    def _predict(self, spec: model_pb2.ModelSpec, given: Body, done: Callable[[], None]) -> bytes:
+    def _predict(self, spec: model_pb2.ModelSpec, given: Body, done: Callable[[], None]) -> Parts:
         spec.signature_name = given.signature_name()
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._handlers.lease_spec(spec) as leased:

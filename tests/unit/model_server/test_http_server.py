@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,21 +13,26 @@ import httpx
 import pytest
 
 from serving.model_server import http_connection, http_server
+from serving.model_server.metrics import Metrics
+from serving.model_server.rest import RestApi
 
 Start = Callable[..., httpx.Client]
 
 
-class Api:
+class Api(RestApi):
     """Answers with what it was asked; waits when asked for /wait."""
 
     def __init__(self) -> None:
+        super().__init__(None, Metrics())  # type: ignore[arg-type]
         self.gate = threading.Event()
 
-    def handle(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Method, path and size of the body."""
+    def handle(self, method: str, path: str, body: list[bytes]) -> tuple[int, bytes | list[bytes]]:
+        """Method, path and size of the body; for /v1/large as many bytes as it has, in parts."""
+        if path == "/v1/large":
+            return 200, body
         if path == "/v1/wait":
             self.gate.wait(20)
-        return 200, json.dumps([method, path, len(body)]).encode()
+        return 200, json.dumps([method, path, sum(map(len, body))]).encode()
 
 
 @pytest.fixture
@@ -61,6 +68,19 @@ def test_a_body_up_to_the_limit_is_read_and_no_larger_one(start: Start) -> None:
     assert client.post("/v1/x", content=b"a" * 1001).status_code == 413
     assert client.post("/v1/x", content=iter([b"a" * 600, b"a" * 600])).status_code == 413
     assert client.get("/v1/x").json() == ["GET", "/v1/x", 0]
+
+
+def test_what_is_large_comes_and_goes_in_parts(start: Start) -> None:
+    client = start()
+    text = random.Random(0).randbytes(3 * 2**20)
+    assert client.post("/v1/large", content=text).content == text
+    # Out of gzip as well, where one part that arrives becomes many.
+    packed = gzip.compress(text + bytes(2**23))
+    for sent in (packed, iter([packed[:70_000], packed[70_000:-4], packed[-4:]])):
+        assert client.post("/v1/large", content=sent, headers={"Content-Encoding": "gzip"}).content == text + bytes(
+            2**23
+        )
+    assert client.head("/v1/large").headers["content-length"] == "0"
 
 
 def test_what_is_no_path_of_the_api_is_not_found(start: Start) -> None:

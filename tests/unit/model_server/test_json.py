@@ -42,12 +42,37 @@ def test_nesting_follows_the_shape(shape: tuple[int, ...]) -> None:
 def test_rows_without_any_instance_are_an_empty_list() -> None:
     outputs = [Tensor("a", "a:0", FLOAT), Tensor("b", "b:0", FLOAT)]
     empty = [np.zeros((0, 2), np.float32), np.zeros((0,), np.float32)]
-    assert json_output.predictions(outputs, empty, row_form=True) == b'{"predictions": []}'
+    assert json_output.predictions(outputs, empty, row_form=True) == [b'{"predictions": []}']
     uneven = [np.zeros((0, 2), np.float32), np.zeros((1,), np.float32)]
     with pytest.raises(ServingError, match="inconsistent batch size"):
         json_output.predictions(outputs, uneven, row_form=True)
     with pytest.raises(ServingError, match="empty tensor map"):
         json_output.predictions([], [], row_form=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10**6])
+@pytest.mark.parametrize("shape", [(), (5,), (4, 3), (2, 3, 2), (0,), (0, 3), (3, 0)])
+def test_an_answer_in_many_parts_is_what_it_would_be_in_one(
+    shape: tuple[int, ...], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_output, "_SLICE", at_once)
+    numbers = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    texts = np.array([str(value).encode() for value in numbers.ravel()], object).reshape(shape)
+    arrays = [np.asarray(array) for array in (numbers / np.float32(8), numbers, texts, numbers > 2)]
+    outputs = [Tensor(name, f"{name}:0", kind) for name, kind in zip("abcd", (FLOAT, INT64, STRING, BOOL), strict=True)]
+    plain = {"a": arrays[0].tolist(), "b": numbers.tolist(), "c": numbers.astype(str).tolist(), "d": arrays[3].tolist()}
+    for count in (1, 2, 4):
+        for first in range(5 - count):
+            chosen = slice(first, first + count)
+            wanted = dict(list(plain.items())[chosen])
+            parts = json_output.predictions(outputs[chosen], arrays[chosen], row_form=False)
+            assert json.loads(b"".join(parts)) == {"outputs": wanted if count > 1 else plain["abcd"[first]]}
+            if shape:
+                rows = [dict(zip(wanted, row, strict=True)) for row in zip(*wanted.values(), strict=True)]
+                parts = json_output.predictions(outputs[chosen], arrays[chosen], row_form=True)
+                expected = rows if count > 1 else plain["abcd"[first]]
+                assert json.loads(b"".join(parts)) == {"predictions": expected}
+                assert at_once > 1 or len(parts) == (shape[0] if numbers.size else 1)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +180,7 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
 def test_booleans_as_features_are_whole_numbers() -> None:
     document = {"examples": [{"x": [True, 2, False], "y": True, "z": [1.5]}]}
-    (example,) = json_examples.examples(document, "regress").example_list.examples
+    (example,) = json_examples.examples(document).example_list.examples
     features = example.features.feature
     assert list(features["x"].int64_list.value) == [1, 2, 0]
     assert list(features["y"].int64_list.value) == [1]

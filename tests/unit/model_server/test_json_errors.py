@@ -81,10 +81,12 @@ def test_the_first_instance_that_is_wrong_is_named(instances: object, words: str
 
 def test_whole_numbers_beyond_64_bits_are_floats_as_features() -> None:
     document = {"examples": [{"x": [2**64, -(2**63) - 1]}]}
-    (example,) = json_examples.examples(document, "regress").example_list.examples
+    (example,) = json_examples.examples(document).example_list.examples
     assert list(example.features.feature["x"].float_list.value) == [2.0**64, -(2.0**63)]
     with pytest.raises(ServingError, match=r"Feature: x has uint64_t element\. Only int64_t is supported\."):
-        json_examples.examples({"examples": [{"x": 2**63}]}, "regress")
+        json_examples.examples({"examples": [{"x": 2**63}]})
+    with pytest.raises(ServingError, match="feature: x expecting type: float"):  # the kind is looked at before
+        json_examples.examples({"examples": [{"x": [1.5, 2**63]}]})
 
 
 def test_of_a_name_given_twice_the_last_one_holds() -> None:

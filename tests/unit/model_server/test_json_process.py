@@ -46,7 +46,7 @@ def everything_is_large() -> Iterator[None]:
 def outcome(body: bytes, verb: str) -> tuple[object, ...]:
     """What a request comes to, comparable."""
     try:
-        with json_process.opened(body, verb) as given:
+        with json_process.opened([body[:9], body[9:]], verb) as given:
             name = given.signature_name()
             if verb == "regress":
                 return name, [str(example_pb2.Example.FromString(record)) for record in given.examples()]
@@ -65,6 +65,12 @@ def test_a_body_is_read_there_as_it_is_here(row: object, monkeypatch: pytest.Mon
         assert there == outcome(body, verb)
         monkeypatch.undo()
         monkeypatch.setattr(json_process, "LARGE", -1)
+
+
+def test_what_comes_back_begins_where_tensorflow_need_not_copy_it() -> None:
+    with json_process.opened([b'{"inputs": {"a": [1, 2, 3], "b": "x"}}'], "predict") as given:
+        _, arrays = given.inputs([A, B], None)
+    assert (arrays["a"].tolist(), arrays["a"].ctypes.data % 64) == ([1.0, 2.0, 3.0], 0)
 
 
 def test_a_process_reads_one_body_after_another_and_ends_after_a_huge_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +92,7 @@ def test_reading_ends_when_the_client_goes_away() -> None:
     body = b'{"instances": [' + b'{"x": Inf},' * 5_000_000 + b"1]}"
 
     def read() -> None:
-        with caller.served(), pytest.raises(ServingError) as refused, json_process.opened(body, "predict"):
+        with caller.served(), pytest.raises(ServingError) as refused, json_process.opened([body], "predict"):
             pass
         told.append(refused.value.message)
 

@@ -23,8 +23,17 @@ def test_versions_in_an_address_that_are_no_numbers_reach_nothing(verb: str) -> 
         if name.isascii() and name.isdigit():
             continue  # a number, if an odd one, as TensorFlow Serving reads it
         path = f"/v1/models/m/versions/{name}" + (":predict" if verb == "POST" else "")
-        status, body = api.handle(verb, quote(path, errors="replace"), b"{}")
+        status, body = api.handle(verb, quote(path, errors="replace"), [b"{}"])
         assert (status, b"Malformed request" in body) == (400, True), (name, body)
+
+
+def test_what_a_browser_asks_beforehand_is_counted_under_no_name() -> None:
+    metrics = Metrics()
+    api = RestApi(Untouched(), metrics)  # type: ignore[arg-type]
+    assert api.preflight(b"https://example.com") == (200, b"")
+    assert api.preflight(b"")[0] == 400
+    for status in ("OK", "FAILED_PRECONDITION"):
+        assert f'request_count{{model_name="",status="{status}"}} 1\n' in metrics.text().decode()
 
 
 def test_folders_that_are_no_numbers_are_no_versions(tmp_path: Any) -> None:
