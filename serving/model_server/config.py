@@ -56,10 +56,13 @@ def check(config: config_pb2.ModelServerConfig, earlier: config_pb2.ModelServerC
             raise invalid(f"Illegal to list model {model.name} multiple times in config list")
         seen.add(model.name)
         platform = _platform(model)
+        if (before := platforms.get(model.name, platform)) != platform:
+            raise invalid(
+                f"Illegal to change a model's platform. For model {model.name} platform was {before} and new platform "
+                f"requested is {platform}"
+            )
         if platform != "tensorflow":
             raise invalid(f"Model {model.name} requests unsupported platform {platform}")
-        if platforms.get(model.name, platform) != platform:
-            raise invalid(f"Illegal to change a model's platform. For model {model.name}")
         if "://" not in model.base_path and not model.base_path.startswith("/"):
             raise invalid(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
@@ -69,14 +72,17 @@ def check(config: config_pb2.ModelServerConfig, earlier: config_pb2.ModelServerC
 def _platform(model: config_pb2.ModelConfig) -> str:
     if model.model_type and model.model_platform:
         raise invalid(
-            f"Illegal setting both ModelServerConfig::model_type(deprecated) and model_platform. For model {model.name}"
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, "
+            f"model name is {model.name}"
         )
     if model.model_type:
-        return "tensorflow" if model.model_type == config_pb2.TENSORFLOW else "other"
+        if model.model_type != config_pb2.TENSORFLOW:
+            raise invalid(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
+        return "tensorflow"
     if not model.model_platform:
         raise invalid(
-            "Illegal setting neither ModelServerConfig::model_type(deprecated) nor model_platform. "
-            f"For model {model.name}"
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, "
+            f"model name is {model.name}"
         )
     return model.model_platform
 

@@ -97,6 +97,7 @@ class Handlers:
         before = {name: self._metrics.total(name) or 0 for name in request.metric_names}
         self._manager.reload(request.config, give_up)
         response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()  # OK is there, and empty: clients look into it unasked
         for name, earlier in before.items():
             response.metric.add(name=name, int64_value_increase=(self._metrics.total(name) or 0) - earlier)
         return response

@@ -131,6 +131,8 @@ class Manager:
             configuration.check(config, self._config)
             if config.WhichOneof("config") is None:
                 return  # an empty file: nothing to load, and nothing to take away
+            if config != self._config:
+                _warn_of_logging(config)
             known = {model.name for model in self._config.model_config_list.config} if self._config else set()
             self._config = config_pb2.ModelServerConfig.FromString(config.SerializeToString())
             self._scan()
@@ -286,6 +288,12 @@ class Manager:
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
+
+
+def _warn_of_logging(config: config_pb2.ModelServerConfig) -> None:
+    for model in config.model_config_list.config:
+        if model.HasField("logging_config"):
+            log.warning("logging_config of model %s is without effect: requests are not logged.", model.name)
 
 
 def _named(version: Version) -> str:

@@ -87,7 +87,7 @@ class Server:
         self._grpc.start()
         self._serving = True
         for address in self._addresses():
-            log.info("Running gRPC ModelServer at %s ...", address)
+            log.info("Running gRPC ModelServer at %s ...", address.replace("unix:", "UNIX socket ", 1))
         if self._http is not None:
             self._http.start()
             log.info("Exporting HTTP/REST API at:%s:%s ...", self._flags.host, self._flags.rest_api_port)
@@ -121,7 +121,7 @@ class Server:
             os.unlink(path)  # left by a server that was killed
         for address in self._addresses():
             try:
-                self._grpc.bind(address, None if address.startswith("unix:") else self._credentials)
+                self._grpc.bind(address, self._credentials)
             except OSError as error:
                 raise StartError(f"Cannot listen on {address} ({error}): choose another address.", 6) from None
 
@@ -228,7 +228,7 @@ def _pages(path: str, metrics: Metrics) -> dict[str, Callable[[], bytes]]:
 
 
 def _credentials(path: str) -> grpc.ServerCredentials:
-    """TLS for the TCP port; the texts of keys and certificates stand in the file itself, as in the original."""
+    """TLS, for a unix socket too; the texts of keys and certificates stand in the file itself, as in the original."""
     chosen = textproto.read(path, "SSLConfig")
     return grpc.ssl_server_credentials(
         [(chosen.server_key.encode(), chosen.server_cert.encode())],

@@ -37,17 +37,21 @@ def server(models: Path, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -
         folder, "--model_name=m", f"--model_base_path={models}/half_plus_two", f"--ssl_config_file={folder}/ssl",
         "--enable_serialization_as_tensor_content", "--grpc_channel_arguments=grpc.max_receive_message_length=2000",
         f"--tensorflow_session_config_file={folder}/session", "--tensorflow_session_parallelism=2",
-        "--num_load_threads=2", "--saved_model_tags=serve", "--rest_api_enable_cors_support", "--grpc_max_threads=1",
+        "--num_load_threads=2", f"--grpc_socket_path={folder}/s",
+        "--saved_model_tags=serve", "--rest_api_enable_cors_support", "--grpc_max_threads=1",
     )  # fmt: skip
     yield running
     running.close()
 
 
-def stub(server: Server, trusted: bytes, own: Keys | None) -> prediction_service_pb2_grpc.PredictionServiceStub:
+def stub(
+    server: Server, trusted: bytes, own: Keys | None, by_socket: bool = False
+) -> prediction_service_pb2_grpc.PredictionServiceStub:
     """Of a client that trusts one certificate and has, or has not, its own."""
+    address = f"unix:{server.log_file.parent}/s" if by_socket else f"127.0.0.1:{server.port}"
     credentials = grpc.ssl_channel_credentials(trusted, own and own[1], own and own[0])
     options = [("grpc.ssl_target_name_override", HOSTS[0])]
-    channel = grpc.secure_channel(f"127.0.0.1:{server.port}", credentials, options)
+    channel = grpc.secure_channel(address, credentials, options)
     return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
@@ -55,6 +59,14 @@ def test_a_client_with_a_certificate_is_answered_in_tensor_content(server: Serve
     answer = stub(server, keys[0], keys).Predict(request("m", x=[2.0, 4.0]), timeout=20).outputs["y"]
     assert np.frombuffer(answer.tensor_content, np.float32).tolist() == [4.0, 5.0]
     assert not answer.float_val
+
+
+def test_the_unix_socket_speaks_tls_too(server: Server, keys: Keys) -> None:
+    answer = stub(server, keys[0], keys, by_socket=True).Predict(request("m", x=[2.0]), timeout=20)
+    assert len(answer.outputs["y"].tensor_content) == 4
+    with pytest.raises(grpc.RpcError) as failure:
+        stub(server, keys[0], None, by_socket=True).Predict(request("m", x=[2.0]), timeout=20)
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_who_shows_no_certificate_or_speaks_no_tls_is_not_answered(server: Server, keys: Keys) -> None:

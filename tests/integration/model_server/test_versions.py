@@ -174,6 +174,7 @@ def test_a_deleted_folder_is_unloaded_and_may_come_again(fresh: Site) -> None:
 
 
 def test_the_unix_socket_serves_too(fresh: Site) -> None:
+    assert f"Running gRPC ModelServer at UNIX socket {fresh.config.parent}/s ..." in fresh.server.log
     with grpc.insecure_channel(f"unix:{fresh.config.parent}/s") as channel:
         call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         assert call(request("m", x=[2.0]).SerializeToString(), timeout=20)
@@ -194,7 +195,7 @@ def test_reload_over_grpc_adds_and_removes_models(fresh: Site, models: Path) -> 
     config = configuration(models / "half_plus_two", [123], {}, name="other")
     fresh.write(config)  # the file is polled as well, and must not say otherwise
     answer = reload(config)
-    assert answer.status.error_code == 0
+    assert (answer.HasField("status"), answer.status.error_code) == (True, 0)
     assert [row.name for row in answer.metric] == ["/tensorflow/serving/request_count", "/made/up"]
     assert fresh.server.predictions.Predict(request("other", x=[2.0]), timeout=20).outputs["y"].float_val[0] == 3.0
     eventually(lambda: fresh.available() == set())
@@ -202,7 +203,8 @@ def test_reload_over_grpc_adds_and_removes_models(fresh: Site, models: Path) -> 
     code, text = refused(f"model_config_list {{ {one} {one} }}")
     assert (code, text) == ("INVALID_ARGUMENT", "Illegal to list model other multiple times in config list")
     code, text = refused(config.replace('"tensorflow"', '"sklearn"'))
-    assert (code, text) == ("INVALID_ARGUMENT", "Model other requests unsupported platform sklearn")
+    assert (code, text) == ("INVALID_ARGUMENT", "Illegal to change a model's platform. For model other platform was "
+                            "tensorflow and new platform requested is sklearn")  # fmt: skip
     code, text = refused("custom_model_config { type_url: 'x' }")
     assert code == "INVALID_ARGUMENT"
 

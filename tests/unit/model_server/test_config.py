@@ -46,12 +46,19 @@ GOOD = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }'
         (GOOD.replace("tensorflow", "x"), "Model m requests unsupported platform x"),
         (GOOD.replace('model_platform: "tensorflow"', ""), "Illegal setting neither"),
         (GOOD.replace("}", "model_type: TENSORFLOW }"), "Illegal setting both"),
+        (GOOD.replace('model_platform: "tensorflow"', "model_type: OTHER"), "model_type choice 2 not supported"),
         (GOOD.replace('"/m"', '"m"'), "absolute path"),
     ],
 )
 def test_configurations_that_cannot_be_served(text: str, problem: str) -> None:
     with pytest.raises(ServingError, match=problem):
         config.check(parsed(f"model_config_list {{ {text} }}"), None)
+
+
+def test_a_models_platform_stays() -> None:
+    earlier = parsed(f"model_config_list {{ {GOOD} }}")
+    with pytest.raises(ServingError, match="For model m platform was tensorflow and new platform requested is x"):
+        config.check(parsed(f"model_config_list {{ {GOOD.replace('tensorflow', 'x')} }}"), earlier)
 
 
 def test_from_a_list_to_a_custom_configuration_is_no_way() -> None:

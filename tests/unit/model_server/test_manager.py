@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tensorflow_serving.config import model_server_config_pb2 as config_pb2
 from serving.model_server.config import single_model
 from serving.model_server.errors import ServingError
 from serving.model_server.manager import Manager, Policies
+from serving.model_server.versions import State
 
 
 def looked_at(config: config_pb2.ModelServerConfig, times: int = 3) -> None:
@@ -51,3 +53,51 @@ def test_a_version_that_is_asked_for_and_not_there_is_named(tmp_path: Path, capl
     manager.stop()
     assert "Version 7 of servable m, which was requested to be served as a 'specific' version" in caplog.text
     assert "No versions" not in caplog.text
+
+
+class Loaded:
+    """Stands for a model."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def manager() -> Iterator[Manager]:
+    """That loads whatever it finds."""
+    made = Manager(lambda *_: Loaded(), Policies(load_retries=0))  # type: ignore[arg-type, return-value]
+    yield made
+    made.stop()
+
+
+def test_a_label_may_name_a_version_that_the_same_configuration_loads(tmp_path: Path, manager: Manager) -> None:
+    (tmp_path / "1").mkdir()
+    config = single_model("m", str(tmp_path))
+    config.model_config_list.config[0].version_labels["stable"] = 1
+    manager.reload(config)
+    with manager.lease("m", label="stable") as leased:
+        assert leased.version.number == 1
+
+
+def test_a_label_that_names_no_version_is_refused_and_its_models_are_served(tmp_path: Path, manager: Manager) -> None:
+    (tmp_path / "1").mkdir()
+    config = single_model("m", str(tmp_path))
+    config.model_config_list.config[0].version_labels["stable"] = 9
+    with pytest.raises(
+        ServingError, match="label to version 9 of model m, which is not currently available"
+    ) as refused:
+        manager.reload(config)
+    assert refused.value.code.name == "FAILED_PRECONDITION"
+    assert [row[:2] for row in manager.status("m")] == [(1, State.AVAILABLE)]
+
+
+def test_who_asks_for_a_log_of_requests_is_told_once_that_there_is_none(
+    tmp_path: Path, manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "1").mkdir()
+    config = single_model("m", str(tmp_path))
+    config.model_config_list.config[0].logging_config.sampling_config.sampling_rate = 0.5
+    caplog.set_level(logging.WARNING)
+    for _ in range(3):
+        manager.reload(config)
+    assert caplog.text.count("logging_config of model m is without effect: requests are not logged.") == 1
