@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ DEFAULT_SIGNATURE = "serving_default"
 Observe = Callable[[str, float], None]
 # Waits, in an event loop, for what a thread does.
 Over = Callable[[Result], Awaitable[list[Array]]]
+_UNKNOWN_OPERATION = re.compile("Op type not registered '([^']+)'")
 _CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
 
 
@@ -167,6 +169,12 @@ class SavedModel:
             if isinstance(error, RuntimeError):
                 wanted = " ".join(tags)
                 raise not_found(f"Could not find meta graph def matching supplied tags: {{ {wanted} }}") from None
+            if unknown := _UNKNOWN_OPERATION.search(str(error)):
+                raise not_found(
+                    f"Op type not registered '{unknown[1]}': this operation is not in TensorFlow's own package, as "
+                    "those of TensorFlow Text, Decision Forests and other libraries are not. Export the model without "
+                    "it and let the client do that step, or serve it with TensorFlow Serving where that has it."
+                ) from None
             raise
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
         self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}

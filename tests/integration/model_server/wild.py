@@ -198,7 +198,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 }
 # Those that cannot be loaded, and what is said of them.
 REFUSED = {
-    "unknown_operation": "Op type not registered 'WhitespaceTokenizeWithOffsetsV2'",
+    "unknown_operation": "Op type not registered 'WhitespaceTokenizeWithOffsetsV2': this operation is not in "
+    "TensorFlow's own package, as those of TensorFlow Text, Decision Forests and other libraries are not. Export the "
+    "model without it",
     "bad_parameters": "max_batch_size in the batching parameters must be positive",
 }
 ODD = "Käfer & Äpfel [1] (neu) {a,b}"
