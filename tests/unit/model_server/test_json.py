@@ -124,7 +124,8 @@ def test_brackets_inside_strings_do_not_count_as_depth() -> None:
 
 @pytest.mark.parametrize("behind", [b" trailing", b"}", b"]]", b'{"instances": [2]}', b"\xff\xfe", b"\0"])
 def test_what_stands_behind_the_document_is_ignored(behind: bytes) -> None:
-    assert json_document.parse(b' {"instances": [1.0]}' + behind) == {"instances": [1.0]}
+    for before in (b" ", b"\xef\xbb\xbf"):  # a byte order mark
+        assert json_document.parse(before + b'{"instances": [1.0]}' + behind) == {"instances": [1.0]}
     deep = b'{"instances": [1.0], "deep": ' + b"[" * 5000 + b"]" * 5000 + b"}"
     assert json_document.parse(deep + behind)["instances"] == [1.0]
 
