@@ -31,20 +31,7 @@ def classify(
 ) -> classification_pb2.ClassificationResult:
     """Classes and scores of each example, or serialised record. Raises ServingError or TensorFlow's errors."""
     name = spec.signature_name or DEFAULT_SIGNATURE
-    signature = _signature(model, name)
-    _check_method("classification", CLASSIFY_METHOD, signature, check_method_name)
-    wanted = tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) not in (1, 2):
-        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    if INPUTS not in signature.inputs:
-        raise invalid(f"No classification inputs found in SignatureDef: {signature}")
-    if not wanted:
-        raise invalid(
-            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}". '
-            f"Signature was: {signature}"
-        )
+    wanted = _classification_outputs(_signature(model, name), check_method_name)
     examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, wanted)
     found = dict(zip(wanted, plan.run({INPUTS: examples}, "Classify"), strict=True))
@@ -63,6 +50,24 @@ def classify(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
     return _classifications(len(examples), classes, scores)
+
+
+def _classification_outputs(signature: meta_graph_pb2.SignatureDef, check_method_name: bool) -> tuple[str, ...]:
+    """The outputs that a classification takes. Raises ServingError for a signature of another kind."""
+    _check_method("classification", CLASSIFY_METHOD, signature, check_method_name)
+    wanted = tuple(alias for alias in (CLASSES, SCORES) if alias in signature.outputs)
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) not in (1, 2):
+        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+    if INPUTS not in signature.inputs:
+        raise invalid(f"No classification inputs found in SignatureDef: {signature}")
+    if not wanted:
+        raise invalid(
+            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}". '
+            f"Signature was: {signature}"
+        )
+    return wanted
 
 
 def _classifications(
@@ -85,16 +90,7 @@ def regress(
 ) -> regression_pb2.RegressionResult:
     """One value for each example, or serialised record. Raises ServingError or TensorFlow's errors."""
     name = spec.signature_name or DEFAULT_SIGNATURE
-    signature = _signature(model, name)
-    _check_method("regression", REGRESS_METHOD, signature, check_method_name)
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) != 1:
-        raise invalid("Expected one output Tensor.")
-    if INPUTS not in signature.inputs:
-        raise invalid(f"No regression inputs found in SignatureDef: {signature}")
-    if OUTPUTS not in signature.outputs:
-        raise invalid(f"No regression outputs found in SignatureDef: {signature}")
+    _check_regression(_signature(model, name), check_method_name)
     examples = given if isinstance(given, np.ndarray) else records(given)
     plan = model.plan(name, (OUTPUTS,))
     (values,) = plan.run({INPUTS: examples}, "Regress")
@@ -112,27 +108,43 @@ def regress(
     return result
 
 
+def _check_regression(signature: meta_graph_pb2.SignatureDef, check_method_name: bool) -> None:
+    _check_method("regression", REGRESS_METHOD, signature, check_method_name)
+    if len(signature.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(signature.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
+    if INPUTS not in signature.inputs:
+        raise invalid(f"No regression inputs found in SignatureDef: {signature}")
+    if OUTPUTS not in signature.outputs:
+        raise invalid(f"No regression outputs found in SignatureDef: {signature}")
+
+
 def multi_inference(
     model: SavedModel, version: int, request: inference_pb2.MultiInferenceRequest, check_method_name: bool = False
 ) -> inference_pb2.MultiInferenceResponse:
     """Several classifications and regressions of the same examples. Raises ServingError or TensorFlow's errors."""
-    response = inference_pb2.MultiInferenceResponse()
     seen: set[str] = set()
-    for task in request.tasks:
-        spec = task.model_spec
-        name = spec.signature_name or DEFAULT_SIGNATURE
-        if not spec.name:
+    for task in request.tasks:  # every one, before the first is run
+        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+        if not task.model_spec.name:
             raise invalid("Found ModelSpec with an empty model name.")
-        if spec.name != request.tasks[0].model_spec.name:
+        if task.model_spec.name != request.tasks[0].model_spec.name:
             raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         if name in seen:
             raise invalid(f"Duplicate evaluation of signature: {name}")
         seen.add(name)
         if name not in model.signatures:
             raise invalid(f"Requested signature not found in model graph: {name}")
-        if task.method_name not in (CLASSIFY_METHOD, REGRESS_METHOD):
+        if task.method_name == CLASSIFY_METHOD:
+            _classification_outputs(model.signatures[name], check_method_name)
+        elif task.method_name == REGRESS_METHOD:
+            _check_regression(model.signatures[name], check_method_name)
+        else:
             raise ServingError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
-        result = response.results.add()
+    response = inference_pb2.MultiInferenceResponse()
+    for task in request.tasks:
+        spec, result = task.model_spec, response.results.add()
         if task.method_name == CLASSIFY_METHOD:
             result.classification_result.CopyFrom(classify(model, spec, request.input, check_method_name))
         else:

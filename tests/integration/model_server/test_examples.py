@@ -99,7 +99,11 @@ def test_multi_inference_refusals(server: Server) -> None:
     two_models.tasks[1].model_spec.name = "echo"
     nameless = multi(("regress_x_to_y", REGRESS), ("classify_x_to_y", CLASSIFY))
     nameless.tasks[1].model_spec.name = ""
+    # Every task is looked at before the first is run, which would fail here.
+    second = multi(("regress_x_to_y", REGRESS), ("classify_x_to_y", "x"))
+    second.input.Clear()
     rows = [
+        (second, "UNIMPLEMENTED", "Unsupported signature method_name: x"),
         (multi(), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (multi(("x", REGRESS)), "INVALID_ARGUMENT", "signature not found"),
         (multi(("serving_default", "tensorflow/serving/predict")), "UNIMPLEMENTED", "Unsupported signature"),

@@ -80,6 +80,7 @@ def test_what_is_large_comes_and_goes_in_parts(start: Start) -> None:
         assert client.post("/v1/large", content=sent, headers={"Content-Encoding": "gzip"}).content == text + bytes(
             2**23
         )
+    assert client.get("/v1/x", headers={"Content-Encoding": "gzip"}).json() == ["GET", "/v1/x", 0]
     assert client.head("/v1/large").headers["content-length"] == "0"
 
 
