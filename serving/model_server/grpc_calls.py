@@ -77,7 +77,10 @@ class Calls:
             plan = predict.planned_before(leased.model, request, options)
             if plan is None:
                 plan = await self._threads.run(lambda _: predict.planned(leased.model, request, options))
-            arrays = predict.inputs(request)
+            if predict.read_at_once(request):
+                arrays = predict.inputs(request)
+            else:
+                arrays = await self._threads.run(lambda _: predict.inputs(request))
             outputs = await self._outputs(plan, arrays)
             answer = partial(predict.answer, plan, outputs, leased.version.number, request, options)
             if sum(array.nbytes for array in outputs) > _SMALL:

@@ -130,6 +130,34 @@ def test_what_is_large_is_read_and_written_in_a_thread(monkeypatch):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("kind", ["large by its shape", "many"])
+def test_a_small_message_whose_arrays_take_time_is_read_in_a_thread(kind):
+    message = predict_pb2.PredictRequest.FromString(request(1))
+    if kind == "many":
+        for number in range(100):
+            message.inputs[str(number)].CopyFrom(message.inputs["x"])
+    else:
+        tensor = message.inputs["x"]
+        tensor.tensor_content = b""
+        tensor.float_val.append(5)
+        tensor.tensor_shape.dim[0].size = 200_000
+    batcher = Batcher(BatchingParameters(max_batch_size=200_000, threads=1))
+
+    async def story() -> None:
+        served = Served(Model(batcher))
+        await served.calls.predict(request(1))
+        before = served.asked
+        if kind == "many":
+            with pytest.raises(ServingError, match="input size does not match"):
+                await served.calls.predict(message.SerializeToString())
+            assert served.asked == before + 1
+        else:
+            assert len(numbers(await served.calls.predict(message.SerializeToString()))) == 200_000
+            assert served.asked == before + 2  # its answer is written there too
+
+    asyncio.run(story())
+
+
 def test_a_client_that_leaves_is_counted_so_and_its_rows_leave_the_batch():
     batcher = Batcher(BatchingParameters(max_batch_size=8, threads=1))
     model = Model(batcher)
