@@ -156,7 +156,8 @@ def promoted(
     """
     tests = [verdict for verdict in record.verdicts if verdict.kind == "test"]
     before = f" instead of version {previous.version}" if previous else ""
-    where = f"on {counted(pods, 'serving pod')}" if pods else "to servers once they start"
+    state = "served" if pods else "in use"
+    where = f" by {counted(pods, 'serving pod')}" if pods else ", and servers load it when they next read the registry"
     # After a rollback the verb alone would go back one further.
     to = previous.version if previous and rollback else None
     back = [commands.go_back(record, registry, to)] if previous else []
@@ -164,7 +165,7 @@ def promoted(
         title=f"{record.model} rolled back to {record.version}"
         if rollback
         else f"{record.model} {record.version} promoted",
-        lead=f"Version {record.version} goes out{before} {where}, decided by {who}.",
+        lead=f"Version {record.version} is {state} now{before}{where}; decided by {who}.",
         color=_BLUE,
         record=record,
         production=previous,

@@ -130,6 +130,12 @@ def test_version_that_was_replaced_is_not_called_in_production(name: str) -> Non
     assert "Small: version 3 in production" in MAILS["candidate_passed"].html
 
 
+def test_promotion_says_who_serves_the_version_now() -> None:
+    served, waiting = (notify.promoted(record(), PRODUCTION, who="ada", pods=pods).text for pods in (2, 0))
+    assert "is served now instead of version 3 by 2 serving pods; decided by ada." in served
+    assert "is in use now instead of version 3, and servers load it when they next read the registry" in waiting
+
+
 def test_rollback_compares_no_figures_of_different_images() -> None:
     text = MAILS["rollback"].text
     assert "Accuracy 70.0 % on 60 held-out images; version 4 has 85.3 %, measured on its own held-out images." in text
