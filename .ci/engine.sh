@@ -1,9 +1,11 @@
 # Sourced by .ci/run: `engine_found FOLDER` finds a Docker engine, or starts one whose data lies in FOLDER, and exports
 # what the others need to know of it. False where there is none to be had; $engine_lacks says why, in one clause.
-# `engine_stop` ends the one it started.
+# `engine_ready` makes the base of all images where it has to be made, and starts a container of it; it may run beside
+# others, and says itself what is lacking. `engine_stop` ends the one that `engine_found` has started.
 engine_lacks=
 engine_pid=
 engine_folder=
+engine_makes=
 
 engine_found() {
   if ! command -v docker >/dev/null; then
@@ -15,11 +17,18 @@ engine_found() {
   docker version >/dev/null 2>&1 || engine_start "$1" || return 1
   if [[ -z ${BASE_IMAGE:-} && $(id -u) == 0 ]] && command -v debootstrap >/dev/null; then
     # From Debian's archive: the same on every machine, and no container registry has to be in reach.
-    scripts/base-image trainyard/base:bookworm || { engine_lacks="the base image could not be made"; return 1; }
-    export BASE_IMAGE=trainyard/base:bookworm
+    engine_makes=trainyard/base:bookworm
+    export BASE_IMAGE=$engine_makes
+  fi
+}
+
+engine_ready() {
+  if [[ -n $engine_makes ]] && ! scripts/base-image "$engine_makes"; then
+    echo "the base image could not be made"
+    return 1
   fi
   if [[ -n ${BASE_IMAGE:-} ]] && ! docker run --rm --network none --memory 64m "$BASE_IMAGE" true; then
-    engine_lacks="the engine starts no container"
+    echo "the engine starts no container"
     return 1
   fi
 }

@@ -30,16 +30,22 @@ def model_server():
         yield server
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """One for all; each test's pages are in a context of their own, which shares nothing with others."""
+    with playwright.sync_playwright() as play, play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser:
+        yield browser
+
+
 @pytest.fixture
-def page(model_server):
+def page(browser, model_server):
     """The page, which has to stay free of errors in its scripts and of refused contents."""
     complaints = []
     with (
         adapter(f"127.0.0.1:{model_server.port}", Limits(max_explanations=1)) as it,
-        playwright.sync_playwright() as play,
-        play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
+        browser.new_context() as context,
     ):
-        page = browser.new_page()
+        page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if "Policy" in message.text else None)
         page.on(
@@ -175,15 +181,14 @@ def test_documentation_is_drawn(page):
     playwright.expect(page.get_by_text("multipart/form-data").first).to_be_attached()
 
 
-def test_an_adapter_that_wants_a_token_is_asked_with_it_and_no_address_holds_it(model_server, tmp_path, files):
+def test_an_adapter_that_wants_a_token_is_asked_with_it_and_no_address_holds_it(browser, model_server, tmp_path, files):
     token, addresses = "token-of-the-browsers-test", []
     (tmp_path / "tokens").write_text(token)
     with (
         adapter(f"127.0.0.1:{model_server.port}", access=AccessOptions(token_file=tmp_path / "tokens")) as it,
-        playwright.sync_playwright() as play,
-        play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
+        browser.new_context() as context,
     ):
-        page = browser.new_page()
+        page = context.new_page()
         page.on("request", lambda request: addresses.append(request.url))
         page.goto(it.http)
         field = page.get_by_label("Your token")
@@ -264,13 +269,9 @@ def test_where_no_part_counts_nothing_is_coloured(page, files):
     playwright.expect(bright.locator(".scale")).to_be_hidden()
 
 
-def test_adapters_that_explain_nothing_offer_nothing(model_server, files):
-    with (
-        adapter(f"127.0.0.1:{model_server.port}") as it,
-        playwright.sync_playwright() as play,
-        play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser,
-    ):
-        page = browser.new_page()
+def test_adapters_that_explain_nothing_offer_nothing(browser, model_server, files):
+    with adapter(f"127.0.0.1:{model_server.port}") as it, browser.new_context() as context:
+        page = context.new_page()
         page.goto(it.http)
         page.set_input_files("#images", files[:1])
         playwright.expect(card(page, "bright.png").locator(".by")).to_have_text("chest-xray, version 3")
