@@ -1,16 +1,19 @@
 """A model server that does as it is told, and an adapter in this process, so that every case can be brought about."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from unittest import mock
 
 import grpc
 import numpy as np
 
+from serving.adapter import lifecycle
 from serving.adapter.lifecycle import Options, Ports, running
 from serving.adapter.limits import Limits
 from trainyard.wire import tensorflow_serving_pb2 as wire  # pants: no-infer-dep
@@ -184,12 +187,18 @@ def adapter(backend: str, limits: Limits | None = None, model: str = MODEL, **mo
         **more,
     )
     started: futures.Future[Adapter] = futures.Future()
+    asked = threading.Event()
 
     async def live() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def ask_to_stop() -> None:
+            asked.set()
+            loop.call_soon_threadsafe(stop.set)
+
         async with running(options) as ports:
-            started.set_result(Adapter(ports, lambda: loop.call_soon_threadsafe(stop.set)))
+            started.set_result(Adapter(ports, ask_to_stop))
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(live()))
@@ -198,6 +207,10 @@ def adapter(backend: str, limits: Limits | None = None, model: str = MODEL, **mo
     try:
         yield it
     finally:
-        it.stop()
-        thread.join(timeout=30)
+        with contextlib.ExitStack() as hurried:
+            if not asked.is_set():
+                # Its waits at the end are for clients that go on asking, and these have gone: 0.3 s in each test.
+                hurried.enter_context(mock.patch.multiple(lifecycle, _SETTLING=0, _TELLING=0))
+            it.stop()
+            thread.join(timeout=30)
         assert not thread.is_alive(), "The adapter did not end."
