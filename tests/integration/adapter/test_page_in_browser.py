@@ -288,7 +288,7 @@ def test_errors_say_what_to_do(page, model_server, files):
     page.unroute("**/v1/classify")
     page.route("**/v1/classify", lambda route: route.fulfill(status=502, body="<html>"))
     page.set_input_files("#images", files[1:2])
-    playwright.expect(card(page, "dark.jpg")).to_contain_text("answered 502. That was not the adapter")
+    playwright.expect(card(page, "dark.jpg")).to_contain_text("answered 502. Something in front of the adapter")
     with page.expect_popup() as opened:
         link.click()
     playwright.expect(opened.value.locator("main")).to_contain_text("Open the file on your machine.")
