@@ -13,7 +13,7 @@ _MOST_LEADING = 12
 
 
 class Files:
-    """What may be images below `root`, by path, file name or file name without its suffix.
+    """What may be images below `root`, by path or file name, with or without its suffix.
 
     `named` is everything that a table names. Where none of its paths is one below `root`, the same number of leading
     folders is left out of all of them, the first number with which the most are.
@@ -21,19 +21,23 @@ class Files:
 
     def __init__(self, root: Path, named: Sequence[str]) -> None:
         self._root = root
-        # By path, and by file name with and without its suffix.
         self._exact: dict[str, Path] = {}
-        self._loose: dict[str, list[Path]] = defaultdict(list)
+        # By path without the suffix; by file name, with and without it.
+        self._paths: dict[str, list[Path]] = defaultdict(list)
+        self._names: dict[str, list[Path]] = defaultdict(list)
         for path in walk(root):
             if may_be_image(path):
-                self._exact[in_one_form(self.name(path))] = path
+                exact = in_one_form(self.name(path))
+                self._exact[exact] = path
+                self._paths[exact.removesuffix(path.suffix)].append(path)
                 for name in {path.name, path.stem}:
-                    self._loose[in_one_form(name)].append(path)
+                    self._names[in_one_form(name)].append(path)
         self._leading = 0
         paths = [parts for name in named if len(parts := parts_of(name, self._root)) > 1]
 
         def known(leading: int) -> int:
-            return sum("/".join(parts[leading:]) in self._exact for parts in paths)
+            left = ("/".join(parts[leading:]) for parts in paths)
+            return sum(path in self._exact or path in self._paths for path in left)
 
         if paths and not known(0):
             self._leading = max(range(_MOST_LEADING), key=known)
@@ -52,6 +56,7 @@ class Files:
         for one in (in_one_form(name), "/".join(parts[min(self._leading, len(parts) - 1) :])):
             if one in self._exact:
                 return [self._exact[one]]
-            if one in self._loose:
-                return self._loose[one]
+            for found in (self._paths, self._names):
+                if one in found:
+                    return found[one]
         return []

@@ -23,7 +23,7 @@ def of_table(
     account: Account,
     source: Path,
 ) -> list[Candidate]:
-    """The images below `root` that rows of `table` name, by path, file name or file name without its suffix.
+    """The images below `root` that rows of `table` name, by path or file name, with or without its suffix.
 
     `columns` are those of the image, the label and, if any, the group. `source` is how people know `root`: an archive,
     of which that is the content.

@@ -29,6 +29,7 @@ def table(source, text):
 
 WAYS = {
     "with a shell's ./": ("./a/1.png,x", ".//b/1.png,y"),
+    "without a suffix": ("a/1,x", "b/1,y"),
     "of Windows": ("a\\1.png,x", "b\\1.png,y"),
     "whole": ("{src}/a/1.png,x", "{src}/b/1.png,y"),
     "whole, of another machine": ("/content/drive/My Drive/a/1.png,x", "/content/drive/My Drive/b/1.png,y"),
