@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from contracts.changes import Changes
-from training.normalisation import layers_of
+from training.layers import layers_of
 
 
 @dataclass(frozen=True)

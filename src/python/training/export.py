@@ -10,6 +10,7 @@ from contracts import about as facts
 from imaging import ImageInput
 from imaging.signature import NAME as IMAGING
 from imaging.signature import outputs
+from training.seeds import untouched
 
 SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 DEBUG_INFO = "debug/saved_model_debug_info.pb"
@@ -36,7 +37,9 @@ class Served(tf.Module):
         self.weights = [variable.value for variable in network.weights]
 
         def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            probabilities = tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False) / temperature)
+            with untouched(network):
+                logits = network(tf.cast(pixels, tf.float32), training=False)
+            probabilities = tf.nn.softmax(logits / temperature)
             names = tf.tile(tf.constant([labels]), [tf.shape(pixels)[0], 1])
             return {"probabilities": probabilities, "labels": names}
 

@@ -6,7 +6,7 @@ What such a module holds, `training.networks` tells.
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from importlib.abc import InspectLoader
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,8 @@ from training.step import Schedule
 from training.values import Value, filled
 
 OWN = "own"
+# Of what parameters may be: as TOML and JSON hold them.
+_PLAIN = (bool, int, float, str, tuple)
 _T = TypeVar("_T")
 
 
@@ -95,7 +97,14 @@ class Family:
         Raises:
             ValueError: there is no such value, or it can't be that.
         """
-        return filled(Schedule, {**getattr(self.module, "SCHEDULE", {}), **values})
+        own_values = getattr(self.module, "SCHEDULE", {})
+        if not isinstance(own_values, Mapping):
+            raise BadNetwork(f"SCHEDULE of {self.file} must be a dict of values by name. Received: {own_values!r}")
+        try:
+            filled(Schedule, own_values)
+        except ValueError as error:
+            raise BadNetwork(f"SCHEDULE of {self.file}: {error}") from None
+        return filled(Schedule, {**own_values, **values})
 
     def trials(
         self, values: Mapping[str, Value], image: ImageInput, schedule: Schedule
@@ -110,7 +119,7 @@ class Family:
             return [(self.complete(values), image, schedule)]
         found = self._called(suggest, self._parameters(values), image, schedule)
         kinds = getattr(self.module, "Parameters", type(None)), ImageInput, Schedule
-        if not found or any(tuple(map(type, trial)) != kinds for trial in found):
+        if not isinstance(found, list | tuple) or not found or any(_kinds(trial) != kinds for trial in found):
             raise BadNetwork(f"trials of {self.file} must give [(parameters, image, schedule), …], at least one.")
         return [({} if chosen is None else asdict(chosen), size, one) for chosen, size, one in found]
 
@@ -123,11 +132,22 @@ class Family:
         suggest = getattr(self.module, "space", None)
         if suggest is None:
             return {}
-        found = dict(self._called(suggest, self._parameters(values), image))
-        wrong = [name for name, choices in found.items() if name not in ("size", *self.complete(values)) or not choices]
-        if wrong:
-            raise BadNetwork(f"space of {self.file} gives no choice of a parameter by '{wrong[0]}'.")
-        return found
+        found = self._called(suggest, self._parameters(values), image)
+        if not isinstance(found, Mapping):
+            raise BadNetwork(f"space of {self.file} must give a dict of lists by name. Received: {found!r}")
+        known_values = {"size": image.size, **self.complete(values)}
+        for name, choices in found.items():
+            kind = type(known_values.get(name))
+            if name not in known_values or not isinstance(choices, list | tuple) or not choices:
+                raise BadNetwork(f"space of {self.file} gives no choice of a parameter by '{name}'.")
+            if strange := [
+                one for one in choices if type(one) is not kind and not (kind is float and type(one) is int)
+            ]:
+                raise BadNetwork(
+                    f"space of {self.file} offers {strange[0]!r} for '{name}', expected values such as "
+                    f"{known_values[name]!r}."
+                )
+        return {name: list(choices) for name, choices in found.items()}
 
     def pretrained(self, values: Mapping[str, Value], image: ImageInput) -> Pretrained | None:
         """
@@ -135,7 +155,13 @@ class Family:
             NoWeights: they can't be had.
         """
         load = getattr(self.module, "pretrained", None)
-        return None if load is None else self._called(load, self._parameters(values), image)
+        found = None if load is None else self._called(load, self._parameters(values), image)
+        if not isinstance(found, Pretrained | None):
+            raise BadNetwork(
+                f"pretrained of {self.file} returned {type(found).__name__}, expected a training.family.Pretrained, or "
+                "None."
+            )
+        return found
 
     def begins_at_random(self, values: Mapping[str, Value]) -> bool:
         """Whether a network with these parameters needs nothing from elsewhere to be trained again."""
@@ -147,15 +173,31 @@ class Family:
             if values:
                 raise ValueError(f"The network knows no parameter '{next(iter(values))}': it has no Parameters.")
             return None
-        return filled(kind, values)
+        if self.file is None:
+            return filled(kind, values)
+        if strange := _without_plain_default(kind):
+            raise BadNetwork(
+                f"Parameters of {self.file} must be a dataclass whose values all have defaults that are plain: true or "
+                f"false, a number or a text. {strange}"
+            )
+        try:
+            return filled(kind, values)
+        except ValueError:
+            raise
+        except Exception as error:  # whatever its own __post_init__ raises
+            raise BadNetwork(f"Parameters of {self.file} raised {own.described(error, self.file)}.") from None
 
     def _called(self, function: Callable[..., _T], *arguments: Any) -> _T:
         try:
             return function(*arguments)
-        except Exception as error:
+        except NoWeights:
+            raise
+        # sys.exit() would end the command, and as if all were well.
+        except (Exception, SystemExit) as error:
             if self.file is None:
                 raise
-            raise BadNetwork(f"{function.__name__} of {self.file} raised {own.described(error, self.file)}.") from None
+            name = getattr(function, "__name__", repr(function))
+            raise BadNetwork(f"{name} of {self.file} raised {own.described(error, self.file)}.") from None
 
     def _built(self, file: Path, values: Mapping[str, Value], image: ImageInput, classes: int) -> keras.Model:
         network = self._called(self.module.build, self._parameters(values), image, classes)
@@ -184,11 +226,32 @@ def known() -> list[str]:
     return sorted(found)
 
 
+def _kinds(trial: object) -> tuple[type, ...]:
+    return tuple(map(type, trial)) if isinstance(trial, tuple | list) else ()
+
+
+def _without_plain_default(kind: object) -> str:
+    """What is wrong with a class of parameters, of which records hold plain values; empty where nothing is."""
+    if not isinstance(kind, type) or not is_dataclass(kind):
+        return "It is no dataclass."
+    for field in fields(kind):
+        if field.default is MISSING or type(field.default) not in _PLAIN:
+            shown = "has none" if field.default is MISSING else f"has {field.default!r}"
+            return f"'{field.name}' {shown}."
+    return ""
+
+
 def _functional(network: keras.Model, image: ImageInput) -> keras.Model:
     """`network` as one with a single input of pixels, which is what training and export go by."""
     inputs = getattr(network, "inputs", None) or []
-    if len(inputs) == 1 and inputs[0].dtype == "float32" and inputs[0].shape[1:] == image.shape:
-        return keras.Model(inputs[0], network.outputs) if isinstance(network, keras.Sequential) else network
+    if len(inputs) == 1 and inputs[0].dtype == "float32" and inputs[0].shape == (None, *image.shape):
+        # A list or a dict of one is as good as that one.
+        listed = any(
+            keras.tree.is_nested(getattr(network, name, None)) for name in ("_inputs_struct", "_outputs_struct")
+        )
+        if isinstance(network, keras.Sequential) or (listed and len(network.outputs) == 1):
+            return keras.Model(inputs[0], network.outputs)
+        return network
     pixels = keras.Input(image.shape, name="pixels")
     if not isinstance(network, keras.Sequential):
         return keras.Model(pixels, network(pixels))

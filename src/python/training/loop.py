@@ -17,6 +17,7 @@ from training.feed import Feed, Labelled
 from training.normalisation import statistics_from
 from training.outliers import outliers
 from training.pace import learning_rate, plan, progress
+from training.seeds import untouched
 from training.state import Epoch, State, Weights
 from training.step import Schedule, training_step
 from training.team import Team
@@ -52,7 +53,8 @@ class Predictor:
 
         @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8)])
         def ask(pixels: tf.Tensor) -> tf.Tensor:
-            return tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False))
+            with untouched(network):
+                return tf.nn.softmax(network(tf.cast(pixels, tf.float32), training=False))
 
         self._ask = ask
 

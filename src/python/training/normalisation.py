@@ -11,13 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training.layers import layers_of
+from training.seeds import untouched
+
 BATCHNORM_IMAGES = 256
-
-
-def layers_of(network: keras.Model) -> list[keras.Layer]:
-    """Every layer of `network`, those inside of layers and of nested models too."""
-    # Keras has no public way to the layers that a layer of one's own holds.
-    return list(network._flatten_layers(include_self=False, recursive=True))
 
 
 def prepare(network: keras.Model) -> None:
@@ -40,7 +37,7 @@ def statistics_from(
     @tf.function
     def take() -> None:
         # Around all replicas, which take turns at each layer.
-        with _in_training(_normalisations(network)):
+        with _in_training(_normalisations(network)), untouched(network):
             strategy.run(lambda images: network(tf.cast(images, tf.float32), training=False), args=(plain,))
 
     return take

@@ -15,10 +15,12 @@ from imaging import ImageInput
 from models.templates import network_py
 from registry import Registry
 from tests.integration.training.yards import write_model
+from training.export import answers, export
 from training.family import Family
 from training.loop import Predictor, Stopped, fit
 from training.networks import contract
 from training.networks.own import BadNetwork
+from training.seeds import generators_of
 from training.state import State
 from training.step import Schedule, without_effect
 
@@ -41,6 +43,7 @@ def build(parameters, image, classes):
         layers.Rescaling(1 / 255),
         layers.RandomFlip("horizontal"),
         layers.RandomRotation(0.05),
+        layers.RandomSharpness(0.3),
         layers.GaussianNoise(0.1),
         convolutions,
         layers.Flatten(),
@@ -98,6 +101,36 @@ def test_network_that_a_new_model_begins_with_lacks_nothing_and_sees_no_exposure
     assert np.allclose(network(pixels), network(pixels * 0.5), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "RandomSharpness(0.3)",
+        "RandomPosterization(4)",
+        "RandomGrayscale()",
+        "RandomHue(0.1)",
+        "RandomSaturation(0.3)",
+        "RandomColorDegeneration(0.5)",
+    ],
+)
+def test_layer_that_draws_when_it_is_asked_too_is_served_without_its_seeds(tmp_path, layer):
+    """Keras' own draw a number at each call, and use it in training alone."""
+    image = ImageInput(16, 3)
+    source = f"def build(p, i, c):\n    return keras.Sequential([layers.{layer}, layers.Flatten(), layers.Dense(c)])\n"
+    network = family(tmp_path, HEAD + source).build({}, image, 3)
+    assert contract.lacks(network, image, LABELS) == []
+    (seeds,) = generators_of(network)
+    before = np.asarray(seeds.state)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    asked = [Predictor(network)(pixels) for _ in range(2)]
+    export(network, LABELS, tmp_path / "model", "leaves", pixels, image)
+    assert np.array_equal(np.asarray(seeds.state), before)
+    served = [answers(tmp_path / "model", pixels) for _ in range(2)]
+    assert np.array_equal(asked[0], asked[1]) and np.array_equal(served[0], served[1])
+    assert np.allclose(served[0], asked[0], atol=1e-6)
+    network(pixels.astype(np.float32), training=True)
+    assert not np.array_equal(np.asarray(seeds.state), before)
+
+
 def test_training_is_repeated_bit_for_bit_from_any_moment(pasted, whole):
     """Layers that draw random numbers go on from where they were too."""
     network, saved = whole
@@ -113,7 +146,7 @@ def test_training_is_repeated_bit_for_bit_from_any_moment(pasted, whole):
 
 def test_normalisation_is_that_of_plain_training_images_without_noise(whole):
     pixels = labelled(24)[0].astype(np.float32) / 255
-    convolution, normalisation, *_ = whole[0].layers[5].layers
+    convolution, normalisation, *_ = whole[0].layers[6].layers
     seen = np.asarray(convolution(pixels))
     mean, variance = normalisation.get_weights()[2:]
     assert np.allclose(mean, seen.mean(axis=(0, 1, 2)), atol=1e-4)
@@ -147,8 +180,18 @@ class Own(keras.Model):
 def build(parameters, image, classes):
     return Own(classes)
 """,
+        """
+def build(parameters, image, classes):
+    pixels = keras.Input(image.shape)
+    return keras.Model([pixels], [layers.Dense(classes)(layers.Flatten()(pixels / 255))])
+""",
+        """
+def build(parameters, image, classes):
+    pixels = keras.Input(image.shape, name="picture")
+    return keras.Model({"picture": pixels}, {"logits": layers.Dense(classes)(layers.Flatten()(pixels / 255))})
+""",
     ],
-    ids=["functional", "class"],
+    ids=["functional", "class", "a list of one", "a dict"],
 )
 def test_other_ways_to_write_a_network_work(tmp_path, source):
     image = ImageInput(16, 3, "pad")
@@ -202,9 +245,17 @@ UNLOADABLE = {
     "no Python": ("def build(:", r"SyntaxError in line 1"),
     "an import that fails": ("import nowhere", r"ModuleNotFoundError in line 1: No module named 'nowhere'"),
     "no build": ("x = 1", r"has no function build\(parameters, image, classes\)"),
+    # Which would end the command, and as if all were well.
+    "an exit": ("import sys\nsys.exit(0)", r"can't be loaded: SystemExit in line 2: 0"),
 }
 UNBUILDABLE = {
     "raises": ("def build(p, i, c):\n    return 1 / 0", r"build of .*network\.py raised ZeroDivisionError in line 5"),
+    "raises in a layer": (
+        "class Own(layers.Layer):\n    def call(self, x):\n        raise RuntimeError('too deep')\n"
+        "def build(p, i, c):\n    return keras.Sequential([keras.Input(i.shape), Own()])",
+        r"raised RuntimeError in line 6: too deep",
+    ),
+    "exits": ("def build(p, i, c):\n    raise SystemExit(0)", r"build of .*network\.py raised SystemExit in line 5: 0"),
     "no network": ("def build(p, i, c):\n    return 5", r"returned int, expected a keras\.Model"),
     "another input": (
         "def build(p, i, c):\n    return keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(c)])",
@@ -221,6 +272,7 @@ LACKING = {
         "",
         r"gives probabilities, expected logi",
     ),
+    "a tanh": ('layers.Flatten(), layers.Dense(c, "tanh")', "", r"values between -1 and 1, expected logits"),
     "sigmoids": ('layers.Flatten(), layers.Dense(c, "sigmoid")', "", r"values between 0 and 1, expected logits"),
     "a division by zero": (
         "layers.Flatten(), layers.Lambda(lambda x: x / ops.mean(x, axis=1, keepdims=True)), layers.Dense(c)",
@@ -249,7 +301,12 @@ LACKING = {
     "noise when served": (
         "Own(), layers.Flatten(), layers.Dense(c)",
         LAYER + "    def call(self, x):\n        return layers.GaussianNoise(1.0)(x, training=True)\n",
-        r"(depends on which others|random|when it is served)",
+        r"answers at random when it is served",
+    ),
+    "dropout of TensorFlow": (
+        "layers.Flatten(), layers.Lambda(lambda x: tf.nn.dropout(x, 0.3)), layers.Dense(c)",
+        "",
+        r"answers at random when it is served",
     ),
     "random numbers of TensorFlow": (
         "Own(), layers.Flatten(), layers.Dense(c)",
@@ -280,6 +337,84 @@ LACKING = {
 }
 
 
+DATACLASS = "from dataclasses import dataclass, field\n@dataclass(frozen=True)\nclass Parameters:\n"
+BUILD = "def build(p, i, c):\n    return keras.Sequential([layers.Flatten(), layers.Dense(c)])\n"
+# What stands beside build, and is not as training/networks says; what is asked of it, and what is said.
+OPTIONAL = {
+    "parameters that are no dataclass": (
+        "class Parameters:\n    width = 4\n",
+        "build",
+        r"must be a dataclass .*no dataclass",
+    ),
+    "a parameter without a default": (
+        DATACLASS + "    width: int\n",
+        "build",
+        r"must be a dataclass .*'width' has none",
+    ),
+    "a parameter of None": (DATACLASS + "    width: int | None = None\n", "build", r"plain: .*'width' has None"),
+    "parameters that assert": (
+        DATACLASS + "    width: int = 4\n    def __post_init__(self):\n        assert self.width > 4, 'too thin'\n",
+        "build",
+        r"Parameters of .*network\.py raised AssertionError in line 9: too thin",
+    ),
+    "a schedule of nothing": (
+        "SCHEDULE = 5\n",
+        "schedule",
+        r"SCHEDULE of .* must be a dict of values by name. Received: 5",
+    ),
+    "a schedule of another kind": (
+        "SCHEDULE = {'epochs': 'ten'}\n",
+        "schedule",
+        r"SCHEDULE of .*network\.py: Expected a whole number for epochs\. Received: 'ten'",
+    ),
+    "trials of nothing": (
+        "def trials(p, i, s): return None\n",
+        "trials",
+        r"must give \[\(parameters, image, schedule\)",
+    ),
+    "trials of numbers": (
+        "def trials(p, i, s): return [1, 2]\n",
+        "trials",
+        r"must give \[\(parameters, image, schedule\)",
+    ),
+    "a space without names": (
+        "def space(p, i): return [1, 2]\n",
+        "space",
+        r"must give a dict of lists by name. Received: \[1",
+    ),
+    "a space without choices": (
+        "def space(p, i): return {'size': 5}\n",
+        "space",
+        r"gives no choice of a parameter by 'size'",
+    ),
+    "choices of another kind": (
+        "def space(p, i): return {'size': [16, '32']}\n",
+        "space",
+        r"offers '32' for 'size', expected .* 16",
+    ),
+    "weights of nothing": (
+        "def pretrained(p, i): return 5\n",
+        "pretrained",
+        r"pretrained of .* returned int, expected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_what_a_network_may_say_beside_is_checked_too(tmp_path, name):
+    source, asked, expected = OPTIONAL[name]
+    own = family(tmp_path, HEAD + source + BUILD)
+    ask = {
+        "build": lambda: own.build({}, IMAGE, 3),
+        "schedule": lambda: own.schedule({}),
+        "trials": lambda: own.trials({}, IMAGE, SCHEDULE),
+        "space": lambda: own.space({}, IMAGE),
+        "pretrained": lambda: own.pretrained({}, IMAGE),
+    }
+    with pytest.raises(BadNetwork, match=expected):
+        ask[asked]()
+
+
 @pytest.mark.parametrize("name", UNLOADABLE)
 def test_network_that_cannot_be_loaded_is_said_in_a_sentence(tmp_path, name):
     source, expected = UNLOADABLE[name]
@@ -292,6 +427,17 @@ def test_network_that_cannot_be_built_is_said_in_a_sentence(tmp_path, name):
     source, expected = UNBUILDABLE[name]
     with pytest.raises(BadNetwork, match=expected):
         family(tmp_path, HEAD + source).build({}, IMAGE, 3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["LayerNormalization()", "GroupNormalization(1)", "Lambda(lambda x: tf.image.per_image_standardization(x))"],
+)
+def test_network_whose_features_are_small_is_not_taken_for_one_of_probabilities(tmp_path, layer):
+    listed = f"layers.{layer}, layers.GlobalAveragePooling2D(), layers.Dense(c)"
+    source = f"{HEAD}def build(p, i, c):\n    return keras.Sequential([keras.Input(i.shape), {listed}])\n"
+    image = ImageInput(16, 3)
+    assert contract.lacks(family(tmp_path, source).build({}, image, 3), image, LABELS) == []
 
 
 @pytest.mark.parametrize("name", LACKING)

@@ -7,6 +7,7 @@ from models import Model
 from training.commands.options import Options
 from training.family import Family, NoWeights, Pretrained
 from training.networks.check import check, notes_on
+from training.networks.own import BadNetwork
 from training.parameters import Parameters
 from training.run.network import family_of_model, trials_of_model
 from training.run.version import Run
@@ -34,13 +35,15 @@ def pretrained(family: Family, parameters: Parameters) -> Pretrained | None:
     """Weights from elsewhere that the network begins with, if it does.
 
     Raises:
-        UsageError: their file is not there.
+        UsageError: their file is not there, or the network's own function is wrong.
         DataRefused: the file holds no weights of this network.
         InfrastructureError: they can't be downloaded.
     """
     try:
         return family.pretrained(parameters.network, parameters.input)
     except FileNotFoundError as error:
+        raise UsageError(str(error)) from None
+    except BadNetwork as error:
         raise UsageError(str(error)) from None
     except NoWeights as error:
         raise (InfrastructureError if error.may_pass else DataRefused)(str(error)) from None

@@ -51,6 +51,8 @@ def check(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
         family, parameters = of_model(model)
         image, labels = parameters.input, labels or _labels(model)
         network = family.build(parameters.network, image, len(labels))
+        # Asked for by a search, which may be hours later.
+        family.space(parameters.network, image)
     except ValueError as error:
         return [str(error)]
     where = family.file or f"The network of {model.name}"

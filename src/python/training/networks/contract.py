@@ -12,6 +12,8 @@ import tensorflow as tf
 import inspection
 from imaging import ImageInput
 from training import export
+from training.networks.own import sentence
+from training.seeds import generators_of
 
 _PICTURES = 6
 _SEED = 0
@@ -67,6 +69,9 @@ def _of_answers(network: keras.Model, pictures: np.ndarray) -> Iterator[str]:
     if not np.isfinite(answers).all():
         yield "Its answer to an ordinary, an all black or an all white picture is not finite: look for divisions by 0."
         return
+    if not np.allclose(answers, _asked(network, pictures), rtol=_ROUNDING, atol=_ROUNDING):
+        yield "It answers at random when it is served: let the layer that draws random numbers decide by `training`."
+        return
     alone = np.concatenate([_asked(network, picture[None]) for picture in pictures])
     if not np.allclose(answers, alone, rtol=_ROUNDING, atol=_ROUNDING * max(1.0, float(np.abs(answers).max()))):
         yield (
@@ -74,12 +79,14 @@ def _of_answers(network: keras.Model, pictures: np.ndarray) -> Iterator[str]:
             "BatchNormalization decide by `training`."
         )
     weights = network.get_weights()
-    network.set_weights([_larger(weight) for weight in weights])
+    network.set_weights([_larger(variable, value) for variable, value in zip(network.weights, weights, strict=True)])
     answers = _asked(network, pictures)
     network.set_weights(weights)
     if np.isfinite(answers).all() and answers.min() >= 0 and answers.max() <= 1:
         what = "probabilities" if np.allclose(answers.sum(axis=1), 1, atol=1e-3) else "values between 0 and 1"
         yield f"It gives {what}, expected logits: leave out the softmax or sigmoid at its end."
+    elif np.isfinite(answers).all() and np.abs(answers).max() <= 1:
+        yield "It gives values between -1 and 1, expected logits, which may be any: leave out the tanh at its end."
 
 
 def _of_serving(network: keras.Model, pictures: np.ndarray) -> Iterator[str]:
@@ -90,13 +97,17 @@ def _of_serving(network: keras.Model, pictures: np.ndarray) -> Iterator[str]:
     if unseeded := sorted(filter(_UNSEEDED.fullmatch, operations)):
         yield f"It answers at random when it is served ({unseeded[0]}): let the layer decide by `training`."
     if any(map(_ASSIGNS.fullmatch, operations)):
+        # Nobody writes to seeds when it is served (training.seeds), and they have no part in its answers.
+        seeds = {generator.state.path for generator in generators_of(network)}
         before = [np.asarray(variable.value) for variable in network.variables]
         ask(pictures)
         changed = [
             variable.path
             for variable, old in zip(network.variables, before, strict=True)
-            if not np.array_equal(np.asarray(variable.value), old, equal_nan=True)
+            if not np.array_equal(np.asarray(variable.value), old, equal_nan=True) and variable.path not in seeds
         ]
+        if not changed and seeds:
+            return
         name = f" ({changed[0]})" if changed else ""
         yield (
             f"It changes variables when it is served{name}, so that answers would depend on earlier requests: change "
@@ -170,17 +181,19 @@ def _pictures(image: ImageInput) -> np.ndarray:
     return np.stack([np.zeros(image.shape), np.full(image.shape, 255), *noise]).astype(np.float32)
 
 
-def _larger(weight: np.ndarray) -> np.ndarray:
-    """Random weights that make the answers of any network large, but for those that a function keeps within 0 and 1."""
+def _larger(variable: keras.Variable, weight: np.ndarray) -> np.ndarray:
+    """Random weights that make the answers of any network large, but for those that a function keeps within limits."""
     if weight.dtype.kind != "f":
         return weight
     random = np.random.default_rng(weight.size)
     if weight.ndim < 2:
-        return np.abs(weight) + random.uniform(0, 1, weight.shape).astype(weight.dtype)
+        found = np.abs(weight) + random.uniform(_LARGER, 2 * _LARGER, weight.shape)
+        # Of both signs, so that also what sees nothing answers large; variances and such can't be negative.
+        signs = np.where(np.arange(weight.size) % 2, -1, 1).reshape(weight.shape) if variable.trainable else 1
+        return (found * signs).astype(weight.dtype)
     incoming = max(1, weight.size // weight.shape[-1])
     return random.normal(0, _LARGER * (2 / incoming) ** 0.5, weight.shape).astype(weight.dtype)
 
 
 def _line(error: Exception) -> str:
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {line}".rstrip(":. ")
+    return f"{type(error).__name__}: {sentence(error)}".rstrip(":. ")

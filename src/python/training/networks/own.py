@@ -1,10 +1,15 @@
 """A model's own network: its network.py, loaded by path."""
 
 import hashlib
+import re
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+
+_AROUND = "Exception encountered when calling"
+_INSIDE = "Error encountered:"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class BadNetwork(ValueError):
@@ -25,7 +30,8 @@ def load(file: Path) -> ModuleType:
     try:
         # Not by an importer: it would leave a cache beside the file, and might take an old one for it.
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
-    except Exception as error:
+    # sys.exit() would end the command that loads it, and as if all were well.
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BadNetwork(f"{file} can't be loaded: {described(error, file)}.") from None
     if not callable(getattr(module, "build", None)):
@@ -33,12 +39,19 @@ def load(file: Path) -> ModuleType:
     return module
 
 
-def described(error: Exception, file: Path) -> str:
+def described(error: BaseException, file: Path) -> str:
     """`error`, which code in `file` raised, in a line that says where."""
     if isinstance(error, SyntaxError):
-        return f"SyntaxError in line {error.lineno}: {error.msg}"
+        return f"SyntaxError{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     where = f" in line {lines[-1]}" if lines else ""
-    # Keras adds lists of arguments below the sentence.
-    message = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}{where}: {message}".rstrip(":. ")
+    return f"{type(error).__name__}{where}: {sentence(error)}".rstrip(":. ")
+
+
+def sentence(error: BaseException) -> str:
+    """The line of `error` that says what is wrong."""
+    # Keras puts one above it that names the layer, or several that end so, and lists of arguments below.
+    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    above = next((number for number, line in enumerate(lines[:-1]) if line.endswith(_INSIDE)), -1)
+    lines = lines[above + 1 :]
+    return next((line for line in lines if not line.startswith(_AROUND)), lines[0] if lines else "")
