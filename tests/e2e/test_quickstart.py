@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dataset import write_sample
+from tests.integration.training.yards import SMALL, WEAK, write_model
 
 
 def quickstart(folder, *arguments):
@@ -37,6 +38,8 @@ def test_loop_ends_with_two_promotions_one_rollback_and_no_failed_request(tmp_pa
     own = Path(os.environ.get("TRAINYARD_XRAYS") or tmp_path / "own")
     if not own.exists():
         write_sample(own, images_per_class=60, seed=11)
+        # Phantoms are soon told apart; the network that ships is trained by CI's packaged quickstart.
+        write_model(tmp_path, "chest_xray", SMALL)
     result = quickstart(tmp_path, "--dataset", str(own), "--min-accuracy", "0.6", "--min-recall", "0.3", "--json")
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
@@ -62,6 +65,7 @@ def test_missed_gate_ends_the_loop_with_its_reason_and_a_mail(tmp_path):
         (own / label).mkdir(parents=True)
         for number in range(70):  # noise: nothing there to learn
             Image.fromarray(random.integers(0, 256, (64, 64), np.uint8)).save(own / label / f"{number}.png")
+    write_model(tmp_path, "chest_xray", WEAK + "epochs = 1\n")
     result = quickstart(tmp_path, "--dataset", str(own), "--min-accuracy", "1.0")
     assert result.returncode == 3, result.stderr
     assert "misses the gate" in result.stderr
