@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from contracts.record import Metrics
@@ -32,7 +31,7 @@ class Answers:
         return measure(names[self.truth].tolist(), names[self.likeliest].tolist(), self.labels)
 
 
-def answers_of(network: keras.Model, image: ImageInput, data: Dataset, split: str) -> Answers:
+def answers_of(network: Predictor, image: ImageInput, data: Dataset, split: str) -> Answers:
     """The answers of `network`, which takes `image`, to one split of `data`."""
     pixels, truth = data.arrays(split, image)
-    return Answers(Predictor(network)(pixels), truth, data.labels, data.groups(split))
+    return Answers(network(pixels), truth, data.labels, data.groups(split))

@@ -1,18 +1,17 @@
 """Evaluates a trained network in full, and fits the temperature that its probabilities are served with."""
 
-import keras
 import numpy as np
 
 from contracts.record import Metrics, Trial
 from dataset import Dataset
 from evaluation import Account, fitted, judge, scaled
 from imaging import ImageInput
-from training.loop import best_epoch
+from training.loop import Predictor, best_epoch
 from training.run.answers import Answers, answers_of
 
 
 def assess(
-    network: keras.Model,
+    network: Predictor,
     image: ImageInput,
     data: Dataset,
     test: Answers,

@@ -15,7 +15,7 @@ import numpy as np
 from contracts.record import EpochMetrics, Metrics, Trial
 from dataset import Dataset
 from training.family import Family
-from training.loop import Diverged, Epoch, fit
+from training.loop import Diverged, Epoch, Predictor, fit
 from training.parameters import Parameters
 from training.run.answers import answers_of
 from training.run.board import Board
@@ -180,7 +180,7 @@ class Search:
             parameters=values,
             ended=state.ended,
             seconds=round(state.seconds, 3),
-            validation=answers_of(plain, parameters.input, self.data, "validation").metrics(),
+            validation=answers_of(Predictor(plain), parameters.input, self.data, "validation").metrics(),
             history=[
                 EpochMetrics(
                     loss=epoch.loss,

@@ -20,7 +20,7 @@ from imaging import ImageInput
 from registry import Keys, Registry, utc_now
 from training.commands.options import Options
 from training.family import Family, Pretrained
-from training.loop import Diverged, Epoch
+from training.loop import Diverged, Epoch, Predictor
 from training.networks.own import BadNetwork
 from training.parameters import Parameters
 from training.run.answers import Answers, answers_of
@@ -116,7 +116,7 @@ class Run:
                 baseline = None
                 if start is not None:
                     with self.step("baseline"):
-                        baseline = answers_of(start, trials[0].input, data, "test")
+                        baseline = answers_of(Predictor(start), trials[0].input, data, "test")
                 with self.step("train"):
                     weights = (
                         start.get_weights() if start is not None else self._begun(family, data, trials[0], pretrained)
@@ -259,10 +259,12 @@ class Run:
         image, network = trained.parameters.input, trained.network
         before = baseline.metrics() if baseline else None
         with self.step("evaluate"):
-            test = answers_of(network, image, data, "test")
-            train = answers_of(network, image, data, "train").metrics()
+            # For all of them, as tracing it anew takes as long as many answers.
+            predict = Predictor(network)
+            test = answers_of(predict, image, data, "test")
+            train = answers_of(predict, image, data, "train").metrics()
             chosen = next(trial for trial in trained.trials if trial.chosen)
-            assessed = assess(network, image, data, test, before, chosen, self.options.seed)
+            assessed = assess(predict, image, data, test, before, chosen, self.options.seed)
         decision = decide(test, self.thresholds, baseline)
         if baseline is None:
             self._say_there_is_no_baseline()
