@@ -123,7 +123,8 @@ def _take(found: Found, folder: Path, by_folder: bool) -> None:
                     found.files += [File(image, label, entry.name) for image in _walk(found, path)]
                 else:
                     found.deeper[entry.name] += _images_below(path)
-            elif (kept := _sorted_out(found, path)) and entry.is_file():
+            # A link to nothing, as of images that nobody has fetched, is one that can't be read, and told as such.
+            elif (kept := _sorted_out(found, path)) and (entry.is_file() or entry.is_symlink()):
                 found.files.append(File(kept, label))
 
 

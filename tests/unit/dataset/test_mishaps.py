@@ -34,3 +34,12 @@ def test_file_that_is_no_image_is_told_what_it_is(root, content, said):
         and said in finding.message
     )
     assert {one.note for one in finding.offenders if said in one.note}
+
+
+def test_link_to_nothing_is_an_image_that_can_not_be_read(root):
+    """As git-annex and DVC leave images that nobody has fetched: half a dataset must not go unnoticed."""
+    for number in range(3):
+        (root / "COVID" / f"x{number}.png").symlink_to("../.git/annex/objects/nowhere.png")
+    (finding, *_) = check(root, Limits()).findings
+    assert finding.refused
+    assert "3 of 83 images can't be read" in finding.message and "No such file or directory" in finding.message
