@@ -20,7 +20,7 @@ from serving.model_server.batching import Batcher, ModelBatcher, Result, joined
 from serving.model_server.callers import Places
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
-from serving.model_server.long_runs import GivingWay
+from serving.model_server.long_runs import GivingWay, lowered
 from serving.model_server.tensors import numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
@@ -30,6 +30,8 @@ Observe = Callable[[str, float], None]
 # Waits, in an event loop, for what a thread does.
 Over = Callable[[Result], Awaitable[list[Array]]]
 _UNKNOWN_OPERATION = re.compile("Op type not registered '([^']+)'")
+# Of all sessions together; so many that a model that has become quick need not wait for others' long runs.
+_GIVING_WAY = config_pb2.ThreadPoolOptionProto(num_threads=max(4, 2 * (os.cpu_count() or 1)), global_name="giving-way")
 _CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
 
 
@@ -149,8 +151,9 @@ class SavedModel:
             intra_op_parallelism_threads=threads.intra, inter_op_parallelism_threads=max(threads.inter, 1)
         )
         if session is not None:
-            config = session
+            config = config_pb2.ConfigProto.FromString(session.SerializeToString())
             threads = Threads(session.intra_op_parallelism_threads, session.inter_op_parallelism_threads)
+        self._giving_way = _add_threads_that_give_way(config)
         self.path = path
         self._batcher = batcher
         self._observe = observe
@@ -232,7 +235,12 @@ class SavedModel:
         if self._in_caller:
             options.run_options.inter_op_thread_pool = -1
         # The public Session.make_callable takes no RunOptions, and hands every call over to a thread pool.
-        run = GivingWay(self._session._make_callable_from_options(options))
+        make = self._session._make_callable_from_options
+        run = make(options)
+        if self._in_caller:
+            low = config_pb2.CallableOptions.FromString(options.SerializeToString())
+            low.run_options.inter_op_thread_pool = self._giving_way
+            run = GivingWay(run, functools.partial(make, low))
 
         def call(*arrays: Array) -> list[Array]:
             # A scalar comes back as a bare value, and NumPy would cut the zero bytes off the end of a bare string.
@@ -249,6 +257,28 @@ class SavedModel:
         except (KeyError, ValueError):
             raise invalid(f"Tensor {info.name} of the signature is not in the graph.") from None
         return Tensor(alias, info.name, dtype.as_datatype_enum)
+
+
+def _add_threads_that_give_way(config: config_pb2.ConfigProto) -> int:
+    """Adds a pool of threads of lower priority to those that a session has between operations; its number."""
+    pools = config.session_inter_op_thread_pool
+    if not pools:
+        # The one that a session has without a list of them.
+        between = config.inter_op_parallelism_threads
+        pools.add(num_threads=between, global_name=f"between-{between}")
+    _make_threads_that_give_way(config.intra_op_parallelism_threads)
+    pools.append(_GIVING_WAY)
+    return len(pools) - 1
+
+
+@functools.cache
+def _make_threads_that_give_way(inside: int) -> None:
+    """TensorFlow makes a pool that has a name once, for the first session that asks for it, and in its thread."""
+    session = functools.partial(tf.compat.v1.Session, graph=tf.Graph())
+    # The very first session also makes the threads inside operations, whose priority stays as it is.
+    session(config=config_pb2.ConfigProto(intra_op_parallelism_threads=inside)).close()
+    low = config_pb2.ConfigProto(intra_op_parallelism_threads=inside, session_inter_op_thread_pool=[_GIVING_WAY])
+    lowered(lambda: session(config=low).close())
 
 
 @contextlib.contextmanager
