@@ -3,7 +3,7 @@
 import typer
 
 from serving.adapter.__main__ import app
-from serving.model_server import batching, textproto
+from serving.model_server import batching_parameters, textproto
 from serving.model_server.flags import parse
 from serving.pod import flags
 
@@ -46,7 +46,7 @@ def test_adapter_asks_the_model_server_and_listens_where_it_is_told():
 def test_model_server_takes_all_that_the_adapter_lets_in(tmp_path):
     file = flags.write_batching(tmp_path)
     assert file.parent == tmp_path
-    batches, adapter = batching.parameters(textproto.read(str(file), "BatchingParameters")), adapter_flags()
+    batches, adapter = batching_parameters.parameters(textproto.read(str(file), "BatchingParameters")), adapter_flags()
     assert batches.max_batch_size >= adapter["max_images"]
     assert batches.max_enqueued_batches >= adapter["max_in_flight"]
     assert batches.timeout_seconds < adapter["request_timeout"] / 100
