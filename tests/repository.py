@@ -18,7 +18,12 @@ class Repository:
         (root / ".gitignore").write_text(".pants.d/\n.pids/\n__pycache__/\ndist/\n")
         (root / "README.md").write_text("A copy.\n")
         self.git("init", "-q", "-b", "main")
-        self.commit("everything")
+        self._first = self.commit("everything")
+
+    def begin(self) -> None:
+        """The branch main is the first commit again, and nothing else lies there but what Git ignores."""
+        self.git("checkout", "-q", "-f", "-B", "main", self._first)
+        self.git("clean", "-q", "-f", "-d")
 
     def git(self, *arguments: str) -> str:
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]

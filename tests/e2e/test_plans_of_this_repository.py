@@ -13,16 +13,14 @@ import pytest
 
 from cli import Exit
 from pipeline import pants
-from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    copy = Repository(tmp_path_factory.mktemp("copy") / "repository")
-    yield copy
-    copy.close()
+def repository(copy):
+    copy.begin()
+    return copy
 
 
 def ask(repository, revision, folder=None, *more):
@@ -35,12 +33,21 @@ def planned(repository, revision, folder=None, *more):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def affected_by_pants(repository, revision):
-    """The tests that Pants itself finds affected since `revision`."""
-    options = [f"--changed-since={revision}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
+def affected_by_pants(repository, commit):
+    """The tests that Pants itself finds affected by a commit of changes that are still there."""
+    options = [f"--changed-diffspec={commit}", "--changed-dependents=transitive", "--filter-target-type=python_test"]
     result = pants.run_pants(repository.root, *options, "list")
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
+
+
+def script(repository, name, *flags):
+    """A script of the copy, which asks the very daemon of Pants that plans have started."""
+    environment = pants.nested_environment()
+    # As a developer's own call has it: what the script demands of the layers, it says itself.
+    del environment["TRAINYARD_LAYERS"]
+    command = [str(repository.root / "scripts" / name), *flags]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def test_what_decides_the_weights_of_a_run_is_model_code():
@@ -90,14 +97,26 @@ def asked(plan):
     return {model["name"]: model["pipeline"] for model in plan["models"] if model["pipeline"]}
 
 
+@pytest.fixture(scope="module")
+def pushed(repository):
+    """Case -> the commit before it, its own, and what a plan said then. They come one after the other, and Pants is
+    asked afterwards: it reads the tree once for all."""
+    found = {}
+    for case, (paths, _) in CASES.items():
+        base = repository.git("rev-parse", "HEAD")
+        for path in paths:
+            repository.append(path, "// changed\n" if path.endswith(".proto") else "# changed\n")
+        found[case] = base, repository.commit(case), ask(repository, base)
+    return found
+
+
+@pytest.mark.timeout(600)  # the first has Pants' start and all cases' plans in it
 @pytest.mark.parametrize("case", CASES)
-def test_commit_plans_its_pipelines(repository, case):
+def test_commit_plans_its_pipelines(repository, pushed, case):
     paths, pipelines = CASES[case]
-    base = repository.git("rev-parse", "HEAD")
-    for path in paths:
-        repository.append(path, "// changed\n" if path.endswith(".proto") else "# changed\n")
-    repository.commit(case)
-    plan = planned(repository, base)
+    base, commit, said = pushed[case]
+    assert said.returncode == 0, said.stderr
+    plan = json.loads(said.stdout.splitlines()[-1])
     assert asked(plan) == pipelines
     assert plan["pipeline"] == min(pipelines.values(), key=("train", "retrain", "test").index, default=None)
     assert plan["base"] == base
@@ -107,7 +126,7 @@ def test_commit_plans_its_pipelines(repository, case):
             assert any(path in model["reason"] for path in paths)
             assert f"trigger:{model['pipeline']}" in model["reason"] or "everything" in model["reason"]
     # Where nothing is deleted, our reading of the graph is Pants' own.
-    assert plan["affected"]["test"] == affected_by_pants(repository, base)
+    assert plan["affected"]["test"] == affected_by_pants(repository, commit)
 
 
 def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
@@ -115,12 +134,7 @@ def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
     repository.append("src/python/registry/clock.py", "\n\ndef later() -> None:\n    import notify.links\n")
     repository.commit("an import that goes up")
     plan = ask(repository, base)
-    layers = subprocess.run(
-        [str(repository.root / "scripts" / "layers")],
-        env=pants.fresh_environment(),
-        capture_output=True,
-        text=True,
-    )
+    layers = script(repository, "layers")
     repository.git("reset", "-q", "--hard", base)
     sentence = "src/python/registry/clock.py imports src/python/notify/links.py, against the layers in src/python/BUILD"
     for result in (plan, layers):
@@ -129,20 +143,15 @@ def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
 
 
 def test_picture_of_the_architecture_is_of_the_build_graph_that_there_is(repository):
-    def drawn(*flags):
-        command = [str(repository.root / "scripts/architecture"), *flags]
-        return subprocess.run(command, env=pants.fresh_environment(), capture_output=True, text=True)
-
+    """That ours fits is what scripts/lint asks."""
     base = repository.git("rev-parse", "HEAD")
     picture = repository.root / "docs/pictures/architecture.svg"
     kept = picture.read_text()
-    fits = drawn("--check")
     repository.append("src/python/pages/__init__.py", "\nimport settings as _settings  # noqa: F401\n")
-    stale = drawn("--check")
-    anew = drawn()
+    stale = script(repository, "architecture", "--check")
+    anew = script(repository, "architecture")
     other = picture.read_text()
     repository.git("reset", "-q", "--hard", base)
-    assert fits.returncode == 0, fits.stderr
     assert stale.returncode == 1 and "scripts/architecture draws it anew" in stale.stderr
     assert anew.returncode == 0 and other != kept
 
@@ -347,6 +356,9 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     repository.commit("docs")
     clone = tmp_path / "clone"
     repository.git("clone", "-q", "--depth", "1", repository.root.as_uri(), str(clone))
+    # Its tree is the copy's, and so is its build graph: Pants need not start for it.
+    assert planned(repository, base)["changed"] == ["README.md"]
+    shutil.copytree(repository.root / ".pants.d/trainyard", clone / ".pants.d/trainyard")
     assert ask(repository, base, clone).returncode == (Exit.OK if os.environ.get("CI") else Exit.USAGE)
     plan = planned(repository, base, clone, "--or-everything")
     assert plan["pipeline"] == "train"

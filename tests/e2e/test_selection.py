@@ -6,8 +6,7 @@ added, deleted or renamed, and a third model stands beside the two. docs/selecti
 is needed. What counts by value (trainyard.toml, model.toml, limits.toml) is in test_plans_of_this_repository.py.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.graph import Graph
 from pipeline.selection import Subject
 from tests.e2e import histories
 from tests.e2e.histories import Edit, Scratch
+from tests.repository import Repository
 
 HERE = Path(__file__).parents[2]
 CHEST, DIGITS, THIRD = "chest-xray", "digits", "third"
@@ -188,10 +188,10 @@ TAKEN_BACK = (histories.revert_of_green, histories.force_push_that_takes_back)
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Graph], list[Subject]]]:
+def graphs(copy: Repository) -> tuple[dict[str, Graph], list[Subject]]:
     """This repository's build graph with a third model, before and after each way of changing that changes it."""
-    root = tmp_path_factory.mktemp("copy") / "repository"
-    shutil.copytree(HERE, root, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.pyc", "*.pex", "dist"))
+    copy.begin()
+    root = copy.root
     build = root / "src/python/training/BUILD"
     # Model code is listed by name; the three files of the table are listed too.
     build.write_text(build.read_text().replace("MODEL_CODE = [", 'MODEL_CODE = ["old.py", "new.py", "renamed.py", '))
@@ -203,8 +203,6 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
     third.mkdir()
     (third / "BUILD").write_text("model()\n")
     (third / "model.toml").write_text(MODEL_TOML)
-    git = Scratch(root).git
-    git("init", "-q")
 
     users = {kind.user: (root / kind.user).read_text() for kind in KINDS.values() if kind.user}
     subjects = [selection.subject(root, model) for model in models.known(root)]
@@ -227,9 +225,9 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
         selection.prepare(made, subjects)
         return made
 
-    yield {"before": tree(OLD), "add": tree(OLD, NEW), "delete": tree(), "rename": tree(RENAMED)}, subjects
-    # Without its folder of pids the copy's daemon ends by itself.
-    shutil.rmtree(root, ignore_errors=True)
+    made = {"before": tree(OLD), "add": tree(OLD, NEW), "delete": tree(), "rename": tree(RENAMED)}
+    copy.begin()
+    return made, subjects
 
 
 @pytest.fixture(scope="module")
