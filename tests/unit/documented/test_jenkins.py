@@ -171,14 +171,15 @@ AGENTS = {
 }
 
 
-@pytest.mark.parametrize("fault", AGENTS)
-def test_agent_that_would_wait_is_found(cloud: Machine, fault: str) -> None:
-    said = AGENTS[fault]
-    broken = re.sub(rf" *kubectl {fault}(.*\\\n)*.*\n", "", STEPS)
-    assert broken != STEPS
+def test_agents_that_would_wait_are_found(cloud: Machine) -> None:
+    broken = STEPS
+    for made in AGENTS:
+        shorter = re.sub(rf" *kubectl {made}(.*\\\n)*.*\n", "", broken)
+        assert shorter != broken
+        broken = shorter
     done = cloud.run(SHELL + broken, TYPED)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert said in agents_that_wait(cloud)
+    assert set(AGENTS.values()) <= set(agents_that_wait(cloud))
 
 
 def test_laptops_controller_starts(machine: Machine) -> None:
