@@ -14,6 +14,7 @@ from training.commands.tensorflow import prepare_tensorflow
 prepare_tensorflow()
 
 IMAGES_PER_CLASS = 60
+EPOCHS = 5
 MODEL = "chest-xray"
 
 
@@ -49,7 +50,7 @@ def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
     """A registry with one candidate of a small network, made by the command. Not to be changed by tests."""
     from training.train import train
 
-    train(dataset=str(sample), registry=str(place), epochs=8, min_accuracy=0.7, min_recall=0.4, reason="a test")
+    train(dataset=str(sample), registry=str(place), epochs=EPOCHS, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)
 

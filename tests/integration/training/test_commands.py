@@ -14,8 +14,9 @@ from cli.version import VERSION
 from dataset import scan
 from imaging.array import canonical
 from registry import Registry, ServingState
-from tests.integration.training.conftest import MODEL
+from tests.integration.training.conftest import EPOCHS, MODEL
 from tests.integration.training.yards import SMALL, write_model
+from tests.warm import Program
 from training.retrain import retrain
 from training.run.choice import choose_parent
 from training.run.parent import choices_of, rebuild
@@ -24,10 +25,6 @@ from training.run.parent import choices_of, rebuild
 def environment() -> dict[str, str]:
     """In which an interpreter imports what this one does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-def command(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
 
 
 def test_passed_gate_publishes_a_whole_candidate(trained, sample):
@@ -88,9 +85,7 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
         *("--model", "weak"),
         "--json",
     ]
-    done = subprocess.run(
-        command("training.train", *arguments), capture_output=True, text=True, timeout=240, env=environment()
-    )
+    done = Program("training.train", *arguments).ended(240)
     assert done.returncode == 3, done.stderr
     assert "is below 1" in done.stderr
     assert "Traceback" not in done.stderr
@@ -107,7 +102,7 @@ def test_every_trial_is_in_the_record(trained):
     (trial,) = record.trials
     assert trial.chosen and trial.parameters == record.parameters
     assert trial.validation == record.metrics.validation
-    assert trial.planned == [8] * len(trial.history) + [len(trial.history)]
+    assert trial.planned == [EPOCHS] * len(trial.history) + [len(trial.history)]
     assert trial.ended in ("epochs", "faultless")
 
 

@@ -61,9 +61,15 @@ def features(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
     return (found * scale - middle).astype(np.float64)
 
 
-def test_knows_images_it_has_not_seen():
-    model, (pixels, labels) = fitted(*bars(60, seed=1)), bars(60, seed=2)
-    assert np.mean(scores(model, pixels).argmax(axis=1) == labels) > 0.95
+@pytest.fixture(scope="module")
+def known() -> keras.Model:
+    """Fitted to 60 images; not to be changed by tests."""
+    return fitted(*bars(60, seed=1))
+
+
+def test_knows_images_it_has_not_seen(known):
+    pixels, labels = bars(60, seed=2)
+    assert np.mean(scores(known, pixels).argmax(axis=1) == labels) > 0.95
 
 
 @pytest.mark.parametrize("counts", [[20, 20, 20], [40, 15, 5]])
@@ -95,27 +101,27 @@ def test_answers_mirror_images_alike(side):
     assert np.allclose(scores(model, asked), scores(model, asked[:, :, ::-1]), atol=1e-3)
 
 
-def test_answer_does_not_depend_on_the_batch():
+def test_answer_does_not_depend_on_the_batch(known):
     """Distances are differences of large numbers, of which the last bits are chance."""
-    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
-    alone = np.concatenate([scores(model, asked[i : i + 1]) for i in range(len(asked))])
-    assert np.allclose(scores(model, asked), alone, rtol=0, atol=2e-6)
+    asked = bars(30, seed=2)[0]
+    alone = np.concatenate([scores(known, asked[i : i + 1]) for i in range(len(asked))])
+    assert np.allclose(scores(known, asked), alone, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("shift", [1, 2])
-def test_knows_an_image_that_was_moved_a_little(shift):
-    model, (asked, truth) = fitted(*bars(60, seed=1)), bars(60, seed=2)
-    moved = scores(model, np.roll(asked, shift, axis=2))
+def test_knows_an_image_that_was_moved_a_little(known, shift):
+    asked, truth = bars(60, seed=2)
+    moved = scores(known, np.roll(asked, shift, axis=2))
     assert np.mean(moved.argmax(axis=1) == truth) > 0.95
     assert np.median(moved.max(axis=1)) > 0.3
 
 
-def test_edge_of_what_a_picture_lacks_is_not_looked_at():
+def test_edge_of_what_a_picture_lacks_is_not_looked_at(known):
     """Such as the black lines of one that was moved; only mean and deviation of the image change a little."""
-    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+    asked = bars(30, seed=2)[0]
     framed = asked.copy()
     framed[:, 0], framed[:, :, -1] = 0, 0
-    assert np.allclose(scores(model, framed), scores(model, asked), atol=0.1)
+    assert np.allclose(scores(known, framed), scores(known, asked), atol=0.1)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 20])
@@ -135,30 +141,30 @@ def test_fitting_can_be_stopped():
     assert not saved and not np.any(model.get_layer("kernel_machine").get_weights()[0])
 
 
-def test_says_nothing_of_what_is_like_no_image():
-    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
+def test_says_nothing_of_what_is_like_no_image(known):
+    asked = bars(30, seed=2)[0]
     noise = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1)).astype(np.uint8)
-    assert np.abs(scores(model, noise)).max() < 0.2
-    assert np.median(scores(model, asked).max(axis=1)) > 0.5
+    assert np.abs(scores(known, noise)).max() < 0.2
+    assert np.median(scores(known, asked).max(axis=1)) > 0.5
 
 
-def test_logits_of_the_model_are_the_sum_of_both():
-    model, asked = fitted(*bars(60, seed=1)), bars(30, seed=2)[0]
-    logits = keras.Model(model.input, head_of(model).output)(asked.astype(np.float32)).numpy()
-    sharpness = model.get_layer("kernel_machine").sharpness
-    powers = np.exp(0.75 * (logits + sharpness * scores(model, asked)))
+def test_logits_of_the_model_are_the_sum_of_both(known):
+    asked = bars(30, seed=2)[0]
+    logits = keras.Model(known.input, head_of(known).output)(asked.astype(np.float32)).numpy()
+    sharpness = known.get_layer("kernel_machine").sharpness
+    powers = np.exp(0.75 * (logits + sharpness * scores(known, asked)))
     expected = powers / powers.sum(axis=1, keepdims=True)
-    assert np.allclose(Predictor(model)(asked), expected, atol=1e-5)
+    assert np.allclose(Predictor(known)(asked), expected, atol=1e-5)
 
 
-def test_training_leaves_it_as_it_was_fitted():
+def test_training_leaves_it_as_it_was_fitted(known):
     """To the last bit, in the average of the weights too; no epochs leave it as it was before."""
     keras.utils.set_random_seed(0)
     pixels, labels = bars(60, seed=1)
     schedule = Schedule(epochs=3, batch=16)
     trained = build()
     fit(trained, (pixels, labels), bars(30, seed=2), schedule, seed=0)
-    once = fitted(pixels, labels).get_layer("kernel_machine").get_weights()
+    once = known.get_layer("kernel_machine").get_weights()
     after = trained.get_layer("kernel_machine").get_weights()
     assert [array.tobytes() for array in once] == [array.tobytes() for array in after]
     other = bars(60, seed=3)
@@ -189,9 +195,9 @@ def test_mirror_images_are_landmarks_where_they_keep_the_class(changes):
     assert right[sides].mean() > 0.95 if changes == NO_MIRROR else right[sides].mean() < 0.9
 
 
-def test_colours_are_looked_at_by_their_luma():
+def test_colours_are_looked_at_by_their_luma(known):
     pixels, labels = bars(60, seed=1)
-    gray, asked = fitted(pixels, labels), bars(30, seed=2)[0]
+    asked = bars(30, seed=2)[0]
     colour = fitted(np.repeat(pixels, 3, axis=-1), labels)
     # Not to the last bit: an empty image is guarded in other units.
-    assert np.allclose(scores(colour, np.repeat(asked, 3, axis=-1)), scores(gray, asked), atol=0.05)
+    assert np.allclose(scores(colour, np.repeat(asked, 3, axis=-1)), scores(known, asked), atol=0.05)

@@ -37,8 +37,14 @@ def fitted(schedule: Schedule, seed: int = 0, **options) -> tuple[keras.Model, l
     return network, fit(network, labelled(24), labelled(9), schedule, seed=seed, **options).history
 
 
-def test_same_seed_gives_the_same_weights():
-    one, other, different = fitted(SCHEDULE)[0], fitted(SCHEDULE)[0], fitted(SCHEDULE, seed=1)[0]
+@pytest.fixture(scope="module")
+def whole() -> keras.Model:
+    """After a complete run; not to be changed by tests."""
+    return fitted(SCHEDULE)[0]
+
+
+def test_same_seed_gives_the_same_weights(whole):
+    one, other, different = whole, fitted(SCHEDULE)[0], fitted(SCHEDULE, seed=1)[0]
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one.get_weights(), different.get_weights(), strict=True))
 
@@ -97,19 +103,16 @@ def test_run_ends_when_validation_stops_getting_better():
     assert len(history) < 60
 
 
-def test_predictions_do_not_depend_on_their_batch():
-    network = fitted(replace(SCHEDULE, epochs=1))[0]
+def test_predictions_do_not_depend_on_their_batch(whole):
     pixels = labelled(70)[0]
-    predict = Predictor(network)
+    predict = Predictor(whole)
     assert np.allclose(predict(pixels), np.concatenate([predict(image[None]) for image in pixels]), atol=1e-5)
 
 
-def test_normalisation_is_that_of_plain_training_images():
-    keras.utils.set_random_seed(0)
-    network = build()
-    fit(network, labelled(24), labelled(9), SCHEDULE, seed=0)
-    pixels = labelled(24)[0].astype(np.float32)
-    assert np.allclose(network(pixels, training=False), network(pixels, training=True), atol=1e-3)
+def test_normalisation_is_that_of_plain_training_images(whole):
+    pixels, before = labelled(24)[0].astype(np.float32), whole.get_weights()
+    assert np.allclose(whole(pixels, training=False), whole(pixels, training=True), atol=1e-3)
+    whole.set_weights(before)
 
 
 def states(schedule: Schedule, **options) -> tuple[keras.Model, list[State]]:
@@ -144,8 +147,7 @@ def test_run_resumed_from_an_epoch_ends_with_the_same_weights():
         assert same(network, again)
 
 
-def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
-    network, _ = states(SCHEDULE)
+def test_run_stopped_within_an_epoch_ends_with_the_same_weights(whole):
     asked = iter([False] * 4 + [True])
     saved: list[State] = []
     keras.utils.set_random_seed(0)
@@ -162,7 +164,7 @@ def test_run_stopped_within_an_epoch_ends_with_the_same_weights():
     assert (saved[-1].step, len(saved[-1].losses)) == (4, 1)
     again = build()
     history = fit(again, labelled(24), labelled(9), SCHEDULE, seed=0, state=saved[-1]).history
-    assert same(network, again)
+    assert same(whole, again)
     assert len(history) == 2
 
 

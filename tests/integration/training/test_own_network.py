@@ -1,8 +1,5 @@
 """A model's own network, as somebody pastes it: what works around it, and what is said of one that can't be trained."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from imaging import ImageInput
 from models.templates import network_py
 from registry import Registry
 from tests.integration.training.yards import write_model
+from tests.warm import Program
 from training.export import answers, export
 from training.family import Family
 from training.loop import Predictor, Stopped, fit
@@ -487,42 +485,7 @@ def test_own_network_is_trained_repeated_and_trained_on(sample, tmp_path, monkey
         retrain(dataset=str(sample), registry=place, model="leaves", epochs=1, **gate)
 
 
-REPLICAS = """
-import sys
-from pathlib import Path
-from training.commands.tensorflow import prepare_tensorflow
-prepare_tensorflow()
-import keras, numpy as np, tensorflow as tf
-assert not {"sklearn", "matplotlib"} & {*sys.modules}, "a third of the import, for nothing that trains"
-(processor,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
-from imaging import ImageInput
-from tests.integration.training.test_own_network import labelled
-from training.family import Family
-from training.loop import fit
-from training.step import Schedule
-from training.team import Team
-team = Team(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-assert team.replicas == 2
-found = []
-for _ in range(2):
-    keras.utils.set_random_seed(0)
-    with team.strategy.scope():
-        network = Family.own(Path(sys.argv[1])).build({}, ImageInput(16), 3)
-    fit(network, labelled(24), labelled(9), Schedule(epochs=1, batch=8), seed=0, team=team)
-    found.append(network.get_weights())
-assert all(np.isfinite(one).all() for one in found[0])
-assert all(np.array_equal(one, other) for one, other in zip(*found)), "not repeated"
-"""
-
-
 def test_several_replicas_repeat_what_as_many_did(pasted):
     """Their layers draw for each replica, so that one alone comes to other weights."""
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS, str(pasted.file)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    done = Program("tests.integration.training.replicas", str(pasted.file)).ended(240)
     assert done.returncode == 0, done.stderr[-3000:]

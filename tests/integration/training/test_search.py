@@ -84,7 +84,10 @@ def test_tuning_tries_more_though_the_first_is_good_enough(sample, tmp_path, mon
     from training.train import train
 
     # Its second trial is as small as the first.
-    write_model(tmp_path, "chest_xray", SMALL.replace("size = 64", "size = 32"))
+    small = (
+        SMALL.replace("size = 64", "size = 32").replace("width = 16", "width = 8").replace("stages = 2", "stages = 1")
+    )
+    write_model(tmp_path, "chest_xray", small)
     monkeypatch.chdir(tmp_path)
     train(
         dataset=str(sample),

@@ -4,7 +4,7 @@ import os
 import resource
 import signal
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,31 +12,31 @@ import pytest
 from cli import Conflict, GateNotPassed
 from registry import Registry
 from registry.directory import DirectoryStore
-from tests.integration.training.conftest import MODEL
+from tests.integration.training.conftest import EPOCHS, MODEL
 from tests.integration.training.yards import SMALL, write_model
+from tests.warm import Program
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
 
-def start(place: Path, sample: Path, end: str = "", awaits: str = "", **options) -> subprocess.CompletedProcess:
+def start(
+    place: Path, sample: Path, end: str = "", awaits: str = "", before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
     """The very call of the fixture `trained`."""
     gates = ["--min-accuracy", "0.7", "--min-recall", "0.4", "--reason", "a test"]
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample)),
-            *("--registry", str(place), "--epochs", "8", *gates),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={
-            **os.environ,
-            "TRAINYARD_TEST_END": end,
-            "TRAINYARD_AWAITS": awaits,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        **options,
+    told = {**os.environ, "TRAINYARD_TEST_END": end, "TRAINYARD_AWAITS": awaits}
+    program = Program(
+        "tests.integration.training.small",
+        *("--dataset", str(sample), "--registry", str(place), "--epochs", str(EPOCHS), *gates),
+        environment=told,
+        before=before,
     )
+    return program.ended(600)
+
+
+def fill_disk() -> None:
+    """Every write past so many bytes fails, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
 
 def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_path):
@@ -74,8 +74,7 @@ def test_run_cut_off_anywhere_comes_to_the_same_weights(trained, sample, tmp_pat
 
 
 def test_full_disk_ends_with_a_clear_sentence_and_may_be_tried_again(sample, tmp_path):
-    # Every write past so many bytes fails, as on a disk that is full.
-    done = start(tmp_path, sample, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
+    done = start(tmp_path, sample, before=fill_disk)
     assert done.returncode == 6, done.stderr
     assert "File too large" in done.stderr.splitlines()[-1]
     assert "version 1 can be resumed" in done.stderr

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from contracts.record import Record
 from registry import Registry
 from tests.integration.training.conftest import MODEL
+from tests.warm import Program
 
 EPOCHS = 3
 
@@ -25,30 +24,26 @@ def ports(count: int) -> list[int]:
     return found
 
 
-def start(place: Path, sample: Path, workers: int, end: dict[int, str] | None = None) -> list[subprocess.Popen]:
+def start(place: Path, sample: Path, workers: int, end: dict[int, str] | None = None) -> list[Program]:
     addresses = [f"127.0.0.1:{port}" for port in ports(workers)]
-    processes = []
+    programs = []
     for index in range(workers):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "TRAINYARD_TEST_END": (end or {}).get(index, ""),
-        }
+        told = {**os.environ, "TRAINYARD_TEST_END": (end or {}).get(index, "")}
         if workers > 1:
             task = {"type": "worker", "index": index}
-            environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-        command = [sys.executable, "-m", "tests.integration.training.small", "--dataset", str(sample)]
-        command += ["--registry", str(place), "--epochs", str(EPOCHS), "--min-accuracy", "0", "--min-recall", "0"]
-        processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    return processes
+            told["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        arguments = ["--dataset", str(sample), "--registry", str(place), "--epochs", str(EPOCHS)]
+        arguments += ["--min-accuracy", "0", "--min-recall", "0"]
+        programs.append(Program("tests.integration.training.small", *arguments, environment=told))
+    return programs
 
 
-def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:
+def ended(programs: list[Program]) -> list[tuple[int, str]]:
     try:
-        return [(process.returncode, said) for process in processes for said in [process.communicate(timeout=600)[1]]]
+        return [(done.returncode, done.stderr) for program in programs for done in [program.ended(600)]]
     finally:
-        for process in processes:
-            process.kill()
+        for program in programs:
+            program.kill()
 
 
 def curve(record: Record) -> list[float]:

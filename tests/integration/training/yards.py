@@ -9,7 +9,7 @@ family = "residual"
 size = 64
 [network]
 width = 16
-stages = 3
+stages = 2
 [schedule]
 batch = 16
 """
