@@ -12,6 +12,8 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 exclude_patterns = ["site", "pictures"]
 # A new page is found by the search before somebody gives it a place in index.md.
+# Blocks that do not say what they are hold commands.
+highlight_language = "sh"
 suppress_warnings = ["misc.highlighting_failure", "toc.not_included"]
 
 # What the theme leaves out for those who hear the page, or have no mouse: names of its two asides, levels of the

@@ -16,7 +16,7 @@ MAX_CARD = 4000  # characters
 _ROW = re.compile(r"^\|(.*)\|$")
 _RULE = re.compile(r"^[\s|:-]*$")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-_DIGITS = 4  # of a share
+_DIGITS = 6  # of a share; a page that shows three of them must not round what was rounded up before
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,11 @@ def test_model(
     place, signing = registry or found.settings.registry.uri, found.settings.signing
     opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))
     opened.require_writable()
-    where = _where(model, registry)
-    record = choice.named(opened, version) if version is not None else choice.newest(opened, where)
+    where, gates = _where(model, registry), (min_accuracy, min_recall)
+    again = [*where, *_tested_with(dataset, *gates)]
+    record = choice.named(opened, version) if version is not None else choice.newest(opened, again)
     say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
     teller = Teller(found.settings.mail, place, record, say) if mail else None
-    gates = (min_accuracy, min_recall)
     try:
         made = _tested(found, opened, record, dataset, gates, (executor, model_server_image), console)
     except BrokenTests as error:

@@ -45,11 +45,11 @@ def test_a_record_tells_figures_alone():
             "arguments": ["--dataset", "/home/somebody/patients"],
         }
     )
-    assert of_record(record, "c") == About(0.9667, 30, (0.3333, 1), "c")
+    assert of_record(record, "c") == About(0.966667, 30, (0.333333, 1), "c")
     assert list(outputs(of_record(record))) == [
-        "accuracy=0.9667",
+        "accuracy=0.966667",
         "images=30",
-        "accuracy_low=0.3333",
+        "accuracy_low=0.333333",
         "accuracy_high=1.0",
     ]
 
