@@ -37,8 +37,11 @@ def predict(
 
 def planned(model: SavedModel, request: predict_pb2.PredictRequest, options: PredictOptions) -> Plan:
     """How the model answers the request. Raises ServingError for a signature or outputs that it does not have."""
-    plan = model.plan(*_choice(request))
-    return planned_before(model, request, options) or plan
+    signature, outputs = _choice(request)
+    plan = model.plan(signature, outputs)
+    if options.check_method_name:
+        check_method_name(model, signature)
+    return plan
 
 
 def planned_before(model: SavedModel, request: predict_pb2.PredictRequest, options: PredictOptions) -> Plan | None:

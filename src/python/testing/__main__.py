@@ -92,8 +92,8 @@ def test_model(
     opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))
     opened.require_writable()
     where, gates = _where(model, registry), (min_accuracy, min_recall)
-    again = [*where, *_tested_with(dataset, *gates)]
-    record = choice.named(opened, version) if version is not None else choice.newest(opened, again)
+    tested_with = _tested_with(dataset, *gates)
+    record = choice.named(opened, version) if version is not None else choice.newest(opened, [*where, *tested_with])
     say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
     teller = Teller(found.settings.mail, place, record, say) if mail else None
     try:
@@ -108,7 +108,7 @@ def test_model(
         teller.verdict(made)
     if as_json:
         print_json(made.as_json())
-    for line in closing.lines(made, opened.record(record.version), where, _tested_with(dataset, *gates)):
+    for line in closing.lines(made, opened.record(record.version), where, tested_with):
         say(line)
     if not made.passed:
         raise GateNotPassed(

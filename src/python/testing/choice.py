@@ -11,7 +11,7 @@ _WAITING = ("candidate", "tested")
 
 
 def newest(registry: Registry, where: Sequence[str] = ()) -> Record:
-    """The newest version on its way to production, else production's; `where` are the flags that it is tested with.
+    """The newest version on its way to production, else production's; `where` are the flags to test it with.
 
     Raises:
         UsageError: there is neither; the sentence names what there is.
