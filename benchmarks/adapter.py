@@ -5,9 +5,9 @@ only if the adapter has answered as often with OK as the client was answered: h2
 """
 
 import io
-import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +19,10 @@ from benchmarks.adapter_process import GRPC_METHOD, REST_METHOD, ServedAdapter, 
 from benchmarks.capacity import processor_seconds
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.h2load import Load, framed, load
+from benchmarks.limit import Limit, bare_model
 from benchmarks.overload import Overload, overload
-from benchmarks.processes import in_own_process
-from benchmarks.rivals import RIVALS, Comparison, compare
+from benchmarks.rivals import RIVALS, Asked, serving
+from benchmarks.rounds import Rounds
 from benchmarks.traffic import MODEL, our_models
 from cli import InfrastructureError, command_line, progress_console, run
 
@@ -32,6 +33,7 @@ app = command_line(
 )
 
 CLIENTS = (1, 8, 32)
+LIMIT = "decode + model, at once"
 PRODUCTION, UNGATHERED, TOKENS, TLS = "production", "--gather 0", "tokens", "TLS"
 _TOKEN = "a-token-of-the-benchmark"
 _PACKAGE = Path("dist/serving.adapter/adapter.pex")
@@ -77,7 +79,8 @@ def grpc_frame(image: bytes) -> bytes:
 
 @app.command()
 def measure(
-    seconds: Annotated[float, typer.Option(min=1, help="Of each closed loop; there are 36.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each closed loop; a round has 39.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="In each, all are measured one after the other.")] = 3,
     rivals: Annotated[
         bool, typer.Option("--rivals/--no-rivals", help="Whether BentoML and LitServe are asked.")
     ] = True,
@@ -87,50 +90,79 @@ def measure(
     only: Annotated[str | None, typer.Option(metavar="WAY", help="One way of serving: production, tokens …")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the adapter, the limit and its rivals, in one run."""
+    """Measure the adapter, the limit and its rivals side by side: a ratio is of one round, the median is told."""
     console = progress_console()
-    with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place:
+    found, costs = Rounds(), dict[str, Cost]()
+    missing, floods = list[str](), list[Overload]()
+    with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place, ExitStack() as stack:
         folder = Path(place)
-        version = folder / MODEL / "1"
+        version, image = folder / MODEL / "1", drawn()
         console.print("Making a model")
         make_model, _, _ = our_models()
         make_model(0, version)
-        image = drawn()
-        console.print("Decoding and classifying with nothing around it")
         (folder / "image.png").write_bytes(image)
-        call = f"limit({str(version)!r}, open({str(folder / 'image.png')!r}, 'rb').read(), {seconds / 2})"
-        printed = in_own_process(f"import json; from benchmarks.bare_model import limit; print(json.dumps({call}))")
-        limits: dict[str, float] = json.loads(printed.splitlines()[-1])
-        rows: list[Measured] = []
-        costs: dict[str, Cost] = {}
         (folder / "tokens").write_text(f"{_TOKEN}\n")
-        ways = {
+        ways: dict[str, tuple[list[str], str | None]] = {
             PRODUCTION: ([], None),
             UNGATHERED: (["--gather=0"], None),
             TOKENS: ([f"--token-file={folder / 'tokens'}"], _TOKEN),
             TLS: (certificate(folder), None),
         }
-        floods: list[Overload] = []
-        with model_server(folder) as server:
-            for way, (more, token) in ways.items():
-                if only not in (None, way):
-                    continue
-                with adapter(way, folder, server, more, token) as served:
-                    for clients in CLIENTS:
-                        console.print(f"{way}, {clients} clients")
-                        rows += [rest(served, image, clients, seconds), grpc(served, image, clients, seconds)]
-                    costs[way] = Cost(served.ready_seconds, served.most_memory())
-                    if way == PRODUCTION:
-                        floods = overloads(served, image, rows, max(4, round(seconds)))
-        compared = []
-        if rivals:
-            for rival in RIVALS:
-                console.print(rival.name)
-                if keep:
-                    keep.mkdir(parents=True, exist_ok=True)
-                compared.append(compare(rival, keep or folder, version, image, CLIENTS, seconds))
-    report(len(image), limits, rows, costs, compared, floods)
-    tell(claims(limits, rows, costs, compared, floods), as_json)
+        console.print("Starting all of them")
+        limit = stack.enter_context(bare_model("benchmarks.bare_model", str(version), str(folder / "image.png")))
+        server = stack.enter_context(model_server(folder))
+        served = [
+            stack.enter_context(adapter(way, folder, server, more, token))
+            for way, (more, token) in ways.items()
+            if only in (None, way)
+        ]
+        asked: list[Asked] = []
+        for rival in RIVALS if rivals else ():
+            if keep:
+                keep.mkdir(parents=True, exist_ok=True)
+            try:
+                asked += stack.enter_context(serving(rival, keep or folder, version, image))
+            except InfrastructureError as error:
+                missing.append(f"{rival.name} was not compared: {str(error)[:300]}")
+        for number in range(rounds):
+            for clients in CLIENTS:
+                console.print(f"Round {number + 1} of {rounds}: {clients} clients")
+                one_round(found, limit, served, asked, image, clients, seconds)
+            if not costs:  # a flood takes more
+                costs = {one.way: Cost(one.ready_seconds, one.most_memory()) for one in served}
+            if served[0].way == PRODUCTION:
+                console.print(f"Round {number + 1} of {rounds}: too much is asked")
+                floods += overloads(found, served[0], image, max(4, round(seconds)))
+    report(len(image), found, costs, missing, floods)
+    tell(claims(found, costs, floods), as_json)
+
+
+def one_round(
+    found: Rounds,
+    limit: Limit,
+    served: Sequence[ServedAdapter],
+    asked: Sequence[Asked],
+    image: bytes,
+    clients: int,
+    seconds: float,
+) -> None:
+    """Adds the figures of everything for so many clients."""
+    found.add((LIMIT, clients, "rate"), limit.of(clients, seconds))
+    if clients == 1:
+        found.add((LIMIT, clients, "p50"), limit.alone(seconds))
+    for one in served:
+        for protocol, ask in (("REST", rest), ("gRPC", grpc)):
+            measured = ask(one, image, clients, seconds)
+            _add(found, f"{one.way}, {protocol}", measured.load)
+            found.add((f"{one.way}, {protocol}", clients, "adapter"), measured.adapter)
+            found.add((f"{one.way}, {protocol}", clients, "server"), measured.model_server)
+    for rival in asked:
+        _add(found, rival.way, rival.load(clients, seconds))
+
+
+def _add(found: Rounds, way: str, load: Load) -> None:
+    for what, figure in (("rate", load.rate), ("p50", load.p50), ("p99", load.p99)):
+        found.add((way, load.clients, what), figure)
 
 
 def rest(served: ServedAdapter, image: bytes, clients: int, seconds: float) -> Measured:
@@ -157,13 +189,21 @@ def grpc(served: ServedAdapter, image: bytes, clients: int, seconds: float) -> M
     return _measured(served, found, used, spent)
 
 
-def overloads(served: ServedAdapter, image: bytes, rows: Sequence[Measured], seconds: int) -> list[Overload]:
-    found = []
+def overloads(found: Rounds, served: ServedAdapter, image: bytes, seconds: int) -> list[Overload]:
+    """Each between two measurements of the capacity, whose means are what it is measured by."""
+    floods = []
     for way, many in (("asked at once again", False), ("ten times offered", True)):
-        for protocol, body in (("REST", image), ("gRPC", grpc_frame(image))):
-            capacity = _of(rows, PRODUCTION, protocol, 32).load
-            found.append(overload(f"{protocol}, {way}", served, body, protocol == "gRPC", seconds, capacity, many))
-    return found
+        for protocol, ask, body in (("REST", rest, image), ("gRPC", grpc, grpc_frame(image))):
+            before = ask(served, image, 32, seconds / 2).load
+            flood = overload(f"{protocol}, {way}", served, body, protocol == "gRPC", seconds, before, many)
+            after = ask(served, image, 32, seconds / 2).load
+            found.add((flood.way, "goodput"), flood.goodput)
+            found.add((flood.way, "capacity"), (before.rate + after.rate) / 2)
+            found.add((flood.way, "accepted p99"), flood.accepted_p99)
+            found.add((flood.way, "p99 at capacity"), (before.p99 + after.p99) / 2)
+            found.add((flood.way, "/livez"), flood.livez)
+            floods.append(flood)
+    return floods
 
 
 def _used(served: ServedAdapter) -> tuple[float, float]:
@@ -182,36 +222,24 @@ def _void(served: ServedAdapter, found: Load, counted: int) -> InfrastructureErr
     )
 
 
-def _of(rows: Sequence[Measured], served: str, protocol: str, clients: int) -> Measured:
-    return next(row for row in rows if (row.served, row.load.way, row.load.clients) == (served, protocol, clients))
-
-
 def report(
-    size: int,
-    limits: dict[str, float],
-    rows: Sequence[Measured],
-    costs: dict[str, Cost],
-    compared: Sequence[Comparison],
-    floods: Sequence[Overload],
+    size: int, found: Rounds, costs: dict[str, Cost], missing: Sequence[str], floods: Sequence[Overload]
 ) -> None:
     typer.echo(
         f"\nA PNG of 299x299, {size / 1000:.0f} KB. Decoded and classified with nothing around it, one takes "
-        f"{limits['alone']:.1f} ms.\n\n{'':32} {'clients':>7} {'req/s':>7} {'p50 ms':>8} {'p99 ms':>8} "
+        f"{found.median((LIMIT, 1, 'p50')):.1f} ms.\n\n{'':32} {'clients':>7} {'req/s':>7} {'p50 ms':>8} {'p99 ms':>8} "
         f"{'adapter':>8} {'server':>8} {'of the':>7}\n{'':66} {'CPU ms':>8} {'CPU ms':>8} {'limit':>7}"
     )
-    for clients in CLIENTS:
-        typer.echo(f"{'decode + model, at once':32} {clients:7} {limits[str(clients)]:7.0f}")
-    for row in rows:
-        typer.echo(
-            f"{_line(f'{row.served}, {row.load.way}', row.load)} {row.adapter:8.2f} {row.model_server:8.2f} "
-            f"{row.load.rate / limits[str(row.load.clients)]:7.2f}"
-        )
-    for one in compared:
-        for found in one.loads:
-            share = found.rate / limits[str(found.clients)]
-            typer.echo(f"{_line(f'{found.way} ({one.version})', found)} {'':17} {share:7.2f}")
-        if one.missing:
-            typer.echo(one.missing)
+    for way in found.ways():
+        for clients in CLIENTS:
+            figures = [f"{found.median((way, clients, 'rate')):7.0f}"]
+            for what, form in (("p50", "8.2f"), ("p99", "8.2f"), ("adapter", "8.2f"), ("server", "8.2f")):
+                one = (way, clients, what)
+                figures.append(f"{found.median(one):{form}}" if one in found else " " * 8)
+            share = found.ratio((way, clients, "rate"), (LIMIT, clients, "rate"))
+            typer.echo(f"{way:32} {clients:7} {' '.join(figures)} {share:7.2f}")
+    for line in missing:
+        typer.echo(line)
     for way, cost in costs.items():
         typer.echo(f"{way}: ready after {cost.ready:.2f} s, at most {cost.memory:.0f} MiB")
     package = f"{_PACKAGE.stat().st_size / 1e6:.1f} MB" if _PACKAGE.is_file() else "not built here"
@@ -227,50 +255,42 @@ def report(
         )
 
 
-def _line(name: str, found: Load) -> str:
-    return f"{name:32} {found.clients:7} {found.rate:7.0f} {found.p50:8.2f} {found.p99:8.2f}"
-
-
-def claims(
-    limits: dict[str, float],
-    rows: Sequence[Measured],
-    costs: dict[str, Cost],
-    compared: Sequence[Comparison],
-    floods: Sequence[Overload],
-) -> list[Claim]:
-    found: list[Claim] = []
-    measured = {row.served for row in rows}
-    if PRODUCTION in measured:
+def claims(found: Rounds, costs: dict[str, Cost], floods: Sequence[Overload]) -> list[Claim]:
+    told: list[Claim] = []
+    rivals = [way for way in found.ways() if way.startswith(("BentoML", "LitServe"))]
+    if (f"{PRODUCTION}, REST", 32, "rate") in found:
         for protocol in ("REST", "gRPC"):
-            rate = _of(rows, PRODUCTION, protocol, 32).load.rate
-            found.append(Claim(f"{protocol}, 32 clients : the limit", rate / limits["32"], ">= 0.8", "times"))
-            for one in compared:
-                least = {"BentoML": 2, "LitServe": 1.3}[one.name]
-                if one.loads:
-                    name = f"{protocol}, 32 clients : {one.name} at its better"
-                    found.append(Claim(name, rate / one.best(32), f">= {least}", "times"))
-        alone = _of(rows, PRODUCTION, "REST", 1).load.p50
-        found.append(Claim("REST, one client: p50 over decode + model", alone - limits["alone"], "<= 1.5", "ms"))
-        for one in compared:
-            if one.name == "BentoML" and one.loads:
-                found.append(Claim("REST, one client: p50 : BentoML's", alone / one.quickest(), "< 1", "times"))
-    if TOKENS in measured:
-        found.append(Claim("memory at most, with tokens", costs[TOKENS].memory, "<= 120", "MiB"))
-        found.append(Claim("ready, with tokens", costs[TOKENS].ready, "<= 1", "s"))
-    if {TLS, PRODUCTION} <= measured:
+            ours = (f"{PRODUCTION}, {protocol}", 32, "rate")
+            told.append(Claim(f"{protocol}, 32 clients : the limit", found.ratio(ours, (LIMIT, 32, "rate")), ">= 0.8"))
+            for name, least in (("BentoML", 2), ("LitServe", 1.3)):
+                settings = [(way, 32, "rate") for way in rivals if way.startswith(name)]
+                if settings:
+                    better = max(settings, key=found.median)
+                    times = found.ratio(ours, better)
+                    told.append(Claim(f"{protocol}, 32 clients : {name} at its better", times, f">= {least}", "times"))
+        ours = (f"{PRODUCTION}, REST", 1, "p50")
+        over = found.difference(ours, (LIMIT, 1, "p50"))
+        told.append(Claim("REST, one client: p50 over decode + model", over, "<= 1.5", "ms"))
+        if quick := [(way, 1, "p50") for way in rivals if way.startswith("BentoML")]:
+            times = found.ratio(ours, min(quick, key=found.median))
+            told.append(Claim("REST, one client: p50 : BentoML's", times, "< 1", "times"))
+    if TOKENS in costs:
+        told.append(Claim("memory at most, with tokens", costs[TOKENS].memory, "<= 120", "MiB"))
+        told.append(Claim("ready, with tokens", costs[TOKENS].ready, "<= 1", "s"))
+    if {TLS, PRODUCTION} <= costs.keys():
         for protocol in ("REST", "gRPC"):
-            with_tls, without = (_of(rows, way, protocol, 32).load.rate for way in (TLS, PRODUCTION))
-            found.append(Claim(f"{protocol}, 32 clients, TLS : without", with_tls / without, ">= 0.9", "times"))
-    for flood in floods:
-        protocol = flood.way.partition(",")[0]
-        capacity = _of(rows, PRODUCTION, protocol, 32).load
-        found.append(Claim(f"{flood.way}: goodput : capacity", flood.goodput / capacity.rate, ">= 0.8", "times"))
-        found.append(Claim(f"{flood.way}: answers but 200 and 429", flood.others(), "== 0"))
-        if protocol == "REST":
-            times = flood.accepted_p99 / capacity.p99
-            found.append(Claim(f"{flood.way}: accepted p99 : at capacity", times, "<= 2", "times"))
-        found.append(Claim(f"{flood.way}: /livez at most", flood.livez, "<= 100", "ms"))
-    return found
+            times = found.ratio((f"{TLS}, {protocol}", 32, "rate"), (f"{PRODUCTION}, {protocol}", 32, "rate"))
+            told.append(Claim(f"{protocol}, 32 clients, TLS : without", times, ">= 0.9", "times"))
+    for way in dict.fromkeys(flood.way for flood in floods):
+        goodput = found.ratio((way, "goodput"), (way, "capacity"))
+        told.append(Claim(f"{way}: goodput : capacity", goodput, ">= 0.8", "times"))
+        others = sum(flood.others() for flood in floods if flood.way == way)
+        told.append(Claim(f"{way}: answers but 200 and 429", others, "== 0"))
+        if way.startswith("REST"):
+            times = found.ratio((way, "accepted p99"), (way, "p99 at capacity"))
+            told.append(Claim(f"{way}: accepted p99 : at capacity", times, "<= 2", "times"))
+        told.append(Claim(f"{way}: /livez at most, in the median round", found.median((way, "/livez")), "<= 100", "ms"))
+    return told
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The SavedModel's session callable with nothing around it, and with decoding before it: the limit of every server."""
 
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import functools
+from pathlib import Path
 
 import numpy as np
 
@@ -33,37 +32,19 @@ class BareModel:
         ]
 
 
-def limit(folder: str, image: bytes, seconds: float) -> dict[str, float]:
-    """Images a second by how many at once, decoded and classified, in the best of a few ways; "alone" is the p50 of
-    one image after the other, in ms."""
-    model = BareModel(folder)
+def answer(folder: str, image: str) -> None:
+    """Says how quick the version in `folder` is with the file `image`, as often as standard input asks."""
+    from benchmarks.limit import answer_lines, calls_a_second
 
-    def ask(batch: int) -> Callable[[], None]:
-        return lambda: model.classes(np.stack([canonical(image, model.size) for _ in range(batch)])) and None
+    model, data = BareModel(folder), Path(image).read_bytes()
 
-    took = []
-    alone, end = ask(1), time.monotonic() + seconds
-    while time.monotonic() < end or len(took) < 20:
-        began = time.perf_counter()
-        alone()
-        took.append(time.perf_counter() - began)
-    rates = {
-        str(many): max(_rate(ask(batch), batch, threads, seconds) for batch, threads in ways)
-        for many, ways in _WAYS.items()
-    }
-    return {**rates, "alone": sorted(took)[len(took) // 2] * 1000}
+    def ask(batch: int) -> None:
+        model.classes(np.stack([canonical(data, model.size) for _ in range(batch)]))
 
+    def rate(many: int, seconds: float) -> float:
+        each = seconds / len(_WAYS[many])
+        return max(
+            calls_a_second(functools.partial(ask, batch), threads, each) * batch for batch, threads in _WAYS[many]
+        )
 
-def _rate(ask: Callable[[], None], batch: int, threads: int, seconds: float) -> float:
-    ask()
-
-    def loop(_: int) -> int:
-        count, end = 0, time.monotonic() + seconds
-        while time.monotonic() < end:
-            ask()
-            count += batch
-        return count
-
-    with ThreadPoolExecutor(threads) as pool:
-        began = time.perf_counter()
-        return sum(pool.map(loop, range(threads))) / (time.perf_counter() - began)
+    answer_lines(rate, functools.partial(ask, 1))

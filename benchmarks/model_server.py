@@ -5,11 +5,13 @@ anything is predicted. A run counts only if the server has answered as often wit
 h2load takes a refusal over gRPC for an answer.
 """
 
+import functools
 import json
 import re
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +21,9 @@ import typer
 from benchmarks.capacity import processor_seconds
 from benchmarks.claims import AsJson, Claim, tell
 from benchmarks.h2load import Load, framed, load
-from benchmarks.processes import free_port, in_own_process, process
+from benchmarks.limit import answer_lines, bare_model, calls_a_second
+from benchmarks.processes import free_port, process
+from benchmarks.rounds import Rounds
 from benchmarks.traffic import our_models
 from cli import InfrastructureError, command_line, progress_console, run
 from cli.loopback import open_url
@@ -33,13 +37,14 @@ app = command_line(
 
 CLIENTS = (1, 8, 32)
 NAME = "m"
+BARE = "the bare model"
+_EMPTY = "empty call"
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _METRICS = "/monitoring/prometheus/metrics"
 
 
-def bare(folder: str, seconds: float) -> dict[str, float]:
-    """Images a second of the session callable, by how many at once, with the better of one and two threads; "alone" is
-    the p50 of one image after the other, in ms."""
+def answer(folder: str) -> None:
+    """Says how quick the session callable is, in the better of one and two threads, as often as standard input asks."""
     import numpy as np
 
     from serving.model_server.model import SavedModel
@@ -47,31 +52,13 @@ def bare(folder: str, seconds: float) -> dict[str, float]:
     model = SavedModel(folder)
     signature = model.signatures["serving_default"]
     call = model.call((signature.inputs["pixels"].name,), (signature.outputs["probabilities"].name,))
+    pixels = {many: np.random.default_rng(0).integers(0, 256, (many, 128, 128, 1), np.uint8) for many in CLIENTS}
 
-    def rate(batch: int, threads: int) -> float:
-        pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 1), np.uint8)
-        for _ in range(5):
-            call(pixels)
+    def rate(many: int, seconds: float) -> float:
+        ask = functools.partial(call, pixels[many])
+        return max(calls_a_second(ask, threads, seconds / 2) * many for threads in (1, 2))
 
-        def loop(_: int) -> int:
-            count, end = 0, time.monotonic() + seconds
-            while time.monotonic() < end:
-                call(pixels)
-                count += batch
-            return count
-
-        with ThreadPoolExecutor(threads) as pool:
-            began = time.perf_counter()
-            return sum(pool.map(loop, range(threads))) / (time.perf_counter() - began)
-
-    one, took = np.zeros((1, 128, 128, 1), np.uint8), []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end or len(took) < 20:
-        began = time.perf_counter()
-        call(one)
-        took.append(time.perf_counter() - began)
-    rates = {str(batch): max(rate(batch, threads) for threads in (1, 2)) for batch in CLIENTS}
-    return {**rates, "alone": sorted(took)[len(took) // 2] * 1000}
+    answer_lines(rate, functools.partial(call, pixels[1]))
 
 
 # gRPC's two servers in Python, of which the model server's is the second.
@@ -87,7 +74,7 @@ server.start()
 print("ready", flush=True)
 threading.Event().wait()
 """,
-    "empty call": """
+    _EMPTY: """
 import asyncio, sys, grpc, grpc.aio
 async def answer(data, context):
     return b""
@@ -157,11 +144,12 @@ def make_seed(folder: Path) -> None:
 
 @app.command()
 def model_server(
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; there are 26.")] = 4,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; a round has 17.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="In each, all are measured one after the other.")] = 5,
     saved_model: Annotated[Path | None, typer.Option(help="A version folder to measure alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the server, the bare model and an empty call, in one run, with a small and a large network."""
+    """Measure the server, the bare model and an empty call side by side, with a small and a large network."""
     console = progress_console()
     with tempfile.TemporaryDirectory(prefix="trainyard-benchmark-") as place:
         folder = Path(place)
@@ -174,63 +162,75 @@ def model_server(
             make_model(0, folder / "default")
             make_seed(folder / "seed")
             networks = {"default network": folder / "default", "65 million parameters": folder / "seed"}
-        empty = []
-        for stack, program in EMPTY_SERVERS.items():
-            port = free_port()
-            with process(["-c", program, str(port)], "ready", folder / "empty.log") as server:
-                for clients in CLIENTS:
-                    console.print(f"{stack}, {clients} clients")
-                    address = f"http://127.0.0.1:{port}/empty/Call"
-                    empty.append(measured(stack, address, bodies()["gRPC"], clients, seconds, server.pid))
-        found: list[Claim] = []
+        told: list[Claim] = []
         for network, path in networks.items():
-            limits, alone, loads, started, held = one_network(network, path, folder, seconds)
-            report(network, limits, alone, empty, loads, started, held)
-            found += claims(network, limits, alone, empty, loads)
-    tell(found, as_json)
+            found, started, held = one_network(network, path, folder, rounds, seconds)
+            report(network, found, started, held)
+            told += claims(network, found)
+    tell(told, as_json)
 
 
-def one_network(
-    network: str, path: Path, folder: Path, seconds: float
-) -> tuple[dict[int, float], float, list["Measured"], float, float]:
-    """The bare model's images a second by batch and ms alone; the server's loads, seconds to ready and most MiB."""
+def one_network(network: str, path: Path, folder: Path, rounds: int, seconds: float) -> tuple[Rounds, float, float]:
+    """Everything's figures; the server's seconds to ready and most MiB."""
     console = progress_console()
     versions = folder / f"served {network}"
     versions.mkdir()
     (versions / "1").symlink_to(path)
-    console.print(f"{network}: the bare model")
-    call = f"bare({str(path)!r}, {seconds / 2})"
-    printed = in_own_process(f"import json; from benchmarks.model_server import bare; print(json.dumps({call}))")
-    limits = json.loads(printed.splitlines()[-1])
-    alone = limits.pop("alone")
-    sent, loads, held = bodies(), [], 0.0
     monitoring = folder / "monitoring"
     monitoring.write_text("prometheus_config { enable: true }")
     port, rest = free_port(), free_port()
-    began = time.monotonic()
     command = [
         "-m", "serving.model_server", f"--port={port}", f"--rest_api_port={rest}", f"--model_name={NAME}",
         f"--model_base_path={versions}", f"--monitoring_config_file={monitoring}", "--enable_batching",
         f"--batching_parameters_file={flags.write_batching(folder)}",
     ]  # fmt: skip
-    with process(command, "Exporting HTTP/REST API", folder / "server.log") as server:
+    found, sent = Rounds(), bodies()
+    with ExitStack() as stack:
+        limit = stack.enter_context(bare_model("benchmarks.model_server", str(path)))
+        empty = {stack.enter_context(_empty(name, folder)): name for name in EMPTY_SERVERS}
+        began = time.monotonic()
+        server = stack.enter_context(process(command, "Exporting HTTP/REST API", folder / "server.log"))
         started = time.monotonic() - began
-        for way, body in sent.items():
-            address = f"http://127.0.0.1:{port}{_PREDICT}"
-            if way != "gRPC":
-                address = f"http://127.0.0.1:{rest}/v1/models/{NAME}:predict"
-            for clients in CLIENTS if way == "gRPC" else (1, 8):
-                console.print(f"{network}: {way}, {clients} clients")
-                before = answered(rest)
-                loads.append(measured(way, address, body, clients, seconds, server.pid))
-                counted, asked = answered(rest) - before, loads[-1].load.requests + _probes(clients)
-                if counted != asked:
-                    raise InfrastructureError(
-                        f"The run is void: {asked} requests had an answer ({way}), the server counts {counted} OK."
-                    )
+        for number in range(rounds):
+            for clients in CLIENTS:
+                console.print(f"{network}: round {number + 1} of {rounds}, {clients} clients")
+                found.add((BARE, clients, "rate"), limit.of(clients, seconds))
+                if clients == 1:
+                    found.add((BARE, clients, "p50"), limit.alone(seconds))
+                for (at, pid), name in empty.items():
+                    _add(found, name, measured(name, f"{at}/empty/Call", sent["gRPC"], clients, seconds, pid))
+                for way, body in sent.items():
+                    address = f"http://127.0.0.1:{port}{_PREDICT}"
+                    if way != "gRPC":
+                        address = f"http://127.0.0.1:{rest}/v1/models/{NAME}:predict"
+                    if way == "gRPC" or clients < max(CLIENTS):
+                        before = answered(rest)
+                        one = measured(way, address, body, clients, seconds, server.pid)
+                        counted, asked = answered(rest) - before, one.load.requests + _probes(clients)
+                        if counted != asked:
+                            raise InfrastructureError(
+                                f"The run is void: {asked} requests had an answer ({way}), the server counts "
+                                f"{counted} OK."
+                            )
+                        _add(found, way, one)
+            # What is possible where network and stack share the processors, in this round.
+            bare, stack_alone = found.last((BARE, 32, "rate")), found.last((_EMPTY, 32, "rate"))
+            found.add("possible", 1 / (1 / bare + 1 / stack_alone))
         most = memory.of_process(server.pid)
-        held = most[1] if most else 0.0
-    return {int(batch): float(rate) for batch, rate in limits.items()}, alone, loads, started, held
+    return found, started, most[1] if most else 0.0
+
+
+@contextmanager
+def _empty(name: str, folder: Path) -> Iterator[tuple[str, int]]:
+    port = free_port()
+    with process(["-c", EMPTY_SERVERS[name], str(port)], "ready", folder / f"{name}.log") as server:
+        yield f"http://127.0.0.1:{port}", server.pid
+
+
+def _add(found: Rounds, way: str, one: "Measured") -> None:
+    load = one.load
+    for what, figure in (("rate", load.rate), ("p50", load.p50), ("p99", load.p99), ("CPU", one.processor)):
+        found.add((way, load.clients, what), figure)
 
 
 @dataclass(frozen=True)
@@ -254,46 +254,33 @@ def _probes(clients: int) -> int:
     return 25 * clients
 
 
-def report(
-    network: str,
-    limits: dict[int, float],
-    alone: float,
-    empty: list[Measured],
-    loads: list[Measured],
-    started: float,
-    held: float,
-) -> None:
+def report(network: str, found: Rounds, started: float, held: float) -> None:
     heads = f"{'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>7} {'of the limit':>12}"
     typer.echo(f"\n{network:20} {heads}")
-    typer.echo(f"{'the bare model':20} {1:7} {'':11} {alone:8.2f} {'':8} {'':7} {'(alone)':>12}")
-    for batch, rate in limits.items():
-        typer.echo(f"{'the bare model':20} {batch:7} {rate:11.0f} {'':8} {'':8} {'':7} {'(batch)':>12}")
-    for one in [*empty, *loads]:
-        found = one.load
-        part = f"{found.rate / limits[found.clients]:12.2f}" if one in loads else ""
-        typer.echo(
-            f"{found.way:20} {found.clients:7} {found.rate:11.0f} {found.p50:8.2f} {found.p99:8.2f} "
-            f"{one.processor:7.2f} {part}"
-        )
+    for way in found.ways():
+        for clients in CLIENTS:
+            if (way, clients, "rate") not in found:
+                continue
+            figures = [f"{found.median((way, clients, 'rate')):11.0f}"]
+            for what, width in (("p50", 8), ("p99", 8), ("CPU", 7)):
+                one = (way, clients, what)
+                figures.append(f"{found.median(one):{width}.2f}" if one in found else " " * width)
+            share = found.ratio((way, clients, "rate"), (BARE, clients, "rate"))
+            typer.echo(f"{way:20} {clients:7} {' '.join(figures)} {share:12.2f}")
     typer.echo(f"ready after {started:.1f} s, at most {held:.0f} MiB held")
 
 
-def claims(
-    network: str, limits: dict[int, float], alone: float, empty: list[Measured], loads: list[Measured]
-) -> list[Claim]:
-    rates = {(one.load.way, one.load.clients): one.load.rate for one in loads}
-    possible = 1 / (1 / limits[32] + 1 / _rate("empty call", 32, empty))
-    single = next(one.load for one in loads if (one.load.way, one.load.clients) == ("gRPC", 1))
+def claims(network: str, found: Rounds) -> list[Claim]:
+    ours = ("gRPC", 32, "rate")
+    of_bare, of_eight = found.ratio(ours, (BARE, 32, "rate")), found.ratio(("gRPC", 8, "rate"), (BARE, 8, "rate"))
+    over = found.difference(("gRPC", 1, "p50"), (BARE, 1, "p50"))
+    possible = found.ratio(ours, "possible")
     return [
-        Claim(f"{network}: 32 clients : the bare model, 32 at once", rates["gRPC", 32] / limits[32], ">= 0.85"),
-        Claim(f"{network}: 32 clients : 1 / (the bare model + an empty call)", rates["gRPC", 32] / possible, ">= 0.9"),
-        Claim(f"{network}: 8 clients : the bare model, 8 at once", rates["gRPC", 8] / limits[8], ">= 0.7"),
-        Claim(f"{network}: one client: p50 over the bare model's", single.p50 - alone, "<= 0.8", "ms"),
+        Claim(f"{network}: 32 clients : the bare model, 32 at once", of_bare, ">= 0.85"),
+        Claim(f"{network}: 32 clients : 1 / (the bare model + an empty call)", possible, ">= 0.9"),
+        Claim(f"{network}: 8 clients : the bare model, 8 at once", of_eight, ">= 0.7"),
+        Claim(f"{network}: one client: p50 over the bare model's", over, "<= 0.8", "ms"),
     ]
-
-
-def _rate(way: str, clients: int, loads: list[Measured]) -> float:
-    return next(one.load.rate for one in loads if (one.load.way, one.load.clients) == (way, clients))
 
 
 if __name__ == "__main__":

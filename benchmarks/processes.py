@@ -19,17 +19,6 @@ _START_SECONDS = 120
 _END_SECONDS = 5
 
 
-def in_own_process(code: str) -> str:
-    """What a Python process prints, with this one's import path."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TF_CPP_MIN_LOG_LEVEL="2")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=300, check=False
-    )
-    if done.returncode:
-        raise InfrastructureError(f"The bare model could not be measured: {done.stderr[-500:]}")
-    return done.stdout
-
-
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

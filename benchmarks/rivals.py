@@ -1,14 +1,13 @@
 """BentoML and LitServe with the same SavedModel and the same decoding, in virtual environments that are thrown away."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import environment, wrk
 from benchmarks.h2load import Load
 from benchmarks.processes import free_port, process
-from cli import InfrastructureError
 
 # What TensorFlow was built with has to stay as it is here.
 _SHARED = ("numpy", "protobuf", "grpcio", "pillow")
@@ -126,40 +125,32 @@ RIVALS = (
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a rival did; or why it could not be asked."""
+class Asked:
+    """A rival that answers, in one of its settings."""
 
     name: str
-    version: str
-    loads: list[Load] = field(default_factory=list)
-    missing: str | None = None
+    way: str  # with its version
+    address: str
+    body: bytes
+    headers: dict[str, str]
 
-    def best(self, clients: int) -> float:
-        """Requests a second in the setting that was better."""
-        return max(load.rate for load in self.loads if load.clients == clients)
-
-    def quickest(self) -> float:
-        """The p50 in ms at one client, likewise."""
-        return min(load.p50 for load in self.loads if load.clients == 1)
+    def load(self, clients: int, seconds: float) -> Load:
+        return wrk.load(self.way, self.address, self.body, clients, seconds, self.headers)
 
 
-def compare(
-    rival: Rival, folder: Path, saved_model: Path, image: bytes, clients: tuple[int, ...], seconds: float
-) -> Comparison:
-    """The loads of `rival` in each of its settings. Whatever keeps it from being asked is told, and nothing raised."""
+@contextmanager
+def serving(rival: Rival, folder: Path, saved_model: Path, image: bytes) -> Iterator[list[Asked]]:
+    """`rival` in each of its settings, side by side. Raises InfrastructureError for whatever keeps it from serving."""
     place = folder / rival.package
-    try:
-        python = _installed(rival, place)
-        number = _version(python, rival.package)
-        body, headers = rival.body(image)
-        loads = []
-        for way, settings in rival.settings.items():
-            with _serving(rival, python, place, saved_model, settings) as address:
-                wrk.load(way, address, body, max(clients), 1, headers)
-                loads += [wrk.load(way, address, body, count, seconds, headers) for count in clients]
-        return Comparison(rival.name, number, loads)
-    except InfrastructureError as error:
-        return Comparison(rival.name, "", missing=f"{rival.name} was not compared: {str(error)[:300]}")
+    python = _installed(rival, place)
+    version = _version(python, rival.package)
+    with ExitStack() as stack:
+        found = []
+        for number, (way, settings) in enumerate(rival.settings.items()):
+            address = stack.enter_context(_serving(rival, python, place, saved_model, settings, number))
+            found.append(Asked(rival.name, f"{way} ({version})", address, *rival.body(image)))
+            found[-1].load(32, 1)  # the first ones are slower
+        yield found
 
 
 def _installed(rival: Rival, place: Path) -> Path:
@@ -175,7 +166,9 @@ def _version(python: Path, package: str) -> str:
 
 
 @contextmanager
-def _serving(rival: Rival, python: Path, place: Path, saved_model: Path, settings: dict[str, str]) -> Iterator[str]:
+def _serving(
+    rival: Rival, python: Path, place: Path, saved_model: Path, settings: dict[str, str], number: int
+) -> Iterator[str]:
     port = free_port()
     command = [argument.replace("PORT", str(port)) for argument in rival.arguments]
     if "service.py" in command:
@@ -183,5 +176,5 @@ def _serving(rival: Rival, python: Path, place: Path, saved_model: Path, setting
     variables = {**settings, "SAVED_MODEL": str(saved_model), "BENTOML_DO_NOT_TRACK": "True"}
     variables |= {"TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_HOME": str(place / "home")}
     at = f"http://127.0.0.1:{port}"
-    with process(command, at + rival.ready, place / "log", [str(python)], place, **variables):
+    with process(command, at + rival.ready, place / f"log{number}", [str(python)], place, **variables):
         yield at + rival.path
