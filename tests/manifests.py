@@ -47,7 +47,7 @@ def render(folder: str) -> tuple[dict[str, Any], ...]:
     done = subprocess.run(["kubectl", "kustomize", K8S / folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
+    return tuple(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
 
 
 def of_kind(objects: tuple[dict[str, Any], ...], *kinds: str) -> list[dict[str, Any]]:

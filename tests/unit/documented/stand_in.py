@@ -4,20 +4,17 @@ Called by the name of what it stands for. What was done is kept in $WORLD; a ste
 as we know it, ends with 1 and a sentence. Manifests, secrets and their arguments are the real kubectl's, $KUBECTL.
 """
 
-import base64
 import json
 import os
 import re
-import subprocess
 import sys
-from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
-from testkit.cluster import Cluster, Refused, containers_of, waits_for
+# A page makes some seventy calls, so what few of them need is imported by those.
 
 WORLD = Path(os.environ["WORLD"])
+# What kubectl has rendered, for all tests.
+RENDERED = Path(os.environ["RENDERED"])
 EMPTY: dict = {name: [] for name in ("apis", "buckets", "grants", "waited", "log", "built", "pushed")}
 EMPTY |= {"objects": {}, "versions": {}}
 EMPTY |= {"applied": False, "credentials": False}
@@ -84,18 +81,47 @@ def terraform():
         world["applied"] = True
 
 
+def real_kubectl(*words, **more):
+    import subprocess
+
+    return subprocess.run([os.environ["KUBECTL"], *words], **more)
+
+
+def digest_of(data):
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def parsed(text):
+    """The documents of a YAML file."""
+    import yaml
+
+    return [found for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
+
+
 def rendered(folder):
-    done = subprocess.run([os.environ["KUBECTL"], "kustomize", folder], capture_output=True, text=True)
-    need(done.returncode == 0, done.stderr)
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+    """The objects of a folder, as the real kubectl makes them of all files that it may read."""
+    read = sorted(path for path in Path("infra").rglob("*") if path.is_file())
+    contents = [f"{path}\0".encode() + path.read_bytes() for path in read]
+    kept = RENDERED / digest_of(b"\0".join([folder.encode(), *contents]))
+    if not kept.exists():
+        done = real_kubectl("kustomize", folder, capture_output=True, text=True)
+        need(done.returncode == 0, done.stderr)
+        kept.write_text(json.dumps(parsed(done.stdout)))
+    return json.loads(kept.read_text())
 
 
 def cluster():
+    from testkit.cluster import Cluster
+
     return Cluster({tuple(key.split("/")): found for key, found in world["objects"].items()})
 
 
 def put(objects, create=False):
     """Into the cluster; a pod has to start at once, so what it names has to be there."""
+    from testkit.cluster import Refused, containers_of, waits_for
+
     now = cluster()
     try:
         (now.create if create else now.apply)(objects)
@@ -115,6 +141,8 @@ def put(objects, create=False):
 
 def secret(space, name):
     """What a Secret holds, as text."""
+    import base64
+
     data = world["objects"].get(f"{space}/Secret/{name}", {}).get("data", {})
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
@@ -126,19 +154,18 @@ def kubectl():
         rendered(verbs[1])
         return
     if "--dry-run=client" in verbs:
-        sys.exit(subprocess.run([os.environ["KUBECTL"], *words]).returncode)
+        sys.exit(real_kubectl(*words).returncode)
     need(world["credentials"], "no cluster is known")
     if verbs[0] in ("apply", "create") and "-k" in verbs:
         put(rendered(verbs[verbs.index("-k") + 1]), verbs[0] == "create")
     elif verbs[:2] == ["apply", "-f"]:
-        put(list(yaml.safe_load_all(Path(verbs[2]).read_text())))
+        put(parsed(Path(verbs[2]).read_text()))
     elif verbs[0] == "create":
-        command = [os.environ["KUBECTL"], *words, "--dry-run=client", "-o", "json"]
-        done = subprocess.run(command, stdout=subprocess.PIPE)
-        need(done.returncode == 0, "it could not be made")
+        done = real_kubectl(*words, "--dry-run=client", "-o", "json", capture_output=True)
+        need(done.returncode == 0, done.stderr.decode())
         put([json.loads(done.stdout)], create=True)
     elif verbs == ["replace", "-f", "-"]:
-        found = yaml.safe_load(sys.stdin)
+        (found,) = parsed(sys.stdin)
         key = f"{found['metadata']['namespace']}/{found['kind']}/{found['metadata']['name']}"
         need(key in world["objects"], f"{key} not found")
         put([found])
@@ -186,6 +213,8 @@ def check_start(given, *configuration):
 
 
 def start_jenkins(space):
+    from testkit.cluster import waits_for
+
     now = cluster()
     found = now.find(space, "StatefulSet", "jenkins")
     need(found, "there is no StatefulSet")
@@ -226,7 +255,7 @@ def docker():
 
 def digest(image):
     name = image.rpartition(":")[0]
-    return f"{name}@sha256:{sha256(name.encode()).hexdigest()}"
+    return f"{name}@sha256:{digest_of(name.encode())}"
 
 
 def check_build(folder, target):
@@ -241,7 +270,7 @@ def compose():
     text = Path("compose.yaml").read_text()
     for variable in re.findall(r"\$\{(\w+):\?", text):
         need(os.environ.get(variable), f"required variable {variable} is missing a value")
-    file = yaml.safe_load(re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: os.environ.get(m[1]) or m[2] or "", text))
+    (file,) = parsed(re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: os.environ.get(m[1]) or m[2] or "", text))
     held = {}
     for name, about in file["secrets"].items():
         place = Path(about["file"])
@@ -260,6 +289,8 @@ def compose():
     }
     given.pop("ENGINEERS")  # who stays an example's, as no mail is sent
     check_start(given | {"ENGINEERS": "me"}, "common", "laptop")
+    import subprocess
+
     command = ["ssh-keygen", "-y", "-f", file["secrets"]["AGENT_KEY"]["file"]]
     os.chmod(command[-1], 0o600)  # ssh-keygen reads no key that others may read; the agent's sshd never sees this one
     public = subprocess.run(command, capture_output=True, text=True).stdout.split()[:2]

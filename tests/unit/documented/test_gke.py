@@ -8,21 +8,14 @@ import re
 
 import pytest
 
-from tests.manifests import ROOT, require_kubectl
-from tests.unit.documented.yard import SECTIONS, Yard, blocks
+from tests.manifests import ROOT
+from tests.unit.documented.yard import SECTIONS, gke
 
-GKE = blocks("gke", *SECTIONS)
-
-
-@pytest.fixture
-def yard(tmp_path):
-    require_kubectl()
-    return Yard(tmp_path)
+GKE = [gke(section) for section in SECTIONS]
 
 
-def test_documented_path_ends_with_a_prediction(yard):
-    done = yard.run(GKE)
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_documented_path_ends_with_a_prediction(walk):
+    yard = walk[-1]
     world = json.loads(yard.world.read_text())
     assert world["versions"] == {"1": "production"}
     images = (yard.folder / "infra/k8s/images/kustomization.yaml").read_text()
@@ -66,11 +59,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_step_that_would_stop_stops(yard, fault):
+def test_step_that_would_stop_stops(after, fault):
     change, said = FAULTS[fault]
-    broken = change(GKE)
-    assert broken != GKE
-    done = yard.run(broken)
+    changed = next(number for number, text in enumerate(GKE) if change(text) != text)
+    # What comes before is as it was; where the fault shows may come later.
+    done = after(changed).run("\n".join([change(GKE[changed]), *GKE[changed + 1 :]]))
     assert done.returncode and said in done.stderr, done.stderr[-2000:]
 
 

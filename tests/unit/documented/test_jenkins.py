@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,16 +33,18 @@ sed -Ei '/- (JENKINS_URL|REPOSITORY_URL|ENGINEERS|SMTP_HOST|MAIL_SENDER|LDAP_.*)
 """
 
 
-class Machine(Yard):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.program(self.bin / "edit", EDIT)
-        (self.home / ".ssh").mkdir()
-        (self.home / ".ssh" / "a-key-that-may-read-the-repository").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+class Machine:
+    """Of somebody who has an editor, and a key that may read the repository."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.folder, self.run, self.git, self._world = yard.folder, yard.run, yard.git, yard.world
+        yard.program(yard.bin / "edit", EDIT)
+        (yard.home / ".ssh").mkdir()
+        (yard.home / ".ssh" / "a-key-that-may-read-the-repository").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
 
     @property
     def now(self) -> dict:
-        return dict(json.loads(self.world.read_text()))
+        return dict(json.loads(self._world.read_text()))
 
 
 @pytest.fixture
@@ -49,27 +52,13 @@ def machine(tmp_path: Path) -> Machine:
     require_kubectl()
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed (Debian: openssh-client); the commands were not tried")
-    return Machine(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """Where gke.md has been followed."""
-    require_kubectl()
-    made = Machine(tmp_path_factory.mktemp("installed"))
-    done = made.run(blocks("gke", *SECTIONS).replace("HOST=classifier.example.com", "HOST=classifier.example.org"))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return made
+    return Machine(Yard(tmp_path))
 
 
 @pytest.fixture
-def cloud(installed: Machine, tmp_path: Path) -> Machine:
-    """A copy of that."""
-    shutil.copytree(installed.folder.parent, tmp_path / "copy", symlinks=True)
-    made = object.__new__(Machine)
-    made.folder, made.world = tmp_path / "copy" / "yard", tmp_path / "copy" / "world.json"
-    made.bin, made.home = tmp_path / "copy" / "bin", tmp_path / "copy" / "home"
-    return made
+def cloud(after: Callable[[int], Yard]) -> Machine:
+    """Where gke.md has been followed."""
+    return Machine(after(len(SECTIONS)))
 
 
 SHELL = "export EDITOR=edit PROJECT=my-trainyard REGION=europe-west4 HOST=classifier.example.org\n"

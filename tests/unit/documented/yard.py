@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.manifests import ROOT
@@ -13,6 +14,13 @@ HERE = Path(__file__).parent
 TOOLS = ("gcloud", "terraform", "kubectl", "docker", "curl", "ssh-keyscan")
 # Of gke.md: from an empty project to the first prediction.
 SECTIONS = ("1. A project, and what Terraform makes in it", "2. Images", "3. The first model", "4. Serve it, and ask")
+# What the real kubectl has rendered, by the files that it read: for all yards of this process.
+RENDERED = tempfile.TemporaryDirectory(prefix="trainyard-rendered-")
+# What a page exports goes from one script in a yard to the next, and into copies.
+EXPORTED = '[ ! -e "$YARD.exports" ] || . "$YARD.exports"\n'
+EXPORTS = """
+export -p | grep -E " (PROJECT|REGION|HOST|TRAINYARD_[A-Z_]+)=" | sed "s|$YARD|\\$YARD|" >"$YARD.exports" || true
+"""
 PARTS = ("infra/k8s", "infra/terraform", "infra/jenkins", "serving/tensorflow_serving")
 
 
@@ -26,6 +34,11 @@ def blocks(page: str, *headings: str) -> str:
         found += re.findall(r"^```\n(.*?)^```$", section[1], re.S | re.M)
     assert found
     return "\n".join(found)
+
+
+def gke(section: str) -> str:
+    """The commands of one of SECTIONS, where a host is named that somebody has."""
+    return blocks("gke", section).replace("HOST=classifier.example.com", "HOST=classifier.example.org")
 
 
 class Yard:
@@ -58,7 +71,7 @@ class Yard:
         subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def run(self, script: str, given: str = "") -> "subprocess.CompletedProcess[str]":
-        """With `given` to read from the terminal."""
+        """With `given` to read from the terminal; what was exported here before is there."""
         kubectl = shutil.which("kubectl")
         assert kubectl
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAINYARD_")} | {
@@ -67,7 +80,8 @@ class Yard:
             "WORLD": str(self.world),
             "YARD": str(self.folder),
             "KUBECTL": kubectl,
+            "RENDERED": RENDERED.name,
             "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
         }
-        command = ["bash", "-euo", "pipefail", "-c", script]
+        command = ["bash", "-euo", "pipefail", "-c", EXPORTED + script + EXPORTS]
         return subprocess.run(command, cwd=self.folder, env=environment, input=given, capture_output=True, text=True)
