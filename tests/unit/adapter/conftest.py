@@ -15,10 +15,22 @@ def model_server() -> Iterator[FakeModelServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def standing() -> Iterator[Adapter]:
+    with FakeModelServer().serving() as server, adapter(f"127.0.0.1:{server.port}") as it:
+        yield it
+
+
 @pytest.fixture
-def served(model_server: FakeModelServer) -> Iterator[Adapter]:
-    """An adapter before `model_server`, with the default limits."""
-    with adapter(f"127.0.0.1:{model_server.port}") as it:
+def served(request: pytest.FixtureRequest) -> Iterator[Adapter]:
+    """An adapter with the default limits, before the test's own `model_server`.
+
+    A test that does not ask for that can't change it: such tests share one.
+    """
+    if "model_server" not in request.fixturenames:
+        yield request.getfixturevalue("standing")
+        return
+    with adapter(f"127.0.0.1:{request.getfixturevalue('model_server').port}") as it:
         yield it
 
 

@@ -1,10 +1,14 @@
 """An adapter that leaves answers what it took on, and tells the rest to ask another one."""
 
+import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import grpc
 
+from serving.adapter import lifecycle
+from serving.adapter.admission import Admission
 from tests.unit.adapter.fakes import adapter
 from tests.unit.adapter.images import gray
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
@@ -38,3 +42,35 @@ def test_calls_that_come_while_it_leaves_are_answered_or_told_to_go_elsewhere_an
     for client in clients:
         client.join(30)
     assert {code for code, _ in refused} <= {grpc.StatusCode.UNAVAILABLE}, refused
+
+
+def test_it_stops_after_calls_upon_the_last_answers_have_come_and_lets_them_go_once_clients_were_told():
+    """What the two waits are for, in the order of one loop's timers: who sends a call, and who hears of the end."""
+
+    async def story():
+        happened, loop = [], asyncio.get_running_loop()
+        admission = Admission(8, 8)
+
+        async def held():
+            happened.append("a call comes")
+            await admission.hold()
+            happened.append("it is told to go elsewhere")
+
+        class Server:
+            async def tell_health(self, serving):
+                # As if at the last answer: a client's next call is a round trip away.
+                loop.call_later(0.1, lambda: calls.append(loop.create_task(held())))
+
+            async def stop(self, grace):
+                happened.append("the server stops")
+                loop.call_later(0.05, happened.append, "clients hear of it")
+                while not calls or not calls[0].done():
+                    await asyncio.sleep(0.01)
+
+        calls: list[asyncio.Task[None]] = []
+        await lifecycle._drain(SimpleNamespace(admission=admission), Server(), 10)
+        return happened
+
+    assert asyncio.run(story()) == [
+        "a call comes", "the server stops", "clients hear of it", "it is told to go elsewhere",
+    ]  # fmt: skip

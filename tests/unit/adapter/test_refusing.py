@@ -35,9 +35,8 @@ def told(count):
 def test_one_refusal_waits_a_little_and_many_are_spread():
     slack = 0.01  # a loop's clock is read twice, and it may wake a little early
     assert told(1)[0] >= 0.1 - slack
-    times = told(60)
-    assert times == sorted(times)
-    assert times[-1] >= 0.1 + 59 / 300 - slack
+    # A busy machine wakes some too late, so one of them may overtake another; none comes before its turn.
+    assert all(time >= 0.1 + turn / 300 - slack for turn, time in enumerate(sorted(told(60))))
 
 
 def test_what_is_too_much_to_keep_is_refused_at_once():

@@ -1,1 +1,1 @@
-from tests.unit.adapter.conftest import model_server, rest, served, stub  # noqa: F401
+from tests.unit.adapter.conftest import model_server, rest, served, standing, stub  # noqa: F401
