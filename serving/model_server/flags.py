@@ -91,7 +91,11 @@ _REFUSED = {
 def parser() -> argparse.ArgumentParser:
     """The parser with every flag."""
     flags = _Parser()
-    flags.string("host", "127.0.0.1", "address to listen on; 0.0.0.0 for every interface (default 127.0.0.1)")
+    flags.string(
+        "host",
+        os.environ.get("MODEL_SERVER_HOST") or "127.0.0.1",
+        "address to listen on; 0.0.0.0 for every interface (default: what MODEL_SERVER_HOST says, or 127.0.0.1)",
+    )
     flags.number("port", 8500, "TCP port for gRPC, 0 for none")
     flags.string("grpc_socket_path", "", "also listen for gRPC on this unix socket")
     flags.number("rest_api_port", 0, "TCP port for REST, 0 for none")

@@ -83,7 +83,8 @@ def _large(body: bytes) -> Iterator[tuple[int, int, bool]]:
             start = body.find(b"[", position, limit)
             brace = body.find(b"}", max(start, position), limit)  # closes the object that the list is a value of
             end = body.rfind(b"]", position, limit if brace < 0 else brace) + 1
-            if start >= 0 and end - start >= _SHORTEST and body.find(b"{", start, end) < 0:
+            # Without a quotation mark an object is empty, and has been closed: none is open here.
+            if start >= 0 and end - start >= _SHORTEST:
                 yield start, end, False
         if quote < 0:
             return

@@ -38,37 +38,42 @@ def of_parsed(document: Any, text: bytes, count: int) -> tuple[int, ...] | None:
         return None
     level = [document]
     for position, size in enumerate(asked):
-        if any(len(one) != size for one in level):
+        if set(map(len, level)) != {size}:
             return None
         if position < len(asked) - 1:
             level = [inner for one in level for inner in one]
-            if not all(isinstance(one, simdjson.Array) for one in level):
+            if set(map(type, level)) != {simdjson.Array}:
                 return None
     # Every list that there may be has been seen, but for the single ones.
-    characters = np.frombuffer(text, np.uint8)
     lists = sum(math.prod(sizes[:depth]) for depth in range(len(sizes)))
-    if sum(int(np.count_nonzero(block == _OPEN)) for block in _blocks(characters)) != lists:
-        return None
-    return tuple(sizes) if not single or _no_number_beside_a_comma(text, characters) else None
+    opened = _opened_beside_commas(text) if single else sum(np.count_nonzero(b == _OPEN) for b, _ in _blocks(text, 0))
+    return tuple(sizes) if opened == lists else None
 
 
-def _no_number_beside_a_comma(text: bytes, characters: Array) -> bool:
-    """Whether there is a list on both sides of every comma: then numbers stand alone in their lists.
+def _opened_beside_commas(text: bytes) -> int | None:
+    """How many lists there are, if one stands on both sides of every comma: then numbers stand alone in their lists.
 
-    A space may stand behind the commas, none before them.
+    A space may stand behind the commas, none before them. None: a number stands beside a comma.
     """
     behind = 2 if text.find(b", ") == text.find(b",") else 1
-    shifted = (_blocks(characters[by:]) for by in (0, 1, 1 + behind))
-    for before, here, after in zip(*shifted, strict=False):  # the last characters are brackets
-        comma = here == _COMMA
-        if np.any(comma > (before[: len(comma)] == _CLOSE)) or np.any(comma[: len(after)] > (after == _OPEN)):
-            return False
-    return True
+    opened = 0
+    for block, size in _blocks(text, behind):
+        comma, opens = block == _COMMA, block == _OPEN
+        # Behind the first character, which is a bracket or was looked at with the block before.
+        if np.any(comma[1:] > (block[:-1] == _CLOSE)) or np.any(comma[:-behind] > opens[behind:]):
+            return None
+        opened += int(np.count_nonzero(opens[:size]))
+    return opened
 
 
-def _blocks(characters: Array) -> Iterator[Array]:
-    """`characters` in parts so small that what is computed of each stays in the processor's cache."""
-    return (characters[start : start + _BLOCK] for start in range(0, len(characters), _BLOCK))
+def _blocks(text: bytes, more: int) -> Iterator[tuple[Array, int]]:
+    """The characters of `text` in parts so small that what is computed of each stays in the processor's cache.
+
+    Behind the size of each stand `more` of the next one, if there is one.
+    """
+    characters = np.frombuffer(text, np.uint8)
+    for start in range(0, len(text), _BLOCK):
+        yield characters[start : start + _BLOCK + more], min(_BLOCK, len(text) - start)
 
 
 def of_structure(structure: bytes) -> tuple[int, ...] | None:

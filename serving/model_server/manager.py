@@ -27,6 +27,7 @@ class Policies:
     """Flags of the manager; times in seconds."""
 
     load_threads: int = 1
+    first_load_threads: int = 1  # before anything is answered: nobody is kept waiting then
     load_retries: int = 5
     retry_seconds: float = 60.0
     labels_for_unavailable: bool = False
@@ -71,6 +72,8 @@ class Manager:
         self._scanning = threading.Lock()
         self._stopping = threading.Event()
         self._load_slots = threading.Semaphore(max(1, policies.load_threads))
+        self._first_load_slots = threading.Semaphore(max(1, policies.load_threads, policies.first_load_threads))
+        self._started = False
         self._unloaders = ThreadPoolExecutor(1, thread_name_prefix="unload")
         self._unreadable: set[str] = set()
         self._missing: dict[str, str] = {}
@@ -139,6 +142,7 @@ class Manager:
             for model in config.model_config_list.config:
                 if model.name not in known:
                     self._wait_available(model.name, give_up)
+            self._started = True
             self._set_labels(config)
 
     def _wait_available(self, name: str, give_up: Callable[[], bool]) -> None:
@@ -244,7 +248,7 @@ class Manager:
                 version.state = State.LOADING
                 self._changed.notify_all()
             try:
-                with self._load_slots:
+                with self._load_slots if self._started else self._first_load_slots:
                     log.info("Loading servable version %s", _named(version))
                     started = time.monotonic()
                     model = self._load(version.model_name, version.number, version.path)

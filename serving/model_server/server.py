@@ -34,6 +34,7 @@ from serving.model_server.warmup import warm_up
 log = logging.getLogger(__name__)
 # Requests over gRPC, and over REST, at once. Most of them wait for their model; threads are made as they are needed.
 _MIN_THREADS, _MAX_THREADS = 128, 512
+_FIRST_LOADS_A_CORE = 4  # as in the original
 _OWN_PARAMETERS = "batching_params.pbtxt"  # in a version's folder
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
@@ -177,6 +178,7 @@ class Server:
 def _policies(flags: argparse.Namespace) -> Policies:
     return Policies(
         load_threads=flags.num_load_threads,
+        first_load_threads=_FIRST_LOADS_A_CORE * (os.cpu_count() or 1),
         load_retries=flags.max_num_load_retries,
         retry_seconds=flags.load_retry_interval_micros / 1e6,
         labels_for_unavailable=flags.allow_version_labels_for_unavailable_models,

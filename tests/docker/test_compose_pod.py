@@ -110,11 +110,9 @@ def test_missing_image_is_told_and_never_pulled(config, tmp_path, program):
 
 @pytest.fixture
 def tensorflow_serving(images, tmp_path):
-    """Ours in the shape of TensorFlow Serving's image: another entry point, the program on PATH."""
+    """In the place of TensorFlow Serving's image: one whose entry point is not what is started."""
     (tmp_path / "Dockerfile").write_text(
         f"FROM {images['model_server']}\n"
-        "USER root\n"
-        "RUN ln -s /app/pex /usr/bin/tensorflow_model_server\n"
         'ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]\n'
     )
     name = "trainyard-test/tensorflow-serving:latest"

@@ -68,8 +68,10 @@ def test_images_of_one_resolve_share_the_layer_of_their_dependencies(images):
     def layers(program):
         return json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", images[program]).stdout)
 
-    shared = {tuple(layers(program)[:-1]) for program in ("train", "retrain", "test_model", "model_server")}
+    shared = {tuple(layers(program)[:-1]) for program in ("train", "retrain", "test_model")}
     assert len(shared) == 1
+    # Above its own code the model server has the names by which it is started.
+    assert tuple(layers("model_server")[:-2]) in shared
     assert len({layers(program)[-1] for program in PROGRAMS}) == len(PROGRAMS)
 
 
@@ -112,6 +114,23 @@ def test_pod_is_healthy_once_it_serves_and_ends_when_told(start, tmp_path):
     for name in (adapter, server):
         assert docker("stop", "--time", "30", name).returncode == 0
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0", docker("logs", name)
+
+
+def test_the_model_server_starts_as_tensorflow_servings_image_does(start, tmp_path):
+    write_models(tmp_path)
+    tmp_path.chmod(0o755)
+    mount = ["--mount", f"type=bind,source={tmp_path / MODEL},target=/models/{MODEL},readonly"]
+    by_name = start("model_server", [*CLOSED, *mount, "--env", f"MODEL_NAME={MODEL}"], [])
+    program = ["--entrypoint", "/usr/bin/tensorflow_model_server"]
+    flags = ["--port=8500", "--rest_api_port=8501", f"--model_name={MODEL}", f"--model_base_path=/models/{MODEL}"]
+    as_a_command = start("model_server", [*CLOSED, *mount, *program], flags)
+    elsewhere = start("model_server", [*CLOSED, *mount, "--env", f"MODEL_NAME={MODEL}"], ["--rest_api_port=8601"])
+    for name, port in ((by_name, 8501), (as_a_command, 8501), (elsewhere, 8601)):
+        becomes(name, "healthy")
+        # An address that is not the one it would listen on by itself.
+        ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.2:{port}/v1/models/{MODEL}').read().decode())"
+        answer = docker("exec", name, "/app/bin/python", "-c", ask)
+        assert '"AVAILABLE"' in answer.stdout, (answer.stderr, docker("logs", name).stderr)
 
 
 def test_adapter_without_a_model_server_is_not_healthy(start):

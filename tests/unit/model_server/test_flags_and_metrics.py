@@ -31,8 +31,22 @@ def test_every_spelling_of_a_boolean(spelling: list[str], value: bool) -> None:
     assert flags.parse([*spelling, *BASE]).enable_model_warmup is value
 
 
-def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
-    assert flags.parse(BASE).host == "127.0.0.1"
+@pytest.mark.parametrize(
+    ("variable", "given", "host"),
+    [
+        (None, [], "127.0.0.1"),
+        ("", [], "127.0.0.1"),
+        ("0.0.0.0", [], "0.0.0.0"),
+        ("0.0.0.0", ["--host=127.0.0.1"], "127.0.0.1"),
+    ],
+)
+def test_it_listens_on_this_machine_alone_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, given: list[str], host: str
+) -> None:
+    monkeypatch.delenv("MODEL_SERVER_HOST", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("MODEL_SERVER_HOST", variable)
+    assert flags.parse([*BASE, *given]).host == host
 
 
 def test_flags_of_the_original_that_change_nothing_are_told_of() -> None:

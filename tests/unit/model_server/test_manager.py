@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +103,33 @@ def test_who_asks_for_a_log_of_requests_is_told_once_that_there_is_none(
     for _ in range(3):
         manager.reload(config)
     assert caplog.text.count("logging_config of model m is without effect: requests are not logged.") == 1
+
+
+def test_models_load_side_by_side_before_anything_is_answered_and_then_as_many_as_asked_for(tmp_path: Path) -> None:
+    config = config_pb2.ModelServerConfig()
+    for name in "abcd":
+        (tmp_path / name / "1").mkdir(parents=True)
+    beside, lock = [0], threading.Lock()
+    together = threading.Barrier(2)
+
+    def load(name: str, number: int, path: str) -> Loaded:
+        with lock:
+            beside[0] += 1
+            most[0] = max(most[0], beside[0])
+        if name in "ab":
+            together.wait(30)  # raises where the other one does not come meanwhile
+        else:
+            time.sleep(0.05)
+        with lock:
+            beside[0] -= 1
+        return Loaded()
+
+    manager = Manager(load, Policies(load_retries=0, load_threads=1, first_load_threads=4))  # type: ignore[arg-type]
+    for names, expected in (("ab", 2), ("abcd", 1)):
+        most = [0]
+        config.Clear()
+        for name in names:
+            config.model_config_list.config.add(name=name, base_path=str(tmp_path / name), model_platform="tensorflow")
+        manager.reload(config)
+        assert most == [expected]
+    manager.stop()
