@@ -1,7 +1,7 @@
 """What a REST body costs the embedded model server to read, against the fastest parsers of PyPI on the same bytes.
 
-Processor time, the best of many runs, so that others on the machine disturb little; one way after the other in turn, so that
-a processor whose speed changes is as fast for each.
+Processor time, the best of many runs, so that others on the machine disturb little; the ways take turns, so that a
+processor whose speed changes is as fast for each.
 """
 
 import base64

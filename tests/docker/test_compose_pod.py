@@ -112,8 +112,7 @@ def test_missing_image_is_told_and_never_pulled(config, tmp_path, program):
 def tensorflow_serving(images, tmp_path):
     """In the place of TensorFlow Serving's image: one whose entry point is not what is started."""
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {images['model_server']}\n"
-        'ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]\n'
+        f'FROM {images["model_server"]}\nENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]\n'
     )
     name = "trainyard-test/tensorflow-serving:latest"
     built = docker("build", "--network", "host", "--tag", name, str(tmp_path))

@@ -128,7 +128,9 @@ def test_the_model_server_starts_as_tensorflow_servings_image_does(start, tmp_pa
     for name, port in ((by_name, 8501), (as_a_command, 8501), (elsewhere, 8601)):
         becomes(name, "healthy")
         # An address that is not the one it would listen on by itself.
-        ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.2:{port}/v1/models/{MODEL}').read().decode())"
+        ask = (
+            f"import urllib.request as u; print(u.urlopen('http://127.0.0.2:{port}/v1/models/{MODEL}').read().decode())"
+        )
         answer = docker("exec", name, "/app/bin/python", "-c", ask)
         assert '"AVAILABLE"' in answer.stdout, (answer.stderr, docker("logs", name).stderr)
 

@@ -1,4 +1,4 @@
-"""The manifest of the model server by itself: what is served is as the original would be told; the image alone is another."""
+"""The manifest of the model server by itself: its words are the original's, the image alone is another."""
 
 import kubernetes_validate
 import pytest
