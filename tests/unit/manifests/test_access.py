@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import subprocess
+from functools import cache
 
 import kubernetes_validate
 import pytest
@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from serving.adapter.__main__ import app
-from tests.manifests import K8S, MODELS, ROOT, containers, of_kind, pod_of, render, require_kubectl
+from tests.manifests import K8S, MODELS, ROOT, built, containers, of_kind, pod_of, render, require_kubectl, written
 
 VERSIONS = ("1.32", "1.37")
 METRICS = 9102
@@ -19,13 +19,10 @@ METRICS = 9102
 
 def rendered(tmp_path, resource, *components):
     """`resource` with these components, as an overlay of somebody's."""
-    require_kubectl()
     path = {name: os.path.relpath(K8S / name, tmp_path) for name in (resource, *components)}
     content = {"resources": [path[resource]], "components": [path[name] for name in components]}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(content))
-    done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
+    return built(tmp_path)
 
 
 def adapter_of(objects):
@@ -55,12 +52,7 @@ def installed(tmp_path, components, change=lambda folder: None):
     file.write_text(json.dumps({**yaml.safe_load(file.read_text()), "components": components}))
     change(tmp_path / "infra/k8s")
 
-    def rendered_there(folder):
-        done = subprocess.run(["kubectl", "kustomize", tmp_path / "infra/k8s" / folder], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return tuple(yaml.safe_load_all(done.stdout))
-
-    return rendered_there
+    return cache(lambda folder: built(tmp_path / "infra/k8s" / folder))
 
 
 ASKED = ("overlays/production", *MODELS, "jobs/promote", "jobs/drift", "jobs/schedule", *(f"{m}/jobs" for m in MODELS))
@@ -69,7 +61,7 @@ ASKED = ("overlays/production", *MODELS, "jobs/promote", "jobs/drift", "jobs/sch
 def wants_or_shows(objects):
     """The lines in which a manifest speaks of tokens, or of the port that goes with them."""
     words = ("adapter-tokens", "token-file", "TOKEN_FILE", "adapter-client", str(METRICS))
-    return [line for line in yaml.safe_dump_all(objects).splitlines() if any(word in line for word in words)]
+    return [line for line in written(objects).splitlines() if any(word in line for word in words)]
 
 
 def test_without_the_component_nothing_is_wanted_and_nothing_shown(tmp_path):

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import subprocess
 from functools import cache
 from typing import Any
 
@@ -20,11 +19,13 @@ from tests.manifests import (
     OVERLAYS,
     ROOT,
     SERVED,
+    built,
     of_kind,
+    parsed,
     pod_of,
     pods,
     render,
-    require_kubectl,
+    written,
 )
 
 JENKINS = ROOT / "infra" / "jenkins"
@@ -37,10 +38,7 @@ BALANCER_IDLE = 600
 
 @cache
 def jenkins() -> Objects:
-    require_kubectl()
-    done = subprocess.run(["kubectl", "kustomize", JENKINS / "gke"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return list(built(JENKINS / "gke"))
 
 
 def agents() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -128,14 +126,14 @@ def test_pods_wait_for_what_the_pages_tell_to_make_and_for_nothing_else() -> Non
 
 
 def test_misspelt_name_and_missing_key_would_be_found() -> None:
-    text = yaml.safe_dump_all(everything())
+    text = written(everything())
     for old, new, found in (
         ("secretName: adapter-client", "secretName: adapter-clients", "trainyard-promotion/Secret adapter-clients"),
         ("name: jenkins-check\n", "name: jenkins-chek\n", "trainyard-ci/Secret jenkins-check"),
         ("key: token\n", "key: tokn\n", "trainyard-ci/Secret jenkins-check: its key tokn"),
     ):
         assert old in text, old
-        planted = list(yaml.safe_load_all(text.replace(old, new)))
+        planted = list(parsed(text.replace(old, new)))
         if new.startswith("name"):  # of the Secret itself, not of who mounts it
             planted = everything()
             planted.remove(
@@ -259,9 +257,9 @@ SHUT = {
 @pytest.mark.parametrize("fault", SHUT)
 def test_way_that_is_shut_is_found(fault: str) -> None:
     (old, new), said = SHUT[fault]
-    text = yaml.safe_dump_all(everything())
+    text = written(everything())
     assert old in text, fault
-    found = unreached(list(yaml.safe_load_all(text.replace(old, new))))
+    found = unreached(list(parsed(text.replace(old, new))))
     assert any(said in one for one in found), found
 
 
@@ -349,7 +347,7 @@ def wrong_with_times(objects: Objects, idle: float) -> list[str]:
 def test_the_one_that_knows_more_gives_up_first() -> None:
     objects = list(render("overlays/production"))
     assert wrong_with_times(objects, ConnectionLimits().idle_seconds) == []
-    text = yaml.safe_dump_all(objects)
+    text = written(objects)
     for old, new, idle, said in (
         ("timeoutSec: 15", "timeoutSec: 10", 620, "gives up before"),
         ("timeoutSec: 3600", "timeoutSec: 15", 620, "streams are cut"),
@@ -357,5 +355,5 @@ def test_the_one_that_knows_more_gives_up_first() -> None:
         ("", "", 5, "closes connections"),
     ):
         assert old in text
-        planted = list(yaml.safe_load_all(text.replace(old, new) if old else text))
+        planted = list(parsed(text.replace(old, new) if old else text))
         assert any(said in one for one in wrong_with_times(planted, idle)), said

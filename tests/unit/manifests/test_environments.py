@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests import terraform
-from tests.manifests import ROOT, require_kubectl
+from tests.manifests import ROOT, built, require_kubectl
 
 SCRIPT = ROOT / "scripts" / "environment"
 FOLDERS = ("k8s/overlays/production", "k8s/overlays/staging", "k8s/jobs/namespace", "k8s/jobs/promotion", "k8s/jobs/gc",
@@ -28,9 +28,7 @@ def make(name: str, folder: Path) -> Path:
 def rendered(infra: Path) -> list[dict[str, Any]]:
     found = []
     for folder in FOLDERS:
-        done = subprocess.run(["kubectl", "kustomize", infra / folder], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        found += list(yaml.safe_load_all(done.stdout))
+        found += built(infra / folder)
     return found
 
 

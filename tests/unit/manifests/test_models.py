@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import yaml
 from models import known
 from serving.adapter.v2_grpc import NAME as INFERENCE
 from tests import terraform
-from tests.manifests import K8S, MODELS, ROOT, containers, of_kind, pod_of, pods, render, require_kubectl
+from tests.manifests import K8S, MODELS, ROOT, built, containers, of_kind, pod_of, pods, render
 
 FIRST = "overlays/production"
 HOST = "classifier.example.com"
@@ -34,13 +33,6 @@ PUBLIC = (
     "/docs",
     "/openapi.json",
 )
-
-
-def rendered(folder):
-    require_kubectl()
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
 
 
 def settings_of(objects):
@@ -227,11 +219,11 @@ def further(tmp_path):
 def test_further_model_costs_one_folder_of_few_lines(further):
     lines = [line for file in further.rglob("*.yaml") for line in file.read_text().splitlines() if line[:1] != "#"]
     assert len(lines) <= 33
-    objects = rendered(further)
+    objects = built(further)
     assert model_of(objects) == "skin-lesions"
     mine = {(o["kind"], o["metadata"]["name"]) for o in objects}
     assert not mine & {(o["kind"], o["metadata"]["name"]) for all_ in all_served().values() for o in all_}
-    for found in (*objects, *rendered(further / "jobs"), *rendered(further / "gc")):
+    for found in (*objects, *built(further / "jobs"), *built(further / "gc")):
         assert "digits" not in json.dumps(found).replace("handwritten", "")
         if "gateway" not in found["apiVersion"] and "gke" not in found["apiVersion"]:
             kubernetes_validate.validate(found, "1.35", strict=True)
@@ -245,7 +237,7 @@ def test_model_can_have_a_host_of_its_own(further):
     patch = json.dumps([{"op": "replace", "path": "/spec/hostnames", "value": value}])
     content["patches"].append({"target": {"kind": "HTTPRoute", "name": "by-host"}, "patch": patch})
     file.write_text(json.dumps(content))
-    objects = rendered(further)
+    objects = built(further)
     (route,) = [r for r in of_kind(objects, "HTTPRoute") if r["metadata"]["name"] == "skin-lesions-by-host"]
     assert route["spec"]["hostnames"] == value
     assert {b["name"] for rule in route["spec"]["rules"] for b in rule["backendRefs"]} == {

@@ -2,18 +2,16 @@
 
 import json
 import os
-import subprocess
 
 import kubernetes_validate
 import pytest
 import typer
-import yaml
 
 from serving.adapter.__main__ import app
 from serving.model_server.flags import parse
 from serving.pod import flags
 from settings import Settings
-from tests.manifests import K8S, ROOT, SERVED, containers, of_kind, pod_of, pods, render, require_kubectl
+from tests.manifests import K8S, ROOT, SERVED, built, containers, of_kind, pod_of, pods, render
 
 SOCKET = "/run/trainyard/model_server.sock"
 CONFIG = "$(TRAINYARD_REGISTRY_URI)/$(TRAINYARD_MODEL_NAME)/$(STAGE)/models.config"
@@ -143,14 +141,11 @@ def test_every_worker_of_a_training_is_named_to_each():
 
 @pytest.mark.parametrize("folder", ["jobs/train", "jobs/schedule"])
 def test_a_bucket_of_images_can_be_mounted_into_what_trains_and_tests(folder, tmp_path):
-    require_kubectl()
     folders = {name: os.path.relpath(K8S / name, tmp_path) for name in (folder, "components/datasets")}
     content = {"resources": [folders[folder]], "components": [folders["components/datasets"]]}
     (tmp_path / "kustomization.yaml").write_text(json.dumps(content))
-    done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
     checked = 0
-    for workload in of_kind(tuple(yaml.safe_load_all(done.stdout)), "Job", "CronJob"):
+    for workload in of_kind(built(tmp_path), "Job", "CronJob"):
         for version in ("1.32", "1.37"):
             kubernetes_validate.validate(workload, version, strict=True)
         pod = pod_of(workload)
