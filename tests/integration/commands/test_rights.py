@@ -29,6 +29,7 @@ from testkit.registries import MODEL, keys_in
 from tests import terraform
 from tests.commands import call, publish_healthy
 from tests.integration.model_server.google import Tunnel, write_certificate
+from tests.integration.training.yards import write_yard
 
 # Training, retraining and the model tests, one after the other.
 pytestmark = pytest.mark.timeout(600)
@@ -68,7 +69,9 @@ LIMITS = ["--epochs", "1", "--min-accuracy", "0", "--min-recall", "0"]
 # its C API, as Python's asks for other files). An answer about the folder, or about a model's debug info, other than
 # "there" or "not there" is an error, at every poll.
 AS_SERVING = """
-import ctypes, pathlib, sys, tensorflow as tf
+import sys
+sys.modules.update(sklearn=None, matplotlib=None)  # a third of TensorFlow's import, for wrappers alone
+import ctypes, pathlib, tensorflow as tf
 from google.protobuf import text_format
 from trainyard.wire.tensorflow_serving_pb2 import ModelServerConfig
 with tf.io.gfile.GFile(sys.argv[1]) as file:
@@ -146,6 +149,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         for name, grants in granted.items():
             made.accounts[name] = stack.enter_context(rights.account(made.emulator, grants, strict=True))
         keys_in(folder).require()
+        write_yard(folder)
         write_certificate(folder / "certificate.pem", folder / "key.pem")
         write_sample(folder / "sample", images_per_class=12, seed=3)
         yield made
