@@ -1,12 +1,15 @@
 """A copy of this repository to push changes to. Whoever uses it depends on //:repository."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from tests import forks
+from tests.forks import Program
+
 _HERE = Path(__file__).parents[1]
+# Of the command `pipeline`, which is asked most.
+forks.imports("tests.pipeline_imports")
 
 
 class Repository:
@@ -42,9 +45,7 @@ class Repository:
 
     def module(self, name: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Runs one of this repository's programs in the copy."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        command = [sys.executable, "-m", name, *arguments]
-        return subprocess.run(command, cwd=folder or self.root, env=environment, capture_output=True, text=True)
+        return Program(name, *arguments, folder=folder or self.root).ended(600)
 
     def close(self) -> None:
         # Without its folder of pids the copy's daemon ends by itself.

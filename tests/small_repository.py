@@ -3,9 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests import forks
+from tests.forks import Program
+
+# Of the command `pipeline`, and what it imports when it is called.
+forks.imports("tests.pipeline_imports")
 
 # A step notes that it was started, for which model and whether that is checked, and does what a file of its name says;
 # one for a model alone comes before one for all.
@@ -40,6 +45,11 @@ RECORD: dict[str, Any] = {
 }
 TRAINED = f"echo '{json.dumps(RECORD)}'"
 TESTED = """echo '{"version": 7, "passed": true}'"""
+
+
+def pipeline(folder: Path, *arguments: str, **variables: str) -> Program:
+    """The command in a folder, with these variables beside the machine's own."""
+    return Program("pipeline", *arguments, environment={**os.environ, **variables}, folder=folder)
 
 
 class Yard:
@@ -121,23 +131,14 @@ class Yard:
         file = self.scene / "peeked"
         return len(file.read_text().split()) if file.exists() else 0
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        path = os.pathsep.join(p for p in sys.path if p)
-        known = {"SCENE": str(self.scene), "PYTHONPATH": path, "TRAINYARD_REQUESTED_BY": "Ada"}
-        command = [sys.executable, "-m", "pipeline", *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=self.root,
-            env={**os.environ, **known, **variables},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def start(self, *arguments: str, **variables: str) -> Program:
+        known = {"SCENE": str(self.scene), "TRAINYARD_REQUESTED_BY": "Ada"}
+        return pipeline(self.root, *arguments, **(known | variables))
 
     def call(self, *arguments: str, **variables: str) -> tuple[int, str, str]:
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        return process.wait(), out, err
 
     def run(self) -> int:
         return self.call("run", "--since=", "--no-check")[0]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from cli.errors import GateNotPassed
 from contracts.record import Record
 from promote import choice
 from registry import Registry, UnknownVersion
+from tests.forks import Program
 from tests.small_repository import TESTED, Yard
 
 # Called with what to do: "begin" takes a version and notes its number, "end" publishes it and prints its record.
@@ -93,7 +93,7 @@ def state(yard: Yard) -> dict[str, Any]:
 
 
 @contextmanager
-def begun(yard: Yard, until: Callable[[], object]) -> Iterator["Popen[str]"]:
+def begun(yard: Yard, until: Callable[[], object]) -> Iterator[Program]:
     """A run that is under way, once `until` holds; it is killed on the way out, as by a power cut."""
     process = yard.start("run", "--since=")
     try:

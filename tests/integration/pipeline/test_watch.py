@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from cli import Exit
+from tests.forks import Program
+from tests.small_repository import pipeline
 
 # Notes how it was called and from where, then does what the file `does` of its commit says.
 PANTS = """#!/usr/bin/env bash
@@ -54,18 +56,13 @@ class Laptop:
         git(self.colleague, "push", "-q", *options, "origin", "main")
         return git(self.colleague, "rev-parse", "HEAD")
 
-    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        known = {"LOG": str(self.log), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        environment = {**os.environ, **known, **variables}
-        command = [sys.executable, "-m", "pipeline", "watch", *options]
-        return subprocess.Popen(
-            command, cwd=self.mine, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    def start(self, *options: str, **variables: str) -> Program:
+        return pipeline(self.mine, "watch", *options, LOG=str(self.log), **variables)
 
     def once(self, *options: str) -> tuple[int, str]:
         process = self.start("--once", *options)
         _, said = process.communicate(timeout=60)
-        return process.returncode, said
+        return process.wait(), said
 
     def calls(self) -> list[list[str]]:
         """Every run so far: its commit, and the arguments of ./pants."""
@@ -215,18 +212,13 @@ def test_remote_out_of_reach_ends_a_single_look(laptop: Laptop) -> None:
 def test_remote_out_of_reach_is_said_once_and_tried_again(laptop: Laptop) -> None:
     away = laptop.remote.rename(laptop.remote.with_name("away"))
     process = laptop.start("--interval", "1")
-    assert process.stderr
-    first = ""
-    while "can't be fetched" not in first:
-        first = process.stderr.readline()
-        assert first, "it has ended"
+    laptop.wait_for(lambda: "can't be fetched" in process.said()[1])
     time.sleep(2)
     away.rename(laptop.remote)
     laptop.wait_for(laptop.runs)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
-    assert "can't be fetched" not in said
-    assert said.count("answers again") == 1
+    assert (said.count("can't be fetched"), said.count("answers again")) == (1, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
