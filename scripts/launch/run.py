@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from beside import notes
 from processes import processes
 from programs import arranged
 
@@ -27,6 +28,9 @@ _LOOK_EVERY = 0.5
 def main(words: list[str]) -> int:
     split = words.index("--")
     arguments = arranged(words[split + 1 :])
+    with contextlib.suppress(OSError):
+        for note in notes():
+            sys.stderr.write(f"{note}\n")
     # With the checkout as ./pants calls it.
     environment = {**os.environ, _CALL: f"{os.getpid()}:{os.environ['PWD']}"}
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -500,6 +500,23 @@ def test_a_program_that_is_mistyped_is_answered_with_those_there_are(
         assert result.stderr.endswith("  ./pants run benchmarks:NAME, where NAME is latency, soak\n")
 
 
+def test_an_import_that_lacks_its_dot_is_told_before_pants_can_not_place_it(machine: Machine) -> None:
+    folder = machine.root / "models/leaves"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "blocks.py").touch()
+    (folder / "tests/helpers.py").touch()
+    (folder / "network.py").write_text("import keras\nfrom .blocks import a\nfrom blocks import b\n")
+    (folder / "tests/test_it.py").write_text("    import helpers\n")
+    (machine.root / "a.py").touch()
+    result = machine.launch("run", "a.py", PANTS_BIN="/bin/true")
+    assert result.stderr.splitlines() == [
+        "note: models/leaves/network.py (line 3) imports blocks, which stands beside it: write `from . import blocks`, "
+        "or `from .blocks import …`.",
+        "note: models/leaves/tests/test_it.py (line 1) imports helpers, which stands beside it: what tests share are "
+        "fixtures of a conftest.py beside them.",
+    ]
+
+
 def test_a_call_that_has_ended_is_not_waited_for(machine: Machine) -> None:
     calls = machine.root / ".pants.d/calls"
     calls.mkdir(parents=True)

@@ -268,6 +268,32 @@ def test_network_of_a_model_is_in_images_that_train_and_in_none_that_serve(repos
     assert not [address for address in images if "adapter" in address or "model_server" in address]
 
 
+def test_what_a_network_imports_beside_it_is_in_images_and_asks_for_that_model_alone(repository):
+    """Two models may call theirs alike, and what it imports itself counts too."""
+    start = repository.git("rev-parse", "HEAD")
+    shared = "src/python/training/networks/parts.py"
+    (repository.root / shared).write_text("SIZE = 3\n")
+    shutil.copytree(repository.root / "models/digits", repository.root / "models/third")
+    for name in ("digits", "third"):
+        folder = repository.root / "models" / name
+        (folder / "network.py").write_text(f"from .blocks import SIZE\n{(folder / 'network.py').read_text()}")
+        (folder / "blocks.py").write_text("SIZE = 3\n")
+    (repository.root / "models/digits/blocks.py").write_text("from training.networks.parts import SIZE as SIZE\n")
+    base = repository.commit("blocks of two models")
+    for path, wanted in (
+        ("models/digits/blocks.py", {DIGITS: "train"}),
+        ("models/third/blocks.py", {"third": "train"}),
+        (shared, {DIGITS: "train"}),
+    ):
+        repository.append(path, "# changed\n")
+        after = repository.commit(path)
+        plan = planned(repository, base)
+        assert asked(plan) == wanted, path
+        assert any(address.endswith(":train") for address in plan["affected"]["image"]), path
+        base = after
+    repository.git("reset", "-q", "--hard", start)
+
+
 def test_renamed_and_deleted_files_count(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.git("mv", "src/python/testing/suites/test_golden.py", "src/python/testing/suites/test_recorded.py")

@@ -96,6 +96,7 @@ KINDS = {
         "src/python/training/networks/{}.py", each("train", THIRD), (), (ADAPTER, PROMOTE, PLAN_TESTS), adding={}
     ),
     "a model's network": Kind("models/digits/network.py", each("train", DIGITS), (), (ADAPTER, PLAN_TESTS)),
+    "what stands beside it": Kind("models/digits/{}.py", each("train", DIGITS), (TRAIN,), (ADAPTER, PLAN_TESTS)),
     "a model's tests": Kind(
         "models/digits/tests/test_{}.py", each("test", DIGITS), (TEST_MODEL,), (ADAPTER, PLAN_TESTS)
     ),

@@ -1,10 +1,12 @@
 """Names of classes: macOS writes the same one in another form of Unicode than others do, and old records hold both."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
 def in_one_form(label: str) -> str:
@@ -14,6 +16,23 @@ def in_one_form(label: str) -> str:
 def same_classes(labels: Iterable[str], others: Iterable[str]) -> bool:
     """Whether both name the same classes, in whatever form and order."""
     return sorted(map(in_one_form, labels)) == sorted(map(in_one_form, others))
+
+
+def alike(labels: Iterable[str]) -> list[list[str]]:
+    """Those whose names differ in capitals, spaces and dashes alone: most likely one class, spelt in several ways."""
+    found: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        found.setdefault(_BETWEEN_WORDS.sub(" ", in_one_form(label).strip().casefold()), []).append(label)
+    return [several for several in found.values() if len(several) > 1]
+
+
+def told_alike(several: Sequence[str]) -> str:
+    """What to say of such classes."""
+    names = " and ".join(f"'{label}'" for label in several)
+    return (
+        f"{names} count as {len(several)} classes, though their names differ in capitals, spaces or dashes alone; if "
+        "they are one, put their images into one folder."
+    )
 
 
 def name_among(label: str, labels: Sequence[str]) -> str:

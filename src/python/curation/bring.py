@@ -8,7 +8,8 @@ import typer
 
 from cli import UsageError, print_json, progress_console
 from cli.home import home_expanded
-from curation.options import AsJson
+from contracts.classes import alike, told_alike
+from curation.options import AsJson, require_local
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +64,10 @@ def import_(
     table = (image_column, label_column)
     if (labels is None and any((*table, group_column))) or (labels is not None and not all(table)):
         raise UsageError("--labels, --image-column and --label-column belong together; give all three, or none.")
+    require_local(
+        source, "can't be imported from; fetch it first with `gcloud storage cp -r`, or train on it as it is."
+    )
+    require_local(to, "can't be imported to; name a folder here, and copy that with `gcloud storage cp -r`.")
     loaded = settings.load()
     wanted = Wanted(
         home_expanded(source),
@@ -100,6 +105,8 @@ def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> 
     classes = ", ".join(f"{count} {label}" for label, count in sorted(account.taken.items()))
     there = f"; {account.already} were there already, or are there twice" if account.already else ""
     console.print(f"{account.images} images into {to}: {classes}{there}", markup=False, soft_wrap=True)
+    for several in alike(_classes(to)):
+        console.print(f"note: {told_alike(several)}", markup=False, soft_wrap=True)
     if account.groups:
         console.print(
             f'{len(account.groups)} groups, each in a folder named by a hash: set groups = "folder" under [dataset]. '
@@ -113,6 +120,11 @@ def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> 
         f"Next, train: ./pants run src/python/training:train -- {named}",
     ):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _classes(to: Path) -> list[str]:
+    """Those of the whole dataset: some may have been there."""
+    return [folder.name for folder in home_expanded(to).iterdir() if folder.is_dir() and folder.name[:1] not in "._"]
 
 
 def _home() -> Path:

@@ -1,5 +1,6 @@
 """`dataset check`: the quality of a dataset, before anything is learnt from it."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +66,14 @@ def check(
     if data.grouping:
         groups = len({image.group for image in data.images})
         console.print(f"{groups} groups, {described(data.grouping)}", markup=False, soft_wrap=True)
+    console.print(f"Next, train: {_training(dataset, registry, model)}", markup=False, soft_wrap=True)
+
+
+def _training(dataset: str | None, registry: str | None, model: str | None) -> str:
+    """The call that trains on what was checked."""
+    flags = {"--model": model, "--dataset": dataset, "--registry": registry}
+    told = [part for name, value in flags.items() if value is not None for part in (name, value)]
+    return shlex.join(["./pants", "run", "src/python/training:train", *(["--", *told] if told else [])])
 
 
 def _previous(wanted: str | None, registry: str, model: str) -> "tuple[Previous | None, tuple[Split, ...], Sides]":

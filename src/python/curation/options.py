@@ -1,11 +1,12 @@
 """What the verbs share: their flags, and the model that is meant."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import progress_console
+from cli import UsageError, progress_console
 from cli.home import home_expanded
 
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ ModelName = Annotated[
     str | None, typer.Option("--model", "--model-name", help="The model: its settings, and what it sees of an image.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, last.")]
+
+
+# A path that was an address: of two slashes one is left.
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.DOTALL)
+
+
+def require_local(path: Path, otherwise: str) -> None:
+    """
+    Raises:
+        UsageError: `path` was given as an address, as in gs://BUCKET; `otherwise` goes on with the sentence.
+    """
+    if found := _ADDRESS.fullmatch(str(path)):
+        raise UsageError(f"{found[1]}://{found[2]} {otherwise}")
 
 
 def settings_of(model: str | None) -> "tuple[Settings, ImageInput | None]":

@@ -7,7 +7,7 @@ import typer
 
 from cli import DataRefused, UsageError, print_json, progress_console
 from cli.home import home_expanded
-from curation.options import AsJson, Dataset, ModelName, settings_of
+from curation.options import AsJson, Dataset, ModelName, require_local, settings_of
 
 
 def fetch(dataset: Dataset = None, model: ModelName = None, as_json: AsJson = False) -> None:
@@ -40,6 +40,8 @@ def point(
 
     if pointer.suffix != ".toml":
         raise UsageError(f"{pointer} must end in .toml, as in datasets/xrays.toml.")
+    if dataset is not None:
+        require_local(dataset, "needs no pointer; name it as it is: --dataset, or uri under [dataset] of a model.toml.")
     before = promise(str(pointer)) if pointer.is_file() else None
     if dataset is None and before is None:
         raise UsageError(f"{pointer} names no folder yet; give --dataset DIR.")

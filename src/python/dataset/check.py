@@ -90,7 +90,13 @@ def check(
     findings = [Finding("pointer", why, refused=True)] if promise and (why := _broken(found, promise)) else []
     findings += faults.unreadable(found, limits) + faults.conflicts(found, limits)
     findings += faults.classes(found, limits, previous)
-    findings += notes.left_out(found) + notes.copies(found) + notes.near(found) + notes.grouping(found)
+    findings += (
+        notes.alike_classes(found)
+        + notes.left_out(found)
+        + notes.copies(found)
+        + notes.near(found)
+        + notes.grouping(found)
+    )
     # Where a class has no image at all, its figures say nothing.
     if all(found.dataset.counts().values()):
         findings += [Finding(kind, message) for kind, message in skew(found, limits, previous)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from contracts.classes import alike, told_alike
 from contracts.grouping import described
 from dataset import groups, layout
 from dataset.finding import Finding, Offender, offenders
@@ -44,6 +45,10 @@ def left_out(found: Scan) -> list[Finding]:
     pictures = [suffix for suffix in there.others if suffix in layout.PICTURES]
     way_out = f" {layout.way_out(pictures)}" if pictures else ""
     return [Finding("left-out", f"Not read: {'; '.join(parts)}.{way_out}")]
+
+
+def alike_classes(found: Scan) -> list[Finding]:
+    return [Finding("alike-classes", told_alike(several)) for several in alike(found.dataset.labels)]
 
 
 def copies(found: Scan) -> list[Finding]:

@@ -24,7 +24,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one li
 @app.command()
 def new(
     name: Name,
-    dataset: Annotated[str, typer.Option(metavar="DIR", help="Its images: a folder with one folder per class.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Its images: a folder with one folder per class, gs://BUCKET/FOLDER, or a pointer of datasets/.",
+        ),
+    ],
     rgb: Annotated[bool, typer.Option("--rgb", help="The network sees colours; otherwise shades of gray.")] = False,
     own_network: Annotated[
         bool, typer.Option("--own-network", help="Write a network.py to change, in place of a family's network.")
@@ -32,9 +38,11 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Write the folder of a new model below models/, and a pointer to its images below datasets/."""
+    from cli.progress import shown
     from models.new import start
 
-    made = start(Path.cwd(), name, dataset, rgb, own_network)
+    with shown(progress_console(), "Images") as tell:
+        made = start(Path.cwd(), name, dataset, rgb, own_network, tell)
     if as_json:
         print_json({"model": made.name, "folder": str(made.folder), "files": [str(file) for file in made.files]})
     console = progress_console()
@@ -61,6 +69,7 @@ def list_models(
 def check(name: Name, as_json: AsJson = False) -> None:
     """Say what is wrong with a model's folder: its files, its line in the build, its network."""
     from models.check import problems
+    from models.new import after_check
 
     found = problems(name, Path.cwd())
     if as_json:
@@ -70,7 +79,9 @@ def check(name: Name, as_json: AsJson = False) -> None:
     if found:
         more = f" (and {len(found) - 1} more, above)" if len(found) > 1 else ""
         raise UsageError(f"{found[0]}{more}")
-    progress_console().print(f"{name}: no problems", markup=False)
+    console = progress_console()
+    console.print(f"{name}: no problems", markup=False)
+    console.print(f"Next: {after_check(name)}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 BUILD = "model()\n"
 
 
-def model_toml(own_network: bool, pointer: str, size: int, rgb: bool) -> str:
+def model_toml(own_network: bool, uri: str, size: int, rgb: bool) -> str:
     family = "" if own_network else 'family = "residual"\n'
     return f"""\
 task = "one label"
 {family}
 [dataset]
-uri = "{pointer}"
+uri = {json.dumps(uri, ensure_ascii=False)}
 
 [input]
 size = {size}  # pixels, height and width
@@ -42,7 +42,9 @@ def limits_toml(min_accuracy: float, min_recall: float, owner: str) -> str:
 """
 
 
-def card_md(name: str, labels: Sequence[str], pointer: str) -> str:
+def card_md(name: str, labels: Sequence[str], uri: str) -> str:
+    # A file of the repository is linked to.
+    data = f"[{uri}](../../{uri})" if uri.startswith("datasets/") else uri
     return f"""\
 # {name}
 
@@ -50,7 +52,7 @@ def card_md(name: str, labels: Sequence[str], pointer: str) -> str:
 |---|---|
 | for | telling apart: {", ".join(labels)} |
 | not for | (what must nobody use it for?) |
-| data | [{pointer}](../../{pointer}) (who made the images, when, with what?) |
+| data | {data} (who made the images, when, with what?) |
 | known limits | (where is it wrong, and for whom?) |
 """
 

@@ -15,7 +15,7 @@ from contracts.record import Record, Verdict
 from notify import links
 from notify.commands import Command
 from notify.message import Message, Picture
-from notify.tables import heat, in_words, rows
+from notify.tables import heat, in_words, is_wide, rows
 
 # A failed test may say much; a mail is no log.
 _LONGEST_REASON = 1000
@@ -54,6 +54,7 @@ def render(
     figures."""
     found = figures(record, production, verdict) if measured else Figures(None, None, False)
     shown = Picture(picture) if picture else None
+    classes = rows(found)
     values = {
         "title": one_line(title),
         "lead": one_line(lead),
@@ -69,7 +70,8 @@ def render(
         "notes": _notes(record, verdict) if found.metrics else [],
         "facts": _facts(record, cause.why),
         "test_commits": _readable(Changed(cause.commits)).commits,
-        "classes": rows(found),
+        "classes": classes,
+        "wide": is_wide(classes),
         "heat": heat(found.metrics),
         "cid": shown.cid if shown else None,
         "matrix_in_words": in_words(found.metrics),

@@ -1,5 +1,7 @@
 """Figures as the tables of a mail: one row a class, and the confusion matrix."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cli.text import one_line
@@ -7,6 +9,9 @@ from comparison.figures import Figures, change
 from contracts.record import ClassMetrics, Interval, Metrics
 
 _HEAT = (26, 95, 180)
+# Letters that stand beside three figures on a phone; between them a line may break.
+_ON_A_PHONE = 14
+_BREAKS = re.compile(r"[\s-]+")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ def rows(found: Figures) -> list[Row]:
         shares[0] = replace(shares[0], interval=recall)
         table.append(Row(one_line(label), now.support, before is not None, *shares))
     return table
+
+
+def is_wide(table: Sequence[Row]) -> bool:
+    """Whether a class has a name of which a word would break beside its figures on a phone."""
+    return any(len(word) > _ON_A_PHONE for row in table for word in _BREAKS.split(row.label))
 
 
 def _share(now: ClassMetrics, before: ClassMetrics | None, name: str) -> Share:

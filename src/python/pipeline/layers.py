@@ -15,6 +15,8 @@ _IMPORT = re.compile(r"^ +\* (?P<module>\S+) \(line: (?P<line>\d+)\)$", re.MULTI
 _OF_FILE = re.compile(r"(?<=\.py):.*")
 _AGAINST = "against the layers in src/python/BUILD"
 _WAY_OUT = "remove the import, or move what it needs to a lower layer"
+_PACKAGE = "a package of PyPI is added to 3rdparty/python/{resolve}.txt"
+_OF_MODEL = re.compile(r"models/[^/]+/(?P<tests>tests/)?")
 
 
 def sentences(said: str) -> list[str]:
@@ -25,11 +27,18 @@ def sentences(said: str) -> list[str]:
         if "DependencyRuleActionDeniedError" in said
     ]
     for target in _UNOWNED.finditer(said):
+        resolve = target["resolve"] or "ml"
+        package = _PACKAGE.format(resolve=resolve)
         for one in _IMPORT.finditer(target["rest"]):
-            where = f"{target['file']} (line {one['line']}) imports {one['module']}"
-            found.append(
-                f"{where}, which the resolve '{target['resolve'] or 'ml'}' of that file does not hold; {_WAY_OUT}."
-            )
+            where = f"{target['file']} (line {one['line']}) imports {one['module']}, which"
+            top = one["module"].partition(".")[0]
+            if of_model := _OF_MODEL.match(target["file"]):
+                beside = f"what stands beside it is imported by `from . import {top}`"
+                if of_model["tests"]:
+                    beside = "what tests share are fixtures of a conftest.py beside them"
+                found.append(f"{where} nothing provides; {beside}, and {package}.")
+            else:
+                found.append(f"{where} the resolve '{resolve}' of that file does not hold; {_WAY_OUT}; {package}.")
     return list(dict.fromkeys(found))
 
 

@@ -55,7 +55,8 @@ class Subject:
 
 
 def subject(root: Path, model: Model, dataset: str | None = None) -> Subject:
-    """`model` with what its files say and its BUILD file can't: which family it names, and where its images are from.
+    """`model` with what its files say and its BUILD file can't: which family it names, or what its own network imports,
+    and where its images are from.
 
     `dataset` is in the place of what its settings say.
     """
@@ -63,6 +64,9 @@ def subject(root: Path, model: Model, dataset: str | None = None) -> Subject:
     if model.family:
         # A module, or a package of several.
         watches["train"] = frozenset({f"{_FAMILIES}/{model.family}.py", f"{_FAMILIES}/{model.family}"})
+    elif model.network_file and model.network_file.is_relative_to(root):
+        # What it imports; the macro's target stands for the files of its folder, imported or not.
+        watches["train"] = frozenset({str(model.network_file.relative_to(root))})
     place = Path(dataset or model.settings.dataset.uri)
     if place.is_absolute() and place.is_relative_to(root):
         inside = str(place.relative_to(root))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import GateNotPassed, command_line, print_json, progress_console, run, version_number
+from testing import apart
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,10 +94,17 @@ def test_model(
     opened.require_writable()
     where, gates = _where(model, registry), (min_accuracy, min_recall)
     tested_with = _tested_with(dataset, *gates)
+    died = apart.died()
+    if died and died.version:
+        version = died.version
     record = choice.named(opened, version) if version is not None else choice.newest(opened, [*where, *tested_with])
-    say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+    if not died:
+        say(f"Testing version {record.version} ({record.state}) of {record.model} in a clone of production")
+    apart.tell(version=record.version)
     teller = Teller(found.settings.mail, place, record, say) if mail else None
     try:
+        if died:
+            raise BrokenTests(record.version, [died.fault()])
         made = _tested(found, opened, record, dataset, gates, (executor, model_server_image), console)
     except BrokenTests as error:
         if teller:
@@ -162,4 +170,5 @@ def _tested_with(dataset: str | None, min_accuracy: float | None, min_recall: fl
 
 
 if __name__ == "__main__":
+    apart.begin()
     run(app)

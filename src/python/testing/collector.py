@@ -12,6 +12,7 @@ import pytest
 from contracts.verdict import Fault, OneTest
 from serving.client import TooSlow, Unavailable
 from serving.pod import PodFailed
+from testing import apart
 from testing.faults import BrokenTests, Places, first_line, of_model, told
 
 # A test has with its fixtures; whoever is slow to answer is told by the client long before.
@@ -53,7 +54,8 @@ class Collector:
     @pytest.hookimpl(wrapper=True)
     def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
         try:
-            return (yield)
+            with self._at((self._places.own or self._places.suites) / "conftest.py"):
+                return (yield)
         # sys.exit() in a conftest.py would end the command, and as if the tests had passed.
         except (Exception, SystemExit) as error:
             # pytest's own error around it names the file.
@@ -67,16 +69,16 @@ class Collector:
             raise BrokenTests(self._version, self.broken) from None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
-        """A test that waits for ever must not keep the run waiting with it."""
-        with _ended_after(MOST_SECONDS):
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """A test that waits for ever must not keep the run waiting with it, nor end the program unseen."""
+        with _ended_after(MOST_SECONDS), self._at(item.path, item.name):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        with _ended_after(MOST_SECONDS):
+        with _ended_after(MOST_SECONDS), self._at(collector.path):
             report = yield
         if report.failed:
             error = report.call.excinfo.value
@@ -133,6 +135,15 @@ class Collector:
                     suite=report.suite,
                 )
             )
+
+    @contextmanager
+    def _at(self, file: Path, name: str = "") -> Iterator[None]:
+        """Within it, what ends the program is this file's or test's doing."""
+        apart.tell(file=self._places.in_repository(file), name=name)
+        try:
+            yield
+        finally:
+            apart.tell(file="", name="")
 
     def _blame(self, file: Path, name: str, error: str) -> None:
         self.broken.append(Fault(file=self._places.in_repository(file), name=name, error=error))

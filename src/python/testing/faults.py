@@ -94,7 +94,9 @@ def told(error: BaseException, places: Places) -> str:
         at = places.raised_in(error)
         where = f" ({at[0].name}, line {at[1]})" if at else ""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + text[0] if text else ''}{where}"
+    beside = isinstance(error, ImportError) and "relative import" in str(error)
+    way_out = "; what tests share are fixtures of a conftest.py beside them" if beside else ""
+    return f"{type(error).__name__}{': ' + text[0] if text else ''}{where}{way_out}"
 
 
 def first_line(report: pytest.TestReport | pytest.CollectReport) -> str:

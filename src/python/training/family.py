@@ -189,7 +189,8 @@ class Family:
 
     def _called(self, function: Callable[..., _T], *arguments: Any) -> _T:
         try:
-            return function(*arguments)
+            with own.without_exit():
+                return function(*arguments)
         except NoWeights:
             raise
         # sys.exit() would end the command, and as if all were well.

@@ -161,6 +161,38 @@ def test_what_is_not_the_models_doing_is_no_verdict(tmp_path, sample, registry, 
     assert not (tmp_path / "registry" / "chest-xray" / "reports").exists()
 
 
+@pytest.mark.parametrize(
+    ("suite", "name", "how"),
+    [
+        ("import os\ndef test_it(answers):\n    os._exit(0)\n", "test_it", "with exit code 0"),
+        ("import os\nos._exit(3)\n", "", "with exit code 3"),
+        (
+            "import os, signal\ndef test_it():\n    os.kill(os.getpid(), signal.SIGSEGV)\n",
+            "test_it",
+            "by SIGSEGV",
+        ),
+    ],
+    ids=["in a test", "at its import", "by a crash"],
+)
+def test_test_that_ends_the_program_is_at_fault_and_leaves_nothing_running(
+    tmp_path, sample, registry, suite, name, how
+):
+    suites = tmp_path / "suites"
+    suites.mkdir()
+    (suites / "test_it.py").write_text(suite)
+    driver = Path(__file__).with_name("with_suites.py")
+    result = test_model(tmp_path, sample, "--mail", "--json", program=(str(driver), str(suites)))
+    assert result.returncode == 2, result.stderr
+    test = f"src/python/testing/suites/test_it.py{'::' + name if name else ''}"
+    assert f"{test}: it ended the program that runs the tests, {how}" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr and result.stderr.count("Testing version 1") == 1
+    told = json.loads(result.stdout)
+    assert (told["version"], told["passed"], told["broken"][0]["name"]) == (1, None, name)
+    (mail,) = (tmp_path / ".trainyard" / "outbox").glob("*.eml")
+    assert "broken model tests" in mail.read_text()
+    assert (registry.record(1).state, registry.record(1).verdicts) == ("candidate", [])
+
+
 def test_test_that_goes_wrong_by_itself_rejects_no_model_and_is_told(tmp_path, sample, registry):
     suites = tmp_path / "suites"
     suites.mkdir()

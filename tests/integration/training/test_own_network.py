@@ -460,11 +460,14 @@ def test_train_says_what_a_network_lacks_before_it_looks_at_an_image(sample, tmp
 
 
 def test_own_network_is_trained_repeated_and_trained_on(sample, tmp_path, monkeypatch, capsys):
-    """By the commands, from its folder to a retrained candidate; a network that was changed since is no parent."""
+    """By the commands, from its folder to a retrained candidate; a network that was changed since is no parent, nor one
+    of which the file beside it was."""
     from training.retrain import retrain
     from training.train import train
 
-    folder = write_model(tmp_path, "leaves", MODEL_TOML, PASTED)
+    beside = "from .blocks import SCALE\n" + PASTED.replace("1 / 255", "SCALE")
+    folder = write_model(tmp_path, "leaves", MODEL_TOML, beside)
+    (folder / "blocks.py").write_text("SCALE = 1 / 255\n")
     monkeypatch.chdir(tmp_path)
     place, gate = str(tmp_path / "registry"), {"min_accuracy": 0.0, "min_recall": 0.0}
     train(dataset=str(sample), registry=place, model="leaves", epochs=2, **gate)
@@ -480,7 +483,7 @@ def test_own_network_is_trained_repeated_and_trained_on(sample, tmp_path, monkey
     assert again.metrics.baseline == record.metrics.test
     assert (again.held_out, again.judged) == (record.held_out, 2)
     # The same weights would fit.
-    (folder / "network.py").write_text(PASTED.replace("1 / 255", "1 / 25"))
+    (folder / "blocks.py").write_text("SCALE = 1 / 25\n")
     with pytest.raises(DataRefused, match=r"its network was another one.*run train"):
         retrain(dataset=str(sample), registry=place, model="leaves", epochs=1, **gate)
 

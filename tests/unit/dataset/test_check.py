@@ -91,6 +91,14 @@ def test_new_class_is_told_and_refused_only_where_the_settings_name_the_classes(
     assert {(f.kind, f.refused) for f in found_in(named)} == {("vanished-class", True), ("new-class", True)}
 
 
+def test_names_of_classes_that_differ_in_capitals_spaces_or_dashes_alone_are_told(root):
+    assert kinds(check(root, LIMITS)) == []
+    (root / "Normal").rename(root / "covid ")
+    (finding,) = found_in(check(root, LIMITS))
+    assert (finding.kind, finding.refused) == ("alike-classes", False)
+    assert finding.message.startswith("'COVID' and 'covid ' count as 2 classes")
+
+
 def test_class_too_small_for_every_split_is_refused(root):
     for number in range(1, 40):
         (root / "COVID" / "images" / f"{number}.png").unlink()

@@ -36,6 +36,45 @@ def test_sound_dataset_ends_with_0_and_its_json_is_what_the_next_check_is_held_a
     assert found["previous"] == "before.json"
 
 
+def test_check_names_the_next_command_to_paste(root, dataset, tmp_path):
+    (tmp_path / "data").rename(tmp_path / "my data")
+    done = dataset("check", "--dataset", "my data")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "Next, train: ./pants run src/python/training:train -- --dataset 'my data'"
+    # What is refused can't be trained on.
+    shutil.copy(tmp_path / "my data/Normal/images/3.png", tmp_path / "my data/COVID/copy.png")
+    assert "Next" not in dataset("check", "--dataset", "my data").stderr
+
+
+def test_import_tells_of_classes_that_may_be_one_also_beside_what_was_there(root, dataset, tmp_path):
+    (root / "Normal").rename(root / "covid")
+    told = "note: 'COVID' and 'covid' count as 2 classes"
+    assert told in dataset("import", "data", "--to", "both").stderr
+    (root / "COVID").rename(tmp_path / "COVID")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "COVID").rename(tmp_path / "more" / "COVID")
+    assert told not in dataset("import", "data", "--to", "apart").stderr
+    assert told in dataset("import", "more", "--to", "apart").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["import", "gs://there/pictures", "--to", "here"], "error: gs://there/pictures can't be imported from; fetch"),
+        (
+            ["import", "data", "--to", "gs://there/images"],
+            "error: gs://there/images can't be imported to; name a folder",
+        ),
+        (["point", "x.toml", "--dataset", "gs://there/images"], "error: gs://there/images needs no pointer; name it"),
+    ],
+)
+def test_bucket_where_a_folder_is_needed_is_told_and_none_is_made(root, dataset, tmp_path, arguments, told):
+    done = dataset(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(told)
+    assert not list(tmp_path.glob("gs*"))
+
+
 def test_schema_skew_ends_with_4_and_leaves_a_page_and_json(root, dataset, tmp_path):
     shutil.copy(root / "Normal" / "images" / "3.png", root / "COVID" / "copy.png")
     done = dataset("check", "--dataset", "data", "--report", "check.html", "--json")

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,48 @@ def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
         start(yard, "leaves", str(tmp_path / "nowhere"), rgb=False, own_network=False)
     assert not (yard / "datasets").exists()
     assert not (yard / "models" / "leaves").exists()
+
+
+def test_bucket_is_read_as_it_is_and_gets_no_pointer(yard, tmp_path, monkeypatch):
+    images = pictures(tmp_path / "fetched", labels=("maple", "oak", "ash"))
+    monkeypatch.setattr("models.new.locate", lambda uri, progress: {"gs://images/leaves": images}[uri])
+    made = start(yard, "leaves", "gs://images/leaves", rgb=True, own_network=False)
+    found = models.find("leaves", yard)
+    assert found.settings.dataset.uri == "gs://images/leaves"
+    assert not (yard / "datasets").exists()
+    assert "telling apart: ash, maple, oak" in (made.folder / "card.md").read_text()
+    assert any("No push tells of new images in gs://images/leaves" in line for line in made.lines())
+    assert "`git add models`" in made.lines()[-1]
+
+
+def test_pointer_that_is_there_is_shared(yard, tmp_path):
+    start(yard, "leaves", str(pictures(tmp_path / "leaves")), rgb=True, own_network=False)
+    pointer = yard / "datasets" / "leaves.toml"
+    before = pointer.read_bytes()
+    start(yard, "again", str(pointer), rgb=False, own_network=False)
+    assert models.find("again", yard).settings.dataset.uri == str(pointer)
+    assert 'uri = "datasets/leaves.toml"' in (yard / "models/again/model.toml").read_text()
+    assert pointer.read_bytes() == before and not (yard / "datasets/again.toml").exists()
+
+
+def test_dataset_that_comes_with_trainyard_needs_no_pointer(yard):
+    start(yard, "numbers", "digits", rgb=False, own_network=False)
+    assert models.find("numbers", yard).settings.dataset.uri == "digits"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("s3://images/leaves", "'s3://images/leaves' can't be a dataset; give a folder, or gs://BUCKET/FOLDER"),
+        ("gs:/images/leaves", "'gs:/images/leaves' can't be a dataset"),
+        ("gs://", "'gs://' can't be a dataset; write gs://BUCKET or gs://BUCKET/FOLDER"),
+        ("", "The dataset is empty"),
+    ],
+)
+def test_other_addresses_are_named_and_nothing_is_written(yard, dataset, told):
+    with pytest.raises(UsageError, match=re.escape(told)):
+        start(yard, "leaves", dataset, rgb=False, own_network=False)
+    assert not (yard / "datasets").exists() and not (yard / "models" / "leaves").exists()
 
 
 def test_dataset_of_a_user_that_is_not_here_is_said(yard):

@@ -29,7 +29,12 @@ def model(name, *train, test=()):
     """The three nodes that `model()` in a BUILD file makes."""
     folder = f"models/{name}"
     made_from = target(f"{folder}:made-from", "resources", sources=[f"{folder}/model.toml"])
-    network = target(f"{folder}:network", sources=[f"{folder}/network.py"], globs=["network.py"])
+    network = target(
+        f"{folder}:network",
+        "resources",
+        sources=[f"{folder}/{file}" for file in ("network.py", "blocks.py", "unused.py")],
+        globs=["**/*.py", "!tests/**"],
+    )
     limits = target(f"{folder}:limits", "resources", sources=[f"{folder}/limits.toml"])
     own_tests = target(f"{folder}:tests", globs=["tests/*.py"], sources=[f"{folder}/tests/test_own.py"])
     common = ["models:macro"]
@@ -49,6 +54,23 @@ def model(name, *train, test=()):
     ]
 
 
+def networks(*names):
+    """All networks as source code: one target of the folder above lists them, and what stands beside them."""
+    files = {
+        f"models/{name}/{file}.py": f"models/{name}/{file}.py:../networks"
+        for name in names
+        for file in ("network", "blocks")
+    }
+    # own's network imports its blocks, and those a family.
+    needs = {
+        "models/own/network.py": [files["models/own/blocks.py"]],
+        "models/own/blocks.py": [f"{FAMILIES}/parts.py:lib"],
+    }
+    each = [target(address, sources=[file], needs=needs.get(file, ())) for file, address in files.items()]
+    lists = target("models:networks", "python_sources", ["found-by-name"], files, files.values(), ["*/**/*.py"])
+    return [lists, *each]
+
+
 NAMES = ("a", "b", "own")
 
 
@@ -57,11 +79,12 @@ def graph():
     targets = [
         *listing("imaging", ["*.py", "!skip.py"], ["decode.py", "other.py"]),
         *listing("training", ["*.py"], ["loop.py"], needs=["imaging/decode.py:lib"]),
-        *listing(FAMILIES, ["*.py"], ["one.py", "two.py", "shared.py"]),
+        *listing(FAMILIES, ["*.py"], ["one.py", "two.py", "shared.py", "parts.py"]),
         *listing("registry", ["*.py"], ["store.py"]),
         *listing("testing", ["suites/*.py"], ["suites/a.py"]),
         *listing("datasets", ["*.toml"], ["a.toml", "b.toml", "nobodys.toml"]),
         *(each for name in NAMES for each in model(name)),
+        *networks(*NAMES),
         target("models:macro", "files", sources=["models/model.prelude"]),
         target("lock:_lock", "_lockfile", sources=["lock"]),
         target("3rdparty:tensorflow", needs=["lock:_lock"]),
@@ -81,7 +104,8 @@ def graph():
 
 
 def subject(name, tag, family, *pointers):
-    watches = {"retrain": frozenset(pointers)} | ({"train": frozenset({f"{FAMILIES}/{family}.py"})} if family else {})
+    network = f"{FAMILIES}/{family}.py" if family else f"models/{tag}/network.py"
+    watches = {"retrain": frozenset(pointers), "train": frozenset({network})}
     return Subject(name, tag, f"models/{tag}", watches)
 
 
@@ -121,6 +145,9 @@ CASES = {
     "another family": (f"{FAMILIES}/two.py", each("train", "bee")),
     "what a family shares": (f"{FAMILIES}/shared.py", each("train", "a")),
     "a model's network": ("models/own/network.py", each("train", "own")),
+    "what it imports beside it": ("models/own/blocks.py", each("train", "own")),
+    "what that imports": (f"{FAMILIES}/parts.py", each("train", "own")),
+    "what it may import beside it": ("models/own/unused.py", each("train", "own")),
     "a dataset's pointer": ("datasets/a.toml", each("retrain", "a")),
     "another dataset's pointer": ("datasets/b.toml", each("retrain", "bee")),
     "the pointer of a folder of images": ("datasets/xrays.dvc", each("retrain", "own")),
@@ -179,6 +206,7 @@ def test_difference_of_values_asks_as_a_changed_file_does(graph):
         ("registry/gone.py", {}),
         ("testing/suites/gone.py", each("test")),
         ("models/own/network.py", each("train", "own")),
+        ("models/own/parts/blocks.py", each("train", "own")),
         ("README.md", {}),
         # No target looks for it.
         ("imaging/skip.py", {}),

@@ -230,6 +230,18 @@ def test_what_can_not_be_loaded_is_no_verdict(verdict_on):
         assert error.startswith(f"it can't be loaded: {said}"), error
 
 
+def test_import_of_a_file_beside_a_models_own_test_names_the_way_out(verdict_on):
+    own = {"test_own": "from .helpers import x\ndef test_it():\n    pass\n", "helpers": "x = 1\n"}
+    (fault,) = verdict_on("def test_it():\n    pass\n", own=own)
+    assert fault.file == "models/m_x/tests/test_own.py"
+    assert fault.error.endswith("; what tests share are fixtures of a conftest.py beside them")
+    shared = {
+        "conftest": "import pytest\n@pytest.fixture\ndef x():\n    return 1\n",
+        "test_own": "def test_it(x):\n    assert x\n",
+    }
+    assert verdict_on("def test_it():\n    pass\n", own=shared | {"helpers": ""}).passed
+
+
 def test_test_that_ends_the_run_is_no_verdict(verdict_on):
     suite = "import pytest\ndef test_a():\n    pass\ndef test_it():\n    pytest.exit('enough', returncode=0)\n"
     (fault,) = verdict_on(suite)

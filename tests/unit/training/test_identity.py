@@ -14,7 +14,10 @@ def test_loop_networks_and_search_are_part_of_it_and_commands_are_not():
     assert not {"train.py", "retrain.py", "commands/options.py", "run/version.py"} & found
 
 
-def test_own_network_is_part_of_it(tmp_path):
-    file = tmp_path / "network.py"
-    file.write_text("def build(parameters, image, classes): ...")
-    assert file in sources(Family.own(file))
+def test_own_network_is_part_of_it_with_what_it_may_import_and_without_its_tests(tmp_path):
+    names = ("network.py", "blocks.py", "parts/more.py", "tests/test_it.py")
+    files = [tmp_path / name for name in names]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("def build(parameters, image, classes): ...")
+    assert set(files) & set(sources(Family.own(files[0]))) == set(files[:3])

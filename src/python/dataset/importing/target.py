@@ -7,6 +7,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from cli.errors import DataRefused
+from contracts.classes import alike
 from dataset.importing.account import Account, Candidate, LeftOut
 from dataset.importing.dicom import MAX_BYTES, convert, is_dicom
 from dataset.importing.dicom import SUFFIXES as DICOM_SUFFIXES
@@ -21,12 +23,17 @@ _DIGITS = 16  # of a file's digest in its name
 
 
 class Target:
-    """`link` names files in a second place instead of copying them."""
+    """`link` names files in a second place instead of copying them.
+
+    Raises:
+        DataRefused: two classes would be one folder.
+    """
 
     def __init__(self, root: Path, names: GroupNames, link: bool, account: Account) -> None:
         self._root, self._names, self._link, self._account = root, names, link, account
         # Of two files with one name, each must see whether the other is there: decoding is what threads are for.
         self._writing = threading.Lock()
+        self._labels: set[str] = set()
 
     def take(self, one: Candidate) -> None:
         """Makes `one` an image of the dataset, or says why not."""
@@ -51,10 +58,26 @@ class Target:
         # What an image was called may tell the patient, where there are patients.
         stem = digest[:_DIGITS] if name or converted else one.path.stem
         with self._writing:
+            self._begin(one.label)
             new = self._put(
                 folder / name, stem, _SUFFIXES[known(data) or ""], digest, None if converted else one.path, data
             )
         self._account.take(one.label, name, new)
+
+    def _begin(self, label: str) -> None:
+        """Makes the folder of a class, and sees to it that no other class has it: some disks take `Cat` for `cat`."""
+        if label in self._labels:
+            return
+        self._labels.add(label)
+        folder = self._root / label
+        folder.mkdir(parents=True, exist_ok=True)
+        for several in alike(self._labels):
+            for other in several:
+                if label in several and other != label and (self._root / other).samefile(folder):
+                    raise DataRefused(
+                        f"Classes '{other}' and '{label}' are one folder on the disk of {self._root}; rename one of "
+                        "them, or spell both alike if they are one."
+                    )
 
     def _put(self, folder: Path, stem: str, suffix: str, digest: str, source: Path | None, data: bytes) -> bool:
         """Writes one file; False where it was there already."""

@@ -1,11 +1,14 @@
 """A model's own network: its network.py, loaded by path."""
 
-import hashlib
+import os
 import re
-import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+
+from training.networks import beside
 
 _AROUND = "Exception encountered when calling"
 _INSIDE = "Error encountered:"
@@ -17,35 +20,61 @@ class BadNetwork(ValueError):
 
 
 def load(file: Path) -> ModuleType:
-    """The module in `file`, under a name that nothing imports: models may be called like any package.
+    """The module in `file`; it may import what stands beside it (`training.networks.beside`).
 
     Raises:
         BadNetwork: it can't be loaded, or has no function `build`.
     """
-    name = f"_network_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
-    module = ModuleType(name)
-    module.__file__ = str(file)
-    # dataclasses look a class' module up by its name.
-    sys.modules[name] = module
     try:
-        # Not by an importer: it would leave a cache beside the file, and might take an old one for it.
-        exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+        with without_exit():
+            module = beside.load(file)
     # sys.exit() would end the command that loads it, and as if all were well.
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
         raise BadNetwork(f"{file} can't be loaded: {described(error, file)}.") from None
     if not callable(getattr(module, "build", None)):
         raise BadNetwork(f"{file} has no function build(parameters, image, classes); define one.")
     return module
 
 
+@contextmanager
+def without_exit() -> Iterator[None]:
+    """Within it os._exit() does what sys.exit() does, so that it is told instead of ending the command as if all were
+    well."""
+    leave, own = os._exit, os.getpid()
+
+    def told(code: int) -> None:
+        if os.getpid() != own:
+            leave(code)
+        raise SystemExit(f"os._exit({code})")
+
+    os._exit = told  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
 def described(error: BaseException, file: Path) -> str:
-    """`error`, which code in `file` raised, in a line that says where."""
+    """`error`, which code in `file` or beside it raised, in a line that says where."""
     if isinstance(error, SyntaxError):
-        return f"SyntaxError{f' in line {error.lineno}' if error.lineno else ''}: {error.msg}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    where = f" in line {lines[-1]}" if lines else ""
-    return f"{type(error).__name__}{where}: {sentence(error)}".rstrip(":. ")
+        where = _where(Path(error.filename or file), error.lineno, file)
+        return f"SyntaxError{where}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_beside(frame.filename, file)]
+    where = _where(Path(frames[-1].filename), frames[-1].lineno, file) if frames else ""
+    text = beside.unfound(error, file) if isinstance(error, ImportError) else sentence(error)
+    return f"{type(error).__name__}{where}: {text}".rstrip(":. ")
+
+
+def _is_beside(name: str, file: Path) -> bool:
+    # Of code without a file the name stands in angle brackets.
+    return not name.startswith("<") and Path(name).resolve().is_relative_to(file.resolve().parent)
+
+
+def _where(raised_in: Path, line: int | None, file: Path) -> str:
+    if not line:
+        return ""
+    inside = "" if raised_in.resolve() == file.resolve() else f" of {raised_in.name}"
+    return f" in line {line}{inside}"
 
 
 def sentence(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from contracts.record import Record
 from dataset import Dataset
 from training.commands.options import Options
 from training.family import Family
+from training.networks import beside
 from training.parameters import Parameters
 from training.run.provenance import components
 
@@ -62,5 +63,5 @@ def sources(family: Family) -> list[Path]:
     """The files that decide which weights a run comes to."""
     shared = [file for file in sorted(_TRAINING.glob("*.py")) if file.name not in _COMMANDS]
     networks = sorted((_TRAINING / "networks").glob("*.py"))
-    own = [] if family.file is None else [family.file]
+    own = [] if family.file is None else beside.sources(family.file)
     return [*shared, *networks, *own, *(_TRAINING / name for name in _SEARCH)]

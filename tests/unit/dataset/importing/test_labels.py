@@ -114,3 +114,16 @@ def test_label_that_can_not_be_a_folder_is_left_out(nih, tmp_path, imported, lab
     account = imported(nih, labels=labels, **COLUMNS)
     assert reasons(account)["a label that can't be the name of a folder"] == 1
     assert account.images == 7 and sorted(p.name for p in (tmp_path / "target").iterdir()) == ["A", "B"]
+
+
+def test_two_classes_that_are_one_folder_on_this_disk_are_refused(nih, tmp_path, imported):
+    """As on a disk that takes capitals for small letters."""
+    labels = table(nih, *(row(n, "Cat" if n < 5 else "cat") for n in range(1, 9)))
+    assert imported(nih, labels=labels, **COLUMNS).images == 8
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "Cat").mkdir()
+    (tmp_path / "one" / "cat").symlink_to(tmp_path / "one" / "Cat")
+    with pytest.raises(
+        DataRefused, match=r"Classes '(C|c)at' and '(C|c)at' are one folder on the disk of .*one; rename"
+    ):
+        imported(nih, labels=labels, target=tmp_path / "one", **COLUMNS)
