@@ -55,7 +55,7 @@ def after_check(name: str, folders: Iterable[str] = (FOLDER, _POINTERS)) -> str:
 def start(
     here: Path, name: str, dataset: str, rgb: bool, own_network: bool, progress: Progress | None = None
 ) -> Started:
-    """Writes models/NAME/ into the repository around `here`; for a folder of images, the pointer datasets/NAME.toml too.
+    """Writes models/NAME/ into the repository around `here` and, for a folder of images, a pointer below datasets/.
 
     `dataset` may be whatever [dataset] uri may say; `progress` hears of images that are fetched or read.
 
