@@ -15,6 +15,7 @@ PHONE = {"width": 390, "height": 844}
 NAMES = {
     "short": ["COVID", "Normal", "Viral Pneumonia"],
     "of long words": ["Pneumothorax_with_effusion", "Cardiomegaly-and-more", "Normal"],
+    "many": [f"class {number}" for number in range(10)],
     "of one long word": ["Bronchopneumopathien", "hepatosplenomegaly", "Normal"],
 }
 # The words of names that are drawn in two lines.
@@ -23,7 +24,7 @@ BROKEN = """names => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    for (const name of names) for (const word of name.split(/[ -]/)) {
+    for (const name of names) for (const word of name.split(/ |(?<=[a-z])-/)) {
       const at = node.data.indexOf(word);
       if (at < 0) continue;
       const range = document.createRange();
@@ -48,16 +49,17 @@ def figures(labels):
         "accuracy": 0.925,
         "images": 60,
         "per_class": {label: one for label in labels},
-        "confusion": [[20 if row == column else 0 for column in range(3)] for row in range(3)],
+        "confusion": [[20 if row == column else 0 for column in labels] for row in labels],
     }
 
 
+@pytest.mark.parametrize("picture", [b"no picture", None], ids=["with a picture", "with a table"])
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
-def test_names_of_classes_in_a_mail_are_whole(page, names):
+def test_names_of_classes_in_a_mail_are_whole(page, names, picture):
     evaluation = {"accuracy_interval": [0.74, 0.921], "recall_intervals": {name: [0.6, 0.925] for name in names}}
     new = record(labels=names, metrics={"test": figures(names), "baseline": figures(names)}, evaluation=evaluation)
     old = record(3, labels=names, metrics={"test": figures(names)})
-    mail = notify.candidate_passed(new, VERDICT | {"passed": True}, old, picture=b"no picture")
+    mail = notify.candidate_passed(new, VERDICT | {"passed": True}, old, picture=picture)
     page.set_content(sent(mail).get_body(("html",)).get_content())
     assert page.evaluate(BROKEN, names) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
