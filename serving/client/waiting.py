@@ -2,6 +2,6 @@
 
 from trainyard_client.waiting import until_serving
 
-HINT = "If it is still starting, --wait 60 waits that many seconds for it."
+HINT = "`./pants run serving/pod` starts one here. If it is still starting, --wait 60 waits that many seconds for it."
 
 __all__ = ["HINT", "until_serving"]

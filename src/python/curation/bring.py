@@ -105,7 +105,14 @@ def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> 
     classes = ", ".join(f"{count} {label}" for label, count in sorted(account.taken.items()))
     there = f"; {account.already} were there already, or are there twice" if account.already else ""
     console.print(f"{account.images} images into {to}: {classes}{there}", markup=False, soft_wrap=True)
-    for several in alike(_classes(to)):
+    classes_there = _classes(to)
+    if len(classes_there) == 1:
+        console.print(
+            f"note: {to} holds just one class, '{classes_there[0]}'; a classifier needs two or more: import another.",
+            markup=False,
+            soft_wrap=True,
+        )
+    for several in alike(classes_there):
         console.print(f"note: {told_alike(several)}", markup=False, soft_wrap=True)
     if account.groups:
         console.print(
@@ -117,7 +124,7 @@ def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> 
     named = f"--dataset {shlex.quote(str(to))}"
     for line in (
         f"Its quality: ./pants run src/python/dataset -- check {named}",
-        f"Next, train: ./pants run src/python/training:train -- {named}",
+        *([f"Next, train: ./pants run src/python/training:train -- {named}"] if len(classes_there) > 1 else []),
     ):
         console.print(line, markup=False, soft_wrap=True)
 

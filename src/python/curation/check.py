@@ -46,7 +46,8 @@ def check(
         checked = examine(
             uri, Limits.of(settings.dataset), before, tell, lineage(own, rules), known=known, wanted=wanted
         )
-    for finding in checked.findings:
+    # The first refusal is the error that the command ends with.
+    for finding in [one for one in checked.findings if one not in checked.refused[:1]]:
         console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
     if report:
         try:

@@ -25,6 +25,7 @@ from imaging.array import canonical
 
 MAX_BYTES_IN_MEMORY = 1 << 30  # of one split's pixels
 _PORTION = 256  # images
+LEAST = 30  # images of a class: by so many each side of the split has some, save in one of fifty classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,16 @@ class Dataset:
         counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
         return [
             f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by "
-            f"each {'group' if self.grouping else 'image'}'s hash; add images (30 or more of every class)."
+            f"each {'group' if self.grouping else 'image'}'s hash; {self._way_out(missing[0], total)}."
             for label, total in self.counts().items()
             if total and (missing := [split for split in SPLITS if not counts[split][label]])
         ]
+
+    def _way_out(self, split: str, images: int) -> str:
+        if images < LEAST:
+            return f"add images ({LEAST} or more of every class)"
+        share = {"validation": "validation_share", "test": "test_share"}.get(split)
+        return "add some images" + (f", or raise {share} under [dataset] of trainyard.toml" if share else "")
 
     def require_every_split(self) -> None:
         """Refuses a dataset too small to train on and judge by.

@@ -68,6 +68,10 @@ def home(start: Path) -> Path | None:
     return next((place / FOLDER for place in places if any((place / FOLDER).glob(f"*/{files.MODEL}"))), None)
 
 
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
 def name_of(folder: Path) -> str:
     """The name of the model in `folder`.
 
@@ -75,7 +79,7 @@ def name_of(folder: Path) -> str:
         UsageError: the folder's name can't be one.
     """
     name = folder.name.replace("_", "-")
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(f"{folder} can't be a model's folder; name it with up to 63 lower-case letters, digits and _.")
     return name
 

@@ -62,7 +62,9 @@ def table(found: list[Row]) -> str:
     for row in found:
         accuracy = "-" if row.accuracy is None else f"{row.accuracy:.3f}"
         newest = "-" if row.newest is None else f"{row.newest} ({row.state})"
-        lines.append((row.model, str(row.production or "-"), accuracy, newest, row.network, row.input, row.dataset))
+        place = Path(row.dataset)
+        dataset = str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else row.dataset
+        lines.append((row.model, str(row.production or "-"), accuracy, newest, row.network, row.input, dataset))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([*text, *(f"{row.model}: {row.problem}" for row in found if row.problem)])

@@ -16,7 +16,7 @@ from dataset.point import write_pointer
 from dataset.pointer import locate
 from dataset.pool import Progress
 from models import files, templates
-from models.find import FOLDER, name_of
+from models.find import FOLDER, is_name
 from settings.load import file_of
 from settings.schema import BUILT_IN_DATASETS
 
@@ -72,7 +72,7 @@ def start(
         )
     root = settings_file.parent
     folder = root / FOLDER / name.replace("-", "_")
-    if name_of(folder) != name:
+    if not is_name(name):
         raise UsageError(f"{name!r} can't be a model's name; use up to 63 lower-case letters, digits and '-'.")
     pointer = Path(_POINTERS) / f"{folder.name}.toml"
     uri = _as_it_is(dataset, root)

@@ -28,7 +28,10 @@ def newest(registry: Registry, where: Sequence[str] = ()) -> Record:
     if not rejected:
         missed = [record for record in records if record.missed_gate()]
         more = f" Version {missed[-1].version} missed its gate, so its files were not kept." if missed else ""
-        raise UsageError(f"The registry holds no version of '{registry.model}' to test; train one first.{more}")
+        raise UsageError(
+            f"The registry holds no version of '{registry.model}' to test; train one first: "
+            f"`./pants run src/python/training:train -- --model {registry.model}`.{more}"
+        )
     last = rejected[-1].version
     raise UsageError(
         f"No version of '{registry.model}' waits to be tested. Version {last} was rejected by its tests; test it again "

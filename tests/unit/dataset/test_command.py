@@ -57,6 +57,22 @@ def test_import_tells_of_classes_that_may_be_one_also_beside_what_was_there(root
     assert told in dataset("import", "more", "--to", "apart").stderr
 
 
+def test_refusal_is_said_once(root, dataset):
+    shutil.copy(root / "Normal" / "images" / "3.png", root / "COVID" / "copy.png")
+    assert dataset("check", "--dataset", "data").stderr.count("The same image is labelled") == 1
+
+
+def test_import_of_one_class_names_no_training_and_one_of_a_picture_the_folder(root, dataset, tmp_path):
+    shutil.rmtree(root / "COVID")
+    said = dataset("import", "data", "--to", "one").stderr
+    assert "note: one holds just one class, 'Normal'; a classifier needs two or more" in said
+    assert "Next, train" not in said and "dataset -- check --dataset one" in said
+    said = dataset("import", "data/Normal/images/3.png", "--to", "two").stderr
+    assert said.splitlines()[-1].endswith(
+        "3.png is one image; name the folder that holds one folder of images per class."
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -96,7 +96,7 @@ def test_model_that_is_there_is_never_written_over(yard, tmp_path):
 
 @pytest.mark.parametrize("name", ["Leaves", "a/b", "..", "", "a_b", "-x"])
 def test_name_that_can_be_none_is_refused_and_nothing_is_written(yard, tmp_path, name):
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=re.escape(f"{name!r} can't be a model's name; use up to 63 lower-case")):
         start(yard, name, str(pictures(tmp_path / "leaves")), rgb=False, own_network=False)
     assert [path.name for path in (yard / "models").iterdir()] == ["first"]
 

@@ -54,6 +54,10 @@ def unpack(archive: Path, folder: Path, account: Account, progress: Progress) ->
                 _write(member, folder, account)
                 progress(done, len(several))
     except _DAMAGED as error:
+        if archive.suffix.lower() in (*SUFFIXES, *DICOM_SUFFIXES):
+            raise DataRefused(
+                f"{archive} is one image; name the folder that holds one folder of images per class."
+            ) from None
         why = str(error).partition("\n")[0].rstrip(":")  # tarfile lists what each of its formats says
         raise DataRefused(f"{archive} is no ZIP or TAR file, or damaged ({why}); download it again.") from None
 

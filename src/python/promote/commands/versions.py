@@ -1,5 +1,7 @@
 """`promote list` and `promote status`: what there is, and what is served."""
 
+import shlex
+
 from cli import print_json
 from promote.commands import options
 from promote.commands.yard import opened, say
@@ -18,7 +20,10 @@ def list_versions(
     elif records:
         views.console().print(views.versions_table(records, serving))
     else:
-        say(f"No version of '{yard.registry.model}' is in {yard.registry.store.uri('records')} yet; train one first.")
+        train = shlex.join(
+            ["./pants", "run", "src/python/training:train", *(["--", *yard.flags] if yard.flags else [])]
+        )
+        say(f"No version of '{yard.registry.model}' is in {yard.registry.store.uri('records')} yet; train one: {train}")
 
 
 def status(

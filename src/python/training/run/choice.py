@@ -16,5 +16,8 @@ def choose_parent(registry: Registry) -> Record:
         return registry.record(stable)
     waiting = [record for record in registry.records() if record.state in ("candidate", "tested")]
     if not waiting:
-        raise UsageError(f"The registry holds no version of '{registry.model}' to start from; run train first.")
+        raise UsageError(
+            f"The registry holds no version of '{registry.model}' to start from; run train first: "
+            f"`./pants run src/python/training:train -- --model {registry.model}`."
+        )
     return waiting[-1]
