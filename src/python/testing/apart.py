@@ -62,14 +62,18 @@ def begin() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     parent = os.getpid()
+    # One that comes before both know what to do with it waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON)
     child = os.fork()
     if not child:
         _settle(parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     for number in _HANDED_ON:
         # Some are ignored, under nohup for one, and so by the child.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: _send(child, number))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     said = _heard()
     if said.get(_ENDED):
