@@ -12,8 +12,8 @@ from typing import Any
 LONG_SECONDS = 0.1
 _IN_A_ROW = 2  # the very first run of a model does work that no later one does
 # On a busy core such a thread gets a tenth of what others get, and is put off as soon as one of them has work.
-# No lower: with SCHED_IDLE a quick model waited less beside slow ones that work steadily (p99 13 ms for 18), but with it,
-# with 19 and with SCHED_BATCH up to 1.4 s beside 40 clients that leave all at once, on busy cores.
+# No lower: with SCHED_IDLE a quick model waited less beside slow ones that work steadily (p99 13 ms for 18), but up to
+# 1.4 s beside 40 clients that leave all at once, on busy cores; so it did with 19, and with SCHED_BATCH.
 _NICE = 10
 
 
