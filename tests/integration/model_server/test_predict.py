@@ -44,6 +44,11 @@ def test_a_label_chooses_the_version(server: Server, label: str, version: int) -
     assert server.predictions.Predict(message, timeout=20).model_spec.version.value == version
 
 
+def test_thousands_of_calls_that_come_at_one_moment_are_all_answered(server: Server) -> None:
+    asked = [server.predictions.Predict.future(request(x=[2.0]), timeout=100) for _ in range(6000)]
+    assert {int(call.result().model_spec.version.value) for call in asked} == {124}
+
+
 def test_typed_fields_also_for_many_elements_and_above_four_mebibytes(server: Server) -> None:
     values = np.arange(2_000_000, dtype=np.float32)
     message = request()
