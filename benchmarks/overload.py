@@ -34,9 +34,11 @@ class Overload:
 
     def others(self) -> int:
         """Answers of another kind than the image's classes and "too many": as the client sees them, which gRPC's
-        can't; what was cut off when it left is CANCELLED there."""
+        can't. There it is what the adapter counts (CANCELLED is what was cut off when the client left), and answers
+        that it does not count, since gRPC itself gave them."""
         if self.grpc:
-            return sum(self.codes[code] for code in self.codes.keys() - {"OK", "RESOURCE_EXHAUSTED", "CANCELLED"})
+            counted = sum(self.codes[code] for code in self.codes.keys() - {"OK", "RESOURCE_EXHAUSTED", "CANCELLED"})
+            return counted + max(0, sum(self.statuses.values()) - sum(self.codes.values()))
         return sum(self.statuses[status] for status in self.statuses.keys() - {200, 429})
 
 

@@ -30,6 +30,8 @@ NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 _MESSAGE_SLACK = 4 * MEBIBYTE
 # At once on one connection; the message of each may be on its way for as long as it takes.
 _MOST_CALLS = 256
+# Calls of all connections together that are not looked at yet.
+_MOST_WAITING = 32_000
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
@@ -189,6 +191,10 @@ class GrpcServer:
             ("grpc.server_handshake_timeout_ms", 10_000),
             ("grpc.max_connection_idle_ms", 620_000),
             ("grpc.max_concurrent_streams", _MOST_CALLS),
+            # Beyond as many that wait to be looked at gRPC ends new ones with a bare CANCELLED, and by default beyond
+            # 1,000: a flood's clients would not learn that they may come again. Each is some 30 KB.
+            ("grpc.server.max_pending_requests", _MOST_WAITING),
+            ("grpc.server.max_pending_requests_hard_limit", _MOST_WAITING),
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]

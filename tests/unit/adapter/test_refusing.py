@@ -89,6 +89,21 @@ def test_over_grpc_the_message_is_not_waited_for(model_server, method):
     assert int(dict(error.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
 
 
+def test_of_thousands_of_calls_at_one_moment_each_learns_that_it_may_come_again(model_server):
+    # One connection has so many calls at once at most, and a client's own library holds back the others.
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    with full(model_server) as (it, _), contextlib.ExitStack() as stack:
+        stubs = [
+            classifier_pb2_grpc.ClassifierStub(stack.enter_context(grpc.insecure_channel(it.grpc, own)))
+            for _ in range(20)
+        ]
+        asked = [
+            stub.Classify.future(api.ClassifyRequest(image=b"x"), timeout=100) for _ in range(250) for stub in stubs
+        ]
+        codes = {call.exception().code() for call in asked}
+    assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 def test_what_takes_no_place_is_answered(model_server):
     with full(model_server) as (_, channel):
         stub = classifier_pb2_grpc.ClassifierStub(channel)
