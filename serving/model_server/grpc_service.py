@@ -29,8 +29,8 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # the original lifts the default of 4 MiB as well
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),  # so that a second server on the port fails instead of taking half the requests
-    # Calls that wait for the event loop to take them, those of clients that have left among them. Beyond these gRPC ends
-    # ever more of the new ones, whoever's, with a bare CANCELLED; its own 1,000 and 3,000 are there within a second.
+    # Calls that wait for the event loop, those of clients that have left among them. Beyond these gRPC ends ever more of
+    # the new ones, whoever's, with a bare CANCELLED; its own 1,000 and 3,000 are there within a second.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 ]
