@@ -20,5 +20,6 @@ def test_version_in_a_bucket_is_tested_in_containers(images, tmp_path: Path, mon
         here = ["--registry", place.uri("one"), "--dataset", str(tmp_path / "sample"), "--json"]
         verdict = call(tmp_path, "testing", *here, "--executor", "docker")
         assert (verdict["version"], verdict["passed"], verdict["executor"]) == (version, True, "docker")
+        assert verdict["model_server"] == "embedded (trainyard/model_server:latest)"
         assert verdict["report"] == f"{place.uri('one')}/{MODEL}/reports/{version}/test.html"
         assert registry.record(version).state == "tested"
