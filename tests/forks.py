@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 import types
 import weakref
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 
 PATH = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
 _FORKS = multiprocessing.get_context("forkserver")
+_starting = threading.Lock()
 _programs: "weakref.WeakSet[Program]" = weakref.WeakSet()
 
 
@@ -58,7 +60,8 @@ class Program:
         self._process = _FORKS.Process(
             target=_run, args=(self.command, told, str(folder or Path.cwd()), self._output, before)
         )
-        self._start()
+        with _starting:
+            self._start()
         assert self._process.pid
         self.pid = self._process.pid
         _programs.add(self)

@@ -10,6 +10,7 @@ import pytest
 from serving.client import BadImage, Client, UnknownVersion
 from serving.pod import LocalPod
 from testkit.models import write_classifier
+from tests import warm_server
 from tests.integration.adapter.production import write_config
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.waiting import wait_until
@@ -37,7 +38,8 @@ def configure(production):
 @pytest.fixture(scope="module")
 def pod(production, configure, tmp_path_factory):
     configure([1], stable=1)
-    with LocalPod(str(production / "models.config"), MODEL, tmp_path_factory.mktemp("logs")) as pod:
+    logs = tmp_path_factory.mktemp("logs")
+    with warm_server.forked(), LocalPod(str(production / "models.config"), MODEL, logs) as pod:
         yield pod
 
 

@@ -17,6 +17,7 @@ from imaging.array import canonical
 from serving.client import Client
 from serving.pod import LocalPod
 from testkit.models import write_classifier
+from tests import warm_server
 from tests.integration.adapter.production import write_config
 from tests.unit.adapter.waiting import wait_until
 from tests.unit.imaging.images import encoded, gradient
@@ -85,6 +86,7 @@ def test_every_answer_under_traffic_is_the_golden_one_of_the_version_it_names(pr
             number = (number + 1) % len(pictures())
 
     with (
+        warm_server.forked(),
         LocalPod(str(config), MODEL, tmp_path / "logs") as pod,
         Client(pod.address) as client,
         httpx.Client(base_url=pod.url, trust_env=False) as rest,

@@ -4,12 +4,13 @@ import time
 
 from testkit.pods import write_models
 from testkit.rollout import Rollout, serve
+from tests import warm_server
 
 
 def test_a_pod_that_leaves_during_a_promotion_fails_no_request(tmp_path):
     write_models(tmp_path, versions=(1, 2))
     serve(tmp_path, [1], stable=1)
-    with Rollout(tmp_path) as rollout:
+    with warm_server.forked(), Rollout(tmp_path) as rollout:
         rollout.begin(2)
         serve(tmp_path, [1, 2], stable=1)
         rollout.scale(1)

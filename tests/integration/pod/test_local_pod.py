@@ -14,9 +14,17 @@ import pytest
 from serving.client import Client
 from serving.pod import LocalPod, PodFailed
 from testkit.pods import LABELS, MODEL, picture, write_models
+from tests import warm_server
 
 # A version that can't be loaded is told at once.
 AT_ONCE = ("--max_num_load_retries=0",)
+
+
+@pytest.fixture(autouse=True)
+def forked_servers():
+    """But for that of `test_nothing_remains_when_its_owner_is_killed`."""
+    with warm_server.forked():
+        yield
 
 
 @pytest.fixture(scope="module")
