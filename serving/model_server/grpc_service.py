@@ -29,10 +29,11 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", -1),  # the original lifts the default of 4 MiB as well
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),  # so that a second server on the port fails instead of taking half the requests
-    # Calls that wait for the event loop, those of clients that have left among them. Beyond these gRPC ends ever more of
-    # the new ones, whoever's, with a bare CANCELLED; its own 1,000 and 3,000 are there within a second.
-    ("grpc.server.max_pending_requests", 20_000),
-    ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    # Calls that wait for the event loop, of clients that have left too. Beyond the first number gRPC ends ever more of
+    # the new ones, beyond the second all, whoever's, with a bare CANCELLED; its own are 1,000 and 3,000. Each waiting
+    # call is some 30 KB, and clients that give up faster than their calls are thrown away fill any number.
+    ("grpc.server.max_pending_requests", 5_000),
+    ("grpc.server.max_pending_requests_hard_limit", 10_000),
 ]
 _MANAGING_THREADS = 8
 Method = Callable[[bytes], Awaitable[bytes]]
