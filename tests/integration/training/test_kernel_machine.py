@@ -18,7 +18,7 @@ from training.parameters import Parameters
 from training.step import Schedule
 
 CLASSES = 3
-NETWORK = {"width": 4, "stages": 2, "landmarks": 256}
+NETWORK = {"width": 4, "stages": 1, "landmarks": 256}
 NO_MIRROR = Changes(mirror=False)
 
 
