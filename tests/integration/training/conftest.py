@@ -1,6 +1,8 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,23 @@ def trained(sample: Path, place: Path) -> tuple[Registry, Record]:
     train(dataset=str(sample), registry=str(place), epochs=EPOCHS, min_accuracy=0.7, min_recall=0.4, reason="a test")
     registry = Registry.open(str(place), MODEL)
     return registry, registry.record(1)
+
+
+@pytest.fixture(scope="session")
+def retrained(
+    trained: tuple[Registry, Record], place: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Record, str]:
+    """The record of `trained` trained on, in a copy of that registry, by another share of test images; and what the
+    command said."""
+    from training.retrain import retrain
+
+    copy = tmp_path_factory.mktemp("retrained") / "registry"
+    shutil.copytree(place, copy)
+    shutil.copytree(f"{place}.keys", f"{copy}.keys")
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setenv("TRAINYARD_DATASET_TEST_SHARE", "0.4")
+        retrain(dataset=str(sample), registry=str(copy), epochs=1, min_accuracy=0.0, min_recall=0.0)
+    return Registry.open(str(copy), MODEL).record(2), said.getvalue()
 
 
 @pytest.fixture

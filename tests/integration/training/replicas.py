@@ -6,7 +6,6 @@ from pathlib import Path
 from training.commands.tensorflow import prepare_tensorflow
 
 prepare_tensorflow()
-assert not {"sklearn", "matplotlib"} & {*sys.modules}, "a third of the import, for nothing that trains"
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
@@ -14,12 +13,14 @@ import tensorflow as tf  # noqa: E402
 
 from imaging import ImageInput  # noqa: E402
 from tests.integration.training.test_own_network import labelled  # noqa: E402
+from tests.warm_imports import WITH_TENSORFLOW  # noqa: E402
 from training.family import Family  # noqa: E402
 from training.loop import fit  # noqa: E402
 from training.step import Schedule  # noqa: E402
 from training.team import Team  # noqa: E402
 
 if __name__ == "__main__":
+    assert not {"sklearn", "matplotlib"} & WITH_TENSORFLOW, "a third of the import, for nothing that trains"
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     team = Team(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))

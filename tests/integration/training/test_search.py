@@ -5,7 +5,6 @@ from contracts.record import EpochMetrics, Trial
 from imaging import ImageInput
 from registry import Registry
 from tests.integration.training.conftest import MODEL
-from tests.integration.training.yards import SMALL, write_model
 from training.family import Family
 from training.parameters import first_trials
 from training.run.search import hopeless
@@ -80,15 +79,9 @@ def test_small_pictures_are_not_searched_at_other_sizes():
     assert [trial.input.size for trial in first_trials(RESIDUAL, {}, ImageInput(128), Changes(), {})] == [128, 160, 160]
 
 
-def test_tuning_tries_more_though_the_first_is_good_enough(sample, tmp_path, monkeypatch):
+def test_tuning_tries_more_though_the_first_is_good_enough(sample, tmp_path):
     from training.train import train
 
-    # Its second trial is as small as the first.
-    small = (
-        SMALL.replace("size = 64", "size = 32").replace("width = 16", "width = 8").replace("stages = 2", "stages = 1")
-    )
-    write_model(tmp_path, "chest_xray", small)
-    monkeypatch.chdir(tmp_path)
     train(
         dataset=str(sample),
         registry=str(tmp_path),

@@ -11,9 +11,18 @@ import pytest
 from contracts.record import Record
 from registry import Registry
 from tests.integration.training.conftest import MODEL
+from tests.integration.training.yards import SMALL, write_model
 from tests.warm import Program
 
 EPOCHS = 3
+# With enough weights for two processes to differ in.
+LARGER = SMALL.replace("size = 32", "size = 64").replace("width = 8", "width = 16").replace("stages = 1", "stages = 2")
+
+
+@pytest.fixture(autouse=True)
+def in_larger_yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(tmp_path, "chest_xray", LARGER)
+    monkeypatch.chdir(tmp_path)
 
 
 def ports(count: int) -> list[int]:

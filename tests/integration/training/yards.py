@@ -6,10 +6,10 @@ SMALL = """\
 task = "one label"
 family = "residual"
 [input]
-size = 64
+size = 32
 [network]
-width = 16
-stages = 2
+width = 8
+stages = 1
 [schedule]
 batch = 16
 """
