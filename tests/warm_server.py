@@ -1,6 +1,6 @@
 """Model servers as processes of their own, but for the import of TensorFlow: see tests.forks.
 
-How a server starts by itself is tested by tests/integration/model_server and tests/docker.
+How a server starts by itself is tested where that is the point: test_options.py, test_wheel.py, tests/docker.
 """
 
 import os

@@ -15,6 +15,8 @@ import grpc
 import httpx
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from tests import warm_server
+
 START_SECONDS = 200
 
 
@@ -34,9 +36,12 @@ def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 class Server:
-    """A model server process with its log in `folder`, a gRPC channel and an HTTP client."""
+    """A model server process with its log in `folder`, a gRPC channel and an HTTP client.
 
-    def __init__(self, folder: Path, *flags: str, wait: bool = True) -> None:
+    It is forked from a process that has imported TensorFlow; `alone` starts it by itself.
+    """
+
+    def __init__(self, folder: Path, *flags: str, wait: bool = True, alone: bool = False) -> None:
         self.port, self.rest_port = free_port(), free_port()
         self.log_file = folder / f"server-{self.port}.log"
         command = [
@@ -48,7 +53,8 @@ class Server:
         ]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path or os.getcwd() for path in sys.path))
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen([*command, *flags], stdout=log, stderr=log, env=environment)
+            start = subprocess.Popen if alone else warm_server.popen
+            self.process = start([*command, *flags], stdout=log, stderr=log, env=environment)
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{self.port}",
             options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],

@@ -52,6 +52,7 @@ def server(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iter
         f"--model_config_file={registry.models_config()}",
         "--model_config_file_poll_wait_seconds=1",
         "--allow_version_labels_for_unavailable_models",
+        alone=True,  # TensorFlow's library reads variables on buckets when it is loaded
     )
     yield running
     running.close()

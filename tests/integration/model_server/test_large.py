@@ -55,7 +55,8 @@ def test_two_gibibytes_of_variables_are_held_once(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "tests.integration.model_server.large", made], check=True, env=environment, timeout=200
     )
-    server = Server(tmp_path, f"--model_base_path={tmp_path}/m", "--model_name=m", "--max_num_load_retries=0")
+    flags = [f"--model_base_path={tmp_path}/m", "--model_name=m", "--max_num_load_retries=0"]
+    server = Server(tmp_path, *flags, alone=True)
     try:
         message = predict_pb2.PredictRequest()
         message.model_spec.name = "m"
