@@ -129,7 +129,15 @@ class Graph:
         beside = [target for target in lists if _FOUND_BY_NAME not in target.tags]
         files = [self.targets[name] for t in beside for name in t.dependencies if name in self.targets]
         former = lists + [file for file in files if file.generated and any(file.folder == t.folder for t in lists)]
-        return [target.address for target in former]
+        by_name = [address for target in lists if target not in beside for address in self._holders(target)]
+        return [target.address for target in former] + by_name
+
+    def _holders(self, listing: Target) -> set[str]:
+        """Who depends on all that `listing` lists, as what is packaged does, and so on what it listed before too."""
+        files = [name for name in listing.dependencies if name in self.targets and self.targets[name].generated]
+        if not files:
+            return set()
+        return set.intersection(*(set(self.dependents.get(name, ())) for name in files)) - {listing.address}
 
     def _nearest(self, path: str) -> list[Target]:
         while path:

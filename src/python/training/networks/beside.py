@@ -31,7 +31,8 @@ def load(file: Path) -> ModuleType:
     package = _name(file)
     _forget(package)
     if _Finder not in sys.meta_path:
-        sys.meta_path.append(_Finder)
+        # Before the usual finder, which would take a cache for the file and leave one beside it.
+        sys.meta_path.insert(0, _Finder)
     around = ModuleType(package)
     around.__path__ = [str(file.parent)]
     sys.modules[package] = around
