@@ -113,7 +113,7 @@ def test_further_images_are_listed_below_the_first(page, files):
     page.set_input_files("#images", files[1:])
     playwright.expect(page.locator("#progress")).to_have_text("3 images done.")
 
-    assert page.locator(".card .file").all_inner_texts() == [file.name for file in files]
+    playwright.expect(page.locator(".card .file")).to_have_text([file.name for file in files])
 
 
 def test_page_tells_the_model_and_its_classes(page, model_server):
@@ -219,16 +219,17 @@ def test_what_a_version_tells_of_itself_is_shown_and_so_is_that_it_tells_nothing
     playwright.expect(about).to_contain_text("between 94.1% and 99.0%")
     playwright.expect(about.locator("dl")).to_be_hidden()
     about.get_by_text("What the model is for").press("Enter")
-    assert about.locator("dt").all_inner_texts() == ["for", "not for"]
-    assert about.locator("dd").all_inner_texts() == ["<b>showing</b>", "diagnosis"]
+    playwright.expect(about.locator("dt")).to_have_text(["for", "not for"])
+    playwright.expect(about.locator("dd")).to_have_text(["<b>showing</b>", "diagnosis"])
     playwright.expect(about.locator(".model-card p")).to_have_text("More.")
 
 
 def test_drawn_examples_are_classified_by_one_click(page):
     offered = page.locator("#examples")
     playwright.expect(offered).to_contain_text("nobody's picture")
-    assert offered.locator("button").all_inner_texts() == ["drawn-covid", "drawn-normal", "drawn-viral-pneumonia"]
-    assert offered.locator("img").first.evaluate("image => image.naturalWidth") == 192
+    names = ["drawn-covid", "drawn-normal", "drawn-viral-pneumonia"]
+    playwright.expect(offered.locator("button")).to_have_text(names)
+    playwright.expect(offered.locator("img").first).to_have_js_property("naturalWidth", 192)
     offered.get_by_role("button", name="drawn-normal").press("Enter")
     playwright.expect(page.locator("#progress")).to_have_text("1 image done.")
     playwright.expect(card(page, "drawn-normal.png")).to_contain_text("chest-xray, version 3")
