@@ -55,20 +55,22 @@ def test_what_is_too_much_to_keep_is_refused_at_once():
 
 
 @contextlib.contextmanager
-def full(model_server):
-    """An adapter whose only place is taken."""
+def full(model_server, seconds=20):
+    """An adapter whose only place is taken, for so long at most."""
     over = threading.Event()
-    with adapter(f"127.0.0.1:{model_server.port}", Limits(max_in_flight=1)) as it, grpc.insecure_channel(it.grpc) as ch:
+    limits = Limits(max_in_flight=1, request_timeout=seconds)
+    with adapter(f"127.0.0.1:{model_server.port}", limits) as it, grpc.insecure_channel(it.grpc) as ch:
         classifier_pb2_grpc.ClassifierStub(ch).Classify(api.ClassifyRequest(image=gray(1)), timeout=20)
         arrived = threading.Event()
 
         def hold(method, _):
             if method == "Predict":
                 arrived.set()
-                over.wait(20)
+                over.wait(seconds)
 
         model_server.before = hold
-        held = classifier_pb2_grpc.ClassifierStub(ch).Classify.future(api.ClassifyRequest(image=gray(1)), timeout=20)
+        asked = api.ClassifyRequest(image=gray(1))
+        held = classifier_pb2_grpc.ClassifierStub(ch).Classify.future(asked, timeout=seconds)
         assert arrived.wait(10)
         try:
             yield it, ch
@@ -92,7 +94,7 @@ def test_over_grpc_the_message_is_not_waited_for(model_server, method):
 def test_of_thousands_of_calls_at_one_moment_each_learns_that_it_may_come_again(model_server):
     # One connection has so many calls at once at most, and a client's own library holds back the others.
     own = [("grpc.use_local_subchannel_pool", 1)]
-    with full(model_server) as (it, _), contextlib.ExitStack() as stack:
+    with full(model_server, seconds=200) as (it, _), contextlib.ExitStack() as stack:
         stubs = [
             classifier_pb2_grpc.ClassifierStub(stack.enter_context(grpc.insecure_channel(it.grpc, own)))
             for _ in range(20)
