@@ -24,7 +24,7 @@ from benchmarks.overload import Overload, overload
 from benchmarks.rivals import RIVALS, Asked, serving
 from benchmarks.rounds import Rounds
 from benchmarks.traffic import MODEL, our_models
-from cli import InfrastructureError, command_line, progress_console, run
+from cli import InfrastructureError, UsageError, command_line, progress_console, run
 
 app = command_line(
     "adapter",
@@ -108,6 +108,8 @@ def measure(
             TOKENS: ([f"--token-file={folder / 'tokens'}"], _TOKEN),
             TLS: (certificate(folder), None),
         }
+        if only not in (None, *ways):
+            raise UsageError(f"There is no way '{only}' of serving; choose one of {', '.join(ways)}.")
         console.print("Starting all of them")
         limit = stack.enter_context(bare_model("benchmarks.bare_model", str(version), str(folder / "image.png")))
         server = stack.enter_context(model_server(folder))
