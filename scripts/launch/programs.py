@@ -4,6 +4,7 @@ import builtins
 import contextlib
 import difflib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +22,13 @@ def arranged(arguments: list[str], root: Path = Path()) -> list[str]:
     """
     split = arguments.index("--") if "--" in arguments else len(arguments)
     goal, *targets = [word for word in arguments[:split] if not word.startswith("-")] or [""]
+    # What the program was meant to get, where `--` was forgotten: flags too.
+    meant = arguments[arguments.index(targets[0]) + 1 : split] if targets else []
     if goal != "run" or not _HELP.isdisjoint(arguments[:split]):
         return arguments
     problem = None
     with contextlib.suppress(Exception):  # a broken BUILD file, say: Pants tells
-        problem = _problem(targets, root)
+        problem = _problem(targets, meant, root)
     if problem:
         sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(2)
@@ -33,14 +36,14 @@ def arranged(arguments: list[str], root: Path = Path()) -> list[str]:
     return ["--filter-target-type=pex_binary", *arguments] if (root / targets[0]).is_dir() else arguments
 
 
-def _problem(targets: list[str], root: Path) -> str | None:
+def _problem(targets: list[str], meant: list[str], root: Path) -> str | None:
     if not targets:
         return f"name what to run.{_listed(root)}"
     target, *more = targets
     if any(mark in target for mark in ("*", "::", "#", "@")):
         return None  # a pattern, or a part of a target
     if more:
-        return f"arguments of the program come after `--`: ./pants run {target} -- {' '.join(more)} …"
+        return f"arguments of the program come after `--`: ./pants run {target} -- {shlex.join(meant)}"
     path, colon, name = target.removeprefix("//").partition(":")
     path = path.rstrip("/")
     if (root / path).is_file():

@@ -5,6 +5,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -479,6 +480,10 @@ python_sources(name="lib")
         ("run src/library", "src/library holds no program. The programs are:\n"),
         ("run nowhere", "there is no nowhere. The programs are:\n  ./pants run src/ask\n"),
         ("run src/ask picture.png", "arguments of the program come after `--`: ./pants run src/ask -- picture.png"),
+        (
+            "run src/ask to my.png --as 'a b'",
+            "arguments of the program come after `--`: ./pants run src/ask -- to my.png --as 'a b'",
+        ),
         ("run", "name what to run. The programs are:\n"),
     ],
 )
@@ -493,7 +498,7 @@ def test_a_program_that_is_mistyped_is_answered_with_those_there_are(
     ):
         (machine.root / folder).mkdir(parents=True)
         (machine.root / folder / "BUILD").write_text(text)
-    result = machine.launch(*arguments.split(), PANTS_BIN="/bin/false")
+    result = machine.launch(*shlex.split(arguments), PANTS_BIN="/bin/false")
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {said}")
     if "The programs are" in said:

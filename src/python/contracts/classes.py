@@ -35,6 +35,15 @@ def told_alike(several: Sequence[str]) -> str:
     )
 
 
+def told_padded(labels: Iterable[str]) -> list[str]:
+    """What to say of names with spaces around them, which nobody sees and every answer repeats."""
+    return [
+        f"The name of class '{label}' begins or ends with a space; rename its folder to '{label.strip()}'."
+        for label in sorted(set(labels))
+        if label != label.strip()
+    ]
+
+
 def name_among(label: str, labels: Sequence[str]) -> str:
     """What `labels` call the class `label`; itself where they don't know it."""
     return next((one for one in labels if in_one_form(one) == in_one_form(label)), label)

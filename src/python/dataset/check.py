@@ -92,6 +92,7 @@ def check(
     findings += faults.classes(found, limits, previous)
     findings += (
         notes.alike_classes(found)
+        + notes.padded_classes(found)
         + notes.left_out(found)
         + notes.copies(found)
         + notes.near(found)

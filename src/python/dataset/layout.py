@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def no_folder(root: Path) -> str:
         )
         return f"Dataset folder {tried} does not exist{where}; name a folder that holds one folder of images per class."
     if root.suffix.lower() in ARCHIVES:
-        return f"{tried} is an archive; {_IMPORT} {root} --to DIR` makes a dataset of it."
+        return f"{tried} is an archive; {_IMPORT} {_quoted(root)} --to DIR` makes a dataset of it."
     return f"Dataset folder {tried} is a file; name a folder that holds one folder of images per class."
 
 
@@ -121,15 +122,20 @@ def _no_classes(root: Path) -> str:
 
 def _by_labels(root: Path) -> str:
     tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
-    file = str(root / tables[0]) if tables else "FILE"
+    file = _quoted(root / tables[0]) if tables else "FILE"
     told = f"the labels are in {tables[0]}: " if tables else "where a CSV tells the labels, "
-    return f"{told}{_IMPORT} {root} --labels {file} --image-column … --label-column … --to DIR`."
+    return f"{told}{_IMPORT} {_quoted(root)} --labels {file} --image-column … --label-column … --to DIR`."
 
 
 def _joined(root: Path, folders: Sequence[Path]) -> str:
     if any(_classes_of(folder) for folder in folders):
-        return f"{_IMPORT} {root} --to DIR` joins them (Trainyard splits by itself)."
+        return f"{_IMPORT} {_quoted(root)} --to DIR` joins them (Trainyard splits by itself)."
     return _by_labels(root)
+
+
+def _quoted(path: Path) -> str:
+    """For a line that is pasted into a shell."""
+    return shlex.quote(str(path))
 
 
 def is_split(folders: Sequence[Path]) -> bool:

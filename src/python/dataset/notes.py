@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from contracts.classes import alike, told_alike
+from contracts.classes import alike, told_alike, told_padded
 from contracts.grouping import described
 from dataset import groups, layout
 from dataset.finding import Finding, Offender, offenders
@@ -49,6 +49,10 @@ def left_out(found: Scan) -> list[Finding]:
 
 def alike_classes(found: Scan) -> list[Finding]:
     return [Finding("alike-classes", told_alike(several)) for several in alike(found.dataset.labels)]
+
+
+def padded_classes(found: Scan) -> list[Finding]:
+    return [Finding("padded-class", told) for told in told_padded(found.dataset.labels)]
 
 
 def copies(found: Scan) -> list[Finding]:

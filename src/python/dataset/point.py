@@ -3,6 +3,7 @@ ones."""
 
 import json
 import os
+import shlex
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dataset.folder import find
 from dataset.pool import Progress, in_order
 
 TABLE = "folder"
+_POINT = "./pants run src/python/dataset -- point"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Promise:
         if fingerprint != self.fingerprint:
             raise DataRefused(
                 f"{self.folder} holds other images than {self.pointer} says ({images} now, {self.images} when it was "
-                f"written); call `./pants run src/python/dataset -- point {self.pointer}`, and commit the pointer."
+                f"written); call `{_POINT} {shlex.quote(str(self.pointer))}`, and commit the pointer."
             )
 
 
@@ -56,10 +58,10 @@ def write_pointer(pointer: Path, folder: Path, repository: Path, progress: Progr
                 progress(len(digests), len(files))
     inside = folder.is_relative_to(repository.resolve())
     path = os.path.relpath(folder, pointer.resolve().parent) if inside else str(folder)
+    named = os.path.relpath(pointer.resolve(), repository.resolve())
     try:
         text = (
-            f"# Which images {folder.name} holds. Refresh it after a change, and push: "
-            f"./pants run src/python/dataset -- point {os.path.relpath(pointer.resolve(), repository.resolve())}\n"
+            f"# Which images {folder.name} holds. Refresh it after a change, and push: {_POINT} {shlex.quote(named)}\n"
             f"[{TABLE}]\n"
             f"path = {json.dumps(path, ensure_ascii=False)}\n"
             f'fingerprint = "{fingerprint(zip((label for label, _ in files), digests, strict=True))}"\n'
@@ -99,7 +101,7 @@ def read_promise(pointer: Path) -> Promise | None:
     if not (isinstance(path, str) and path and isinstance(promised, str) and isinstance(images, int)):
         raise DataRefused(
             f"{pointer} lacks path, fingerprint or images below [{TABLE}]; write it again with "
-            f"`./pants run src/python/dataset -- point --dataset DIR {pointer}`."
+            f"`{_POINT} --dataset DIR {shlex.quote(str(pointer))}`."
         )
     folder = Path(os.path.normpath(pointer.absolute().parent / home_expanded(path)))
     return Promise(pointer, folder, promised, images)

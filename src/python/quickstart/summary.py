@@ -1,5 +1,7 @@
 """What the quickstart ends with."""
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +37,7 @@ def show(console: Console, story: Story) -> None:
         console.print(f"[bold]{name:<9}[/bold] {text}", soft_wrap=True)
     if danger := place.warning(str(story.folder / "registry")):
         console.print(f"\n{danger}", soft_wrap=True, markup=False, highlight=False)
-    where = f"--registry {story.folder / 'registry'} --model {story.model}"
+    where = shlex.join(["--registry", str(story.folder / "registry"), "--model", story.model])
     console.print("\nNext:")
     for command in (
         f"./pants run src/python/promote -- list {where}",
@@ -49,7 +51,7 @@ def show(console: Console, story: Story) -> None:
 def show_serving(console: Console, url: str, address: str, image: str) -> None:
     console.print(f"\nServing until Ctrl-C. The page: [bold]{url}/[/bold]", soft_wrap=True)
     for command in (
-        f"curl -s -H 'Content-Type: image/png' --data-binary @'{image}' {url}/v1/classify",
-        f"./pants run serving/client -- classify '{image}' --address {address}",
+        f"curl -s -H 'Content-Type: image/png' --data-binary {shlex.quote(f'@{image}')} {url}/v1/classify",
+        f"./pants run serving/client -- classify {shlex.quote(image)} --address {address}",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)

@@ -94,9 +94,11 @@ def test_new_class_is_told_and_refused_only_where_the_settings_name_the_classes(
 def test_names_of_classes_that_differ_in_capitals_spaces_or_dashes_alone_are_told(root):
     assert kinds(check(root, LIMITS)) == []
     (root / "Normal").rename(root / "covid ")
-    (finding,) = found_in(check(root, LIMITS))
+    finding, padded = found_in(check(root, LIMITS))
     assert (finding.kind, finding.refused) == ("alike-classes", False)
     assert finding.message.startswith("'COVID' and 'covid ' count as 2 classes")
+    assert (padded.kind, padded.refused) == ("padded-class", False)
+    assert padded.message == "The name of class 'covid ' begins or ends with a space; rename its folder to 'covid'."
 
 
 def test_class_too_small_for_every_split_is_refused(root):

@@ -161,3 +161,15 @@ def test_dataset_may_be_named_and_ordered_as_an_older_version_was(root):
     assert data.named_as(data.labels) is data
     with pytest.raises(ValueError, match=r"Expected the classes Zebra, Écho\. Received: Zebra"):
         data.named_as(["Zebra"])
+
+
+def test_the_line_to_paste_quotes_a_folder_with_a_space(tmp_path):
+    root = tmp_path / "meine Bilder"
+    files(root, *(f"{s}/{c}/1.png" for s in ("train", "test") for c in "AB"))
+    assert f"dataset -- import '{root}' --to DIR`" in refusal(root)
+    (tmp_path / "my archive.zip").write_bytes(b"PK")
+    assert f"import '{tmp_path / 'my archive.zip'}' --to" in refusal(tmp_path / "my archive.zip")
+    files(tmp_path / "no classes", "a.png")
+    (tmp_path / "no classes" / "labels.csv").write_text("image,label\n")
+    said = refusal(tmp_path / "no classes")
+    assert f"import '{tmp_path / 'no classes'}' --labels '{tmp_path / 'no classes' / 'labels.csv'}' --image" in said

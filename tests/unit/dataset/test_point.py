@@ -105,3 +105,13 @@ def test_other_pointers_promise_nothing(tmp_path):
     assert promise(str(file)) is None
     assert promise("sample") is None
     assert promise("gs://bucket/xrays.toml") is None
+
+
+def test_the_lines_to_paste_quote_a_pointer_with_a_space(repository):
+    pointer = repository / "datasets" / "my xrays.toml"
+    write_pointer(pointer, repository / "images", repository)
+    assert "dataset -- point 'datasets/my xrays.toml'" in pointer.read_text()
+    (repository / "images" / "COVID" / "images" / "0.png").unlink()
+    with pytest.raises(DataRefused) as refused:
+        promise(str(pointer)).require("another", 79)
+    assert f"call `./pants run src/python/dataset -- point '{pointer}'`" in str(refused.value)

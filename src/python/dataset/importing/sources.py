@@ -70,7 +70,12 @@ def _class_folders(root: Path) -> list[Path]:
 
 
 def _pass_over(root: Path, classes: Sequence[Path], account: Account) -> None:
-    """Counts the images that stand in no folder of a class, or where nobody looks."""
+    """Counts the images that stand in no folder of a class, or where nobody looks, and folders that look like a class."""
+    for beside in sorted({path for folder in classes for path in folder.parent.iterdir()} - set(classes)):
+        if beside.name.startswith((".", "_")) or beside.is_symlink() or not beside.is_dir():
+            continue
+        if not any(folder.is_relative_to(beside) for folder in classes):
+            account.leave_out("a folder without an image", beside.relative_to(root).as_posix())
     for inside, folders, names in os.walk(root):
         below = any(Path(inside).is_relative_to(folder) for folder in classes)
         parts = Path(inside).relative_to(root).parts
@@ -85,7 +90,7 @@ def _pass_over(root: Path, classes: Sequence[Path], account: Account) -> None:
 
 
 def _of_class(folder: Path, root: Path, group_of: Callable[[File], str], account: Account) -> Iterator[Candidate]:
-    label = label_of(folder)
+    label = label_of(folder).strip()  # a space at its end is nobody's wish
     kaggle = (folder / layout.IMAGES).is_dir()
     for path in walk(folder):
         where, parts = path.relative_to(root).as_posix(), path.relative_to(folder).parts

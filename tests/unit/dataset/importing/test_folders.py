@@ -225,3 +225,21 @@ def test_archive_without_classes_is_called_by_its_own_name(tmp_path, imported):
         packed.writestr("1.png", png(1))
     with pytest.raises(DataRefused, match=r"/flat\.zip holds no folders of images named by class"):
         imported(tmp_path / "flat.zip")
+
+
+def test_a_space_around_a_folders_name_is_no_part_of_the_class(tmp_path, imported):
+    account = imported(write(tmp_path / "src", " A/1.png", "A/2.png", "B /3.png"))
+    assert dict(account.taken) == {"A": 2, "B": 1}
+    assert list(find(tmp_path / "target")) == ["A", "B"]
+
+
+@pytest.mark.parametrize("above", [".", "archive", "train"])
+def test_a_folder_beside_the_classes_without_an_image_is_named(tmp_path, imported, above):
+    source = write(tmp_path / "src", f"{above}/A/1.png", f"{above}/B/images/2.png", f"{above}/B/masks/3.png")
+    for name in ("Empty", "Texts", ".hidden"):
+        (source / above / name).mkdir()
+    (source / above / "Texts" / "a.txt").write_text("x")
+    account = imported(source)
+    assert dict(account.taken) == {"A": 1, "B": 1}
+    empty = [(source / above / name).relative_to(source).as_posix() for name in ("Empty", "Texts")]
+    assert account.out["a folder without an image"] == empty
