@@ -70,7 +70,7 @@ def _class_folders(root: Path) -> list[Path]:
 
 
 def _pass_over(root: Path, classes: Sequence[Path], account: Account) -> None:
-    """Counts the images that stand in no folder of a class, or where nobody looks, and folders that look like a class."""
+    """Counts the images that stand in no folder of a class, or where nobody looks, and folders that hold none."""
     for beside in sorted({path for folder in classes for path in folder.parent.iterdir()} - set(classes)):
         if beside.name.startswith((".", "_")) or beside.is_symlink() or not beside.is_dir():
             continue
