@@ -195,6 +195,8 @@ class GrpcServer:
             # 1,000: a flood's clients would not learn that they may come again. Each is some 30 KB.
             ("grpc.server.max_pending_requests", _MOST_WAITING),
             ("grpc.server.max_pending_requests_hard_limit", _MOST_WAITING),
+            # Seconds that a call may wait so (gRPC's own: 30): who asked says how long it waits.
+            ("grpc.server_max_unrequested_time_in_server", 3_600),
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]

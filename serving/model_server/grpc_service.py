@@ -34,6 +34,8 @@ _OPTIONS = [
     # call is some 30 KB, and clients that give up faster than their calls are thrown away fill any number.
     ("grpc.server.max_pending_requests", 5_000),
     ("grpc.server.max_pending_requests_hard_limit", 10_000),
+    # Seconds that a call may wait so before gRPC ends it in the same way (its own: 30); its deadline ends it earlier.
+    ("grpc.server_max_unrequested_time_in_server", 3_600),
 ]
 _MANAGING_THREADS = 8
 Method = Callable[[bytes], Awaitable[bytes]]
