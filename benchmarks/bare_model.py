@@ -16,7 +16,8 @@ class BareModel:
     """What a version answers, in this process."""
 
     def __init__(self, folder: str) -> None:
-        model = SavedModel(folder)
+        # As it was saved: what the model server makes of it is the server's own.
+        model = SavedModel(folder, constants=False)
         signature = model.signatures["serving_default"]
         outputs = tuple(signature.outputs[name].name for name in ("probabilities", "labels"))
         self._call = model.call((signature.inputs["pixels"].name,), outputs)

@@ -38,18 +38,23 @@ app = command_line(
 CLIENTS = (1, 8, 32)
 NAME = "m"
 BARE = "the bare model"
+_CONSTANT = "the same, as constants"
+_BARE = (BARE, _CONSTANT)
 _EMPTY = "empty call"
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _METRICS = "/monitoring/prometheus/metrics"
 
 
-def answer(folder: str) -> None:
-    """Says how quick the session callable is, in the better of one and two threads, as often as standard input asks."""
+def answer(folder: str, way: str) -> None:
+    """Says how quick the session callable is, in the better of one and two threads, as often as standard input asks.
+
+    The limit is that of the model as it was saved; beside it stands what the server makes of one without state.
+    """
     import numpy as np
 
     from serving.model_server.model import SavedModel
 
-    model = SavedModel(folder)
+    model = SavedModel(folder, constants=way == _CONSTANT)
     signature = model.signatures["serving_default"]
     call = model.call((signature.inputs["pixels"].name,), (signature.outputs["probabilities"].name,))
     pixels = {many: np.random.default_rng(0).integers(0, 256, (many, 128, 128, 1), np.uint8) for many in CLIENTS}
@@ -144,7 +149,7 @@ def make_seed(folder: Path) -> None:
 
 @app.command()
 def model_server(
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; a round has 17.")] = 2,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each closed loop, about; a round has 20.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="In each, all are measured one after the other.")] = 5,
     saved_model: Annotated[Path | None, typer.Option(help="A version folder to measure alone.")] = None,
     as_json: AsJson = False,
@@ -186,7 +191,7 @@ def one_network(network: str, path: Path, folder: Path, rounds: int, seconds: fl
     ]  # fmt: skip
     found, sent = Rounds(), bodies()
     with ExitStack() as stack:
-        limit = stack.enter_context(bare_model("benchmarks.model_server", str(path)))
+        bare = {way: stack.enter_context(bare_model("benchmarks.model_server", str(path), way)) for way in _BARE}
         empty = {stack.enter_context(_empty(name, folder)): name for name in EMPTY_SERVERS}
         began = time.monotonic()
         server = stack.enter_context(process(command, "Exporting HTTP/REST API", folder / "server.log"))
@@ -194,9 +199,10 @@ def one_network(network: str, path: Path, folder: Path, rounds: int, seconds: fl
         for number in range(rounds):
             for clients in CLIENTS:
                 console.print(f"{network}: round {number + 1} of {rounds}, {clients} clients")
-                found.add((BARE, clients, "rate"), limit.of(clients, seconds))
-                if clients == 1:
-                    found.add((BARE, clients, "p50"), limit.alone(seconds))
+                for way, limit in bare.items():
+                    found.add((way, clients, "rate"), limit.of(clients, seconds))
+                    if clients == 1:
+                        found.add((way, clients, "p50"), limit.alone(seconds))
                 for (at, pid), name in empty.items():
                     _add(found, name, measured(name, f"{at}/empty/Call", sent["gRPC"], clients, seconds, pid))
                 for way, body in sent.items():
@@ -214,8 +220,8 @@ def one_network(network: str, path: Path, folder: Path, rounds: int, seconds: fl
                             )
                         _add(found, way, one)
             # What is possible where network and stack share the processors, in this round.
-            bare, stack_alone = found.last((BARE, 32, "rate")), found.last((_EMPTY, 32, "rate"))
-            found.add("possible", 1 / (1 / bare + 1 / stack_alone))
+            model_alone, stack_alone = found.last((BARE, 32, "rate")), found.last((_EMPTY, 32, "rate"))
+            found.add("possible", 1 / (1 / model_alone + 1 / stack_alone))
         most = memory.of_process(server.pid)
     return found, started, most[1] if most else 0.0
 
@@ -256,7 +262,7 @@ def _probes(clients: int) -> int:
 
 def report(network: str, found: Rounds, started: float, held: float) -> None:
     heads = f"{'clients':>7} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>7} {'of the limit':>12}"
-    typer.echo(f"\n{network:20} {heads}")
+    typer.echo(f"\n{network:22} {heads}")
     for way in found.ways():
         for clients in CLIENTS:
             if (way, clients, "rate") not in found:
@@ -266,7 +272,7 @@ def report(network: str, found: Rounds, started: float, held: float) -> None:
                 one = (way, clients, what)
                 figures.append(f"{found.median(one):{width}.2f}" if one in found else " " * width)
             share = found.ratio((way, clients, "rate"), (BARE, clients, "rate"))
-            typer.echo(f"{way:20} {clients:7} {' '.join(figures)} {share:12.2f}")
+            typer.echo(f"{way:22} {clients:7} {' '.join(figures)} {share:12.2f}")
     typer.echo(f"ready after {started:.1f} s, at most {held:.0f} MiB held")
 
 

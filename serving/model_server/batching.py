@@ -99,7 +99,9 @@ class Batcher:
             batch = self._open_batch(key, len(feeds[0]), chosen)
             batch.tasks.append((feeds, result))
             batch.size += len(feeds[0])
-            self._changed.notify()
+            # Where all places are taken, the end of a run tells.
+            if self._running[id(key[0])] < self._chosen.threads:
+                self._changed.notify()
         result.add_done_callback(lambda _: self._drop(batch, result) if result.cancelled() else None)
         return result
 

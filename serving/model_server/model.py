@@ -18,6 +18,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from serving.model_server.batching import Batcher, ModelBatcher, Result, joined
 from serving.model_server.callers import Places
+from serving.model_server.constants import constant, with_constants
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
 from serving.model_server.long_runs import GivingWay, lowered
@@ -142,8 +143,11 @@ class SavedModel:
         batcher: Batcher | ModelBatcher | None = None,
         observe: Observe = lambda api, seconds: None,
         session: config_pb2.ConfigProto | None = None,
+        constants: bool = True,
     ) -> None:
         """Load the version folder `path`; `session`, where given, decides on threads too.
+
+        `constants`: whether variables that nothing writes may be taken for constants.
 
         Raises ServingError for a folder without a model, or without the graph with these tags, or TensorFlow's errors.
         """
@@ -159,12 +163,12 @@ class SavedModel:
         self._observe = observe
         self._places = Places()
         self._in_caller = threads.inter == 0
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        self.session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            with self._session.graph.as_default(), _plain(path) as folder:
-                graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), folder)
+            with self.session.graph.as_default(), _plain(path) as folder:
+                graph = tf.compat.v1.saved_model.loader.load(self.session, list(tags), folder)
         except BaseException as error:
-            self._session.close()
+            self.session.close()
             if isinstance(error, OSError):
                 raise not_found(
                     f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}"
@@ -180,6 +184,8 @@ class SavedModel:
                 ) from None
             raise
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
+        outputs = [tensor.name for signature in self.signatures.values() for tensor in signature.outputs.values()]
+        self.constants = with_constants(self.session, filter(None, outputs)) if constants else frozenset()
         self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
         self._callable = functools.lru_cache(_CALLABLES_KEPT)(self._make_callable)
 
@@ -191,7 +197,7 @@ class SavedModel:
         """Free the session; calls that still run must have ended."""
         self._plans.clear()
         self._callable.cache_clear()
-        self._session.close()
+        self.session.close()
 
     def plan(self, signature_name: str, output_filter: tuple[str, ...] = ()) -> Plan:
         """How to run a signature, with all outputs or these. Raises ServingError for one that the model does not have.
@@ -231,11 +237,13 @@ class SavedModel:
         return Plan(inputs, outputs, defaults, call, self._batcher, self._observe, self._places)
 
     def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
+        if all(name.partition(":")[0] in self.constants for name in feeds + fetches):
+            feeds, fetches = tuple(map(constant, feeds)), tuple(map(constant, fetches))
         options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
         if self._in_caller:
             options.run_options.inter_op_thread_pool = -1
         # The public Session.make_callable takes no RunOptions, and hands every call over to a thread pool.
-        make = self._session._make_callable_from_options
+        make = self.session._make_callable_from_options
         run = make(options)
         if self._in_caller:
             low = config_pb2.CallableOptions.FromString(options.SerializeToString())
@@ -253,7 +261,7 @@ class SavedModel:
             raise invalid(f"Tensor {alias} of the signature is sparse or composite; only dense tensors are served.")
         try:
             # The graph knows the type; signatures of old models are wrong about it, or name a reference to it.
-            dtype = self._session.graph.get_tensor_by_name(info.name).dtype.base_dtype
+            dtype = self.session.graph.get_tensor_by_name(info.name).dtype.base_dtype
         except (KeyError, ValueError):
             raise invalid(f"Tensor {info.name} of the signature is not in the graph.") from None
         return Tensor(alias, info.name, dtype.as_datatype_enum)
