@@ -1,12 +1,15 @@
 """Lets in as many requests as can be worked on at once, and none while the adapter shuts down."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from serving.adapter.refusals import Overloaded, Unavailable
 
 _HOLD = 0.3  # seconds
+# Seconds that a place is kept for a call whose message is on its way: a network's way, not a slow sender's.
+_KEPT = 0.02
 
 
 class Admission:
@@ -26,7 +29,10 @@ class Admission:
         self.leaving = asyncio.Event()
         self._streams = 0
         self._max_streams = max_streams
+        self._max_in_flight = max_in_flight
         self._places = asyncio.Semaphore(max_in_flight)
+        # Until when places are kept, the oldest first.
+        self._kept: deque[float] = deque()
         self._here = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -40,6 +46,18 @@ class Admission:
     def full(self) -> bool:
         """Whether no place is free."""
         return self._places.locked()
+
+    @property
+    def spoken_for(self) -> bool:
+        """Whether no place is free that is not kept for who was just let in."""
+        now = asyncio.get_running_loop().time()
+        while self._kept and self._kept[0] <= now:
+            self._kept.popleft()
+        return self.in_flight + len(self._kept) >= self._max_in_flight
+
+    def expect(self) -> None:
+        """Keeps a place for a moment, so that no more are let in than there are places. Whoever takes one ends it."""
+        self._kept.append(asyncio.get_running_loop().time() + _KEPT)
 
     @contextmanager
     def arrive(self) -> Iterator[None]:
@@ -85,6 +103,8 @@ class Admission:
             self._check_places()
         async with self._places:
             self.in_flight += 1
+            if self._kept:
+                self._kept.popleft()
             try:
                 yield
             finally:

@@ -10,11 +10,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cli.version import VERSION
-from serving.adapter import request_ids, v2_grpc
+from serving.adapter import v2_grpc
 from serving.adapter.access import Access, still_known
 from serving.adapter.grpc_access import TokenCheck
 from serving.adapter.grpc_calls import Calls
-from serving.adapter.grpc_room import Room
+from serving.adapter.grpc_intake import Server
+from serving.adapter.grpc_room import FullDoor, Room, pushback
 from serving.adapter.limits import MEBIBYTE
 from serving.adapter.predictor import Answer, Choice, Pixels
 from serving.adapter.refusals import Refusal, TooSlow, Unavailable
@@ -28,6 +29,7 @@ NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 # Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a
 # whole stream.
 _MESSAGE_SLACK = 4 * MEBIBYTE
+_READ_AHEAD = 1024  # bytes
 # At once on one connection; the message of each may be on its way for as long as it takes.
 _MOST_CALLS = 256
 # Calls of all connections together that are not looked at yet.
@@ -82,11 +84,7 @@ class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
         """Tells why, and whether and when to try again."""
         if isinstance(refusal, Unavailable) and self._service.admission.draining.is_set():
             await self._service.admission.hold()
-        # gRPC's clients know this header: they wait that long before they try again, or (-1) don't.
-        pushback = -1 if refusal.retry_after is None else refusal.retry_after * 1000
-        await context.abort(
-            refusal.code, str(refusal), (("grpc-retry-pushback-ms", str(pushback)), *request_ids.metadata())
-        )
+        await context.abort(refusal.code, str(refusal), pushback(refusal))
         raise AssertionError("abort always raises")
 
     def _response(self, answer: Answer) -> api.ClassifyResponse:
@@ -192,20 +190,26 @@ class GrpcServer:
             ("grpc.max_connection_idle_ms", 620_000),
             ("grpc.max_concurrent_streams", _MOST_CALLS),
             # Beyond as many that wait to be looked at gRPC ends new ones with a bare CANCELLED, and by default beyond
-            # 1,000: a flood's clients would not learn that they may come again. Each is some 30 KB.
+            # 1,000: a flood's clients would not learn that they may come again. Each is some 8 KB.
             ("grpc.server.max_pending_requests", _MOST_WAITING),
             ("grpc.server.max_pending_requests_hard_limit", _MOST_WAITING),
             # Seconds that a call may wait so (gRPC's own: 30): who asked says how long it waits.
             ("grpc.server_max_unrequested_time_in_server", 3_600),
+            # No more of a message is read ahead, so that one which is refused is not even sent: the rest comes once the
+            # call is let in, after one more way to the client and back. gRPC would read ahead what fits on that way.
+            ("grpc.http2.lookahead_bytes", _READ_AHEAD),
+            ("grpc.http2.bdp_probe", 0),
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]
         classifier = ClassifierServicer(service)
-        room = Room(service, {f"/{NAME}/Classify": "Classify", v2_grpc.INFER: "ModelInfer"}, classifier.abort)
-        self._server = grpc.aio.server(options=options, interceptors=[Calls(), TokenCheck(access), room, WellFormed()])
+        counted = {f"/{NAME}/Classify": "Classify", v2_grpc.INFER: "ModelInfer"}
+        room = Room(service, counted, classifier.abort)
+        self._server = Server([Calls(), TokenCheck(access), room, WellFormed()], options)
+        self._server.use({method: FullDoor(service, access, name) for method, name in counted.items()})
         self._health = health.aio.HealthServicer()
         classifier_pb2_grpc.add_ClassifierServicer_to_server(classifier, self._server)
-        self._server.add_generic_rpc_handlers((v2_grpc.handlers(service, classifier.abort, VERSION),))
+        v2_grpc.add(self._server, service, classifier.abort, VERSION)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if access.options.reflection:
             reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)

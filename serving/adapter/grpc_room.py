@@ -6,7 +6,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from serving.adapter.refusals import Overloaded
+from serving.adapter import request_ids, spans
+from serving.adapter.access import Access
+from serving.adapter.grpc_intake import Let, Metadata, Tell
+from serving.adapter.refusals import Overloaded, Refusal, Unauthenticated
 from serving.adapter.service import Service
 
 Abort = Callable[[grpc.aio.ServicerContext, Overloaded], Awaitable[Any]]
@@ -15,7 +18,8 @@ Abort = Callable[[grpc.aio.ServicerContext, Overloaded], Awaitable[Any]]
 class Room(grpc.aio.ServerInterceptor):
     """Refuses calls while no place is free; `counted` are those that take one, with the names they are counted under.
 
-    `abort` tells the refusal.
+    Most are refused at the door; here are those that came by it and found the places taken, and all where there are
+    spans to record. `abort` tells the refusal.
     """
 
     def __init__(self, service: Service, counted: dict[str, str], abort: Abort) -> None:
@@ -39,3 +43,38 @@ class Room(grpc.aio.ServerInterceptor):
 
         # Of the kind that reads its messages one by one, and reads none.
         return grpc.stream_unary_rpc_method_handler(refuse)
+
+
+class FullDoor:
+    """Lets calls in that are counted as `name` while there are places, and answers the others as `Room` would."""
+
+    def __init__(self, service: Service, access: Access, name: str) -> None:
+        self._service, self._access, self._name = service, access, name
+
+    def look(self) -> Let:
+        admission = self._service.admission
+        if admission.draining.is_set() or spans.recording():
+            return Let.IN
+        if admission.full:
+            return Let.OUT
+        return Let.LATER if admission.spoken_for else Let.IN
+
+    def entered(self) -> None:
+        self._service.admission.expect()
+
+    def refuse(self, metadata: Metadata, tell: Tell) -> None:
+        told = {key: value for key, value in metadata if isinstance(value, str)}
+        request_ids.begin(told.get(request_ids.HEADER))
+        try:
+            self._access.identify(told.get("authorization"))
+        except Unauthenticated as refusal:
+            tell(refusal.code, str(refusal), request_ids.metadata())
+            return
+        self._service.refuse_soon(self._name, lambda refusal: tell(refusal.code, str(refusal), pushback(refusal)))
+
+
+def pushback(refusal: Refusal) -> Metadata:
+    """What the end of a refused call says: its request's name, and in gRPC's own words how long to wait before the
+    next try, or (-1) not to try again."""
+    milliseconds = -1 if refusal.retry_after is None else refusal.retry_after * 1000
+    return (("grpc-retry-pushback-ms", str(milliseconds)), *request_ids.metadata())

@@ -100,22 +100,33 @@ class Metrics:
         try:
             yield observed
         except Refusal as refusal:
-            observed.code = refusal.code
-            if isinstance(refusal, Overloaded) and not isinstance(refusal, TooManyImages | ExplanationBusy):
-                # More pods would help; not so who has used up its own share, or wants what others leave.
-                self._turned_away.inc()
+            self._note(observed, refusal)
             raise
         except asyncio.CancelledError:
             # The client went away, or its deadline passed.
             observed.code = grpc.StatusCode.CANCELLED
             raise
         finally:
-            self._requests.labels(method, observed.version, observed.code.name).inc()
-            took = perf_counter() - begin
-            self._seconds.labels(method, observed.version).observe(took, spans.exemplar())
-            spans.counted(method, observed.version, observed.code.name)
-            if _requests.isEnabledFor(logging.INFO):
-                _tell(method, observed, took)
+            self._over(method, observed, perf_counter() - begin)
+
+    def refused(self, method: str, refusal: Refusal, seconds: float) -> None:
+        """Counts a request that was refused after so many seconds."""
+        observed = Observed()
+        self._note(observed, refusal)
+        self._over(method, observed, seconds)
+
+    def _note(self, observed: Observed, refusal: Refusal) -> None:
+        observed.code = refusal.code
+        if isinstance(refusal, Overloaded) and not isinstance(refusal, TooManyImages | ExplanationBusy):
+            # More pods would help; not so who has used up its own share, or wants what others leave.
+            self._turned_away.inc()
+
+    def _over(self, method: str, observed: Observed, seconds: float) -> None:
+        self._requests.labels(method, observed.version, observed.code.name).inc()
+        self._seconds.labels(method, observed.version).observe(seconds, spans.exemplar())
+        spans.counted(method, observed.version, observed.code.name)
+        if _requests.isEnabledFor(logging.INFO):
+            _tell(method, observed, seconds)
 
     def answered(self, observed: Observed, answer: Answer) -> None:
         """Notes which version answered, and what it said."""

@@ -2,6 +2,7 @@
 which others could be answered."""
 
 import asyncio
+from collections.abc import Callable
 
 _A_SECOND = 300.0
 # Seconds that one waits at least, however few there are, and at most, however many.
@@ -19,12 +20,31 @@ class Pace:
 
     async def wait(self) -> None:
         """Returns when the next one may be told."""
-        if self._waiting >= _MOST_WAITING:
+        seconds = self._seconds()
+        if seconds is None:
             return
-        now = asyncio.get_running_loop().time()
-        self._next = min(max(self._next + 1 / _A_SECOND, now + _LEAST), now + _MOST)
         self._waiting += 1
         try:
-            await asyncio.sleep(self._next - now)
+            await asyncio.sleep(seconds)
         finally:
             self._waiting -= 1
+
+    def call(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called when the next one may be told, without a task that waits for it."""
+        seconds = self._seconds()
+        if seconds is None:
+            tell()
+            return
+        self._waiting += 1
+        asyncio.get_running_loop().call_later(seconds, self._over, tell)
+
+    def _over(self, tell: Callable[[], None]) -> None:
+        self._waiting -= 1
+        tell()
+
+    def _seconds(self) -> float | None:
+        if self._waiting >= _MOST_WAITING:
+            return None
+        now = asyncio.get_running_loop().time()
+        self._next = min(max(self._next + 1 / _A_SECOND, now + _LEAST), now + _MOST)
+        return self._next - now

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import NoReturn
 
 from serving.adapter import spans
@@ -13,7 +14,7 @@ from serving.adapter.explaining import Explainer, Explanation
 from serving.adapter.limits import Limits
 from serving.adapter.metrics import EXPLAIN, Metrics
 from serving.adapter.predictor import Answer, Choice, Pixels, Predictor, ServedModel
-from serving.adapter.refusals import Fault, Refusal, TooSlow, Unavailable
+from serving.adapter.refusals import Fault, Overloaded, Refusal, TooSlow, Unavailable
 from serving.adapter.refusing import Pace
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,17 @@ class Service:
             refusal = self.admission.overloaded()
             await self._pace.wait()
             raise refusal
+
+    def refuse_soon(self, method: str, tell: Callable[[Overloaded], None]) -> None:
+        """The same for who has no task to wait in: counts it, and has `tell` called when it may be told."""
+        began = perf_counter()
+        refusal = self.admission.overloaded()
+
+        def now() -> None:
+            self.metrics.refused(method, refusal, perf_counter() - began)
+            tell(refusal)
+
+        self._pace.call(now)
 
     async def _answer(self, read: Read, seconds: float | None) -> Answer:
         timeout = self.limits.request_timeout if seconds is None else min(seconds, self.limits.request_timeout)

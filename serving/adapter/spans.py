@@ -49,6 +49,10 @@ def use(recorder: Recorder | None) -> None:
     _recorder = recorder
 
 
+def recording() -> bool:
+    return _recorder is not None
+
+
 def span(name: str) -> AbstractContextManager[object]:
     """Around a part of a request's work."""
     return _recorder.span(name) if _recorder else _NOTHING

@@ -35,8 +35,8 @@ INFER = f"/{NAME}/ModelInfer"
 Abort = Callable[[grpc.aio.ServicerContext, Refusal], Awaitable[Any]]
 
 
-def handlers(service: Service, abort: Abort, version: str) -> grpc.GenericRpcHandler:
-    """The service's methods; what they refuse is told by `abort`."""
+def add(server: grpc.aio.Server, service: Service, abort: Abort, version: str) -> None:
+    """Gives `server` the service's methods; what they refuse is told by `abort`."""
     methods = {
         "ServerLive": (_Methods.live, wire.ServerLiveRequest),
         "ServerReady": (_Methods.ready, wire.ServerReadyRequest),
@@ -60,7 +60,11 @@ def handlers(service: Service, abort: Abort, version: str) -> grpc.GenericRpcHan
             response_serializer=lambda message: message.SerializeToString(),
         )
 
-    return grpc.method_handlers_generic_handler(NAME, {name: handler(*method) for name, method in methods.items()})
+    made = {name: handler(*method) for name, method in methods.items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, made),))
+    # Registered, so that it can have a door; each that is costs every call a little.
+    infer = INFER.rpartition("/")[2]
+    server.add_registered_method_handlers(NAME, {infer: made[infer]})
 
 
 class _Methods:
