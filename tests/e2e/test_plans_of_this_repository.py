@@ -134,6 +134,14 @@ def test_commit_plans_its_pipelines(repository, pushed, case):
         assert plan["affected"]["test"] == affected_by_pants(repository, commit)
 
 
+def test_the_program_that_checks_networks_stays_the_same_when_one_changes(pushed):
+    """Else `models check` would wait until Pants has packed and laid out TensorFlow anew."""
+    _, _, said = pushed["a model's network"]
+    packages = json.loads(said.stdout.splitlines()[-1])["affected"]["build"]
+    assert "src/python/training:train" in packages
+    assert "src/python/models:models" not in packages
+
+
 def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
     base = repository.git("rev-parse", "HEAD")
     repository.append("src/python/registry/clock.py", "\n\ndef later() -> None:\n    import notify.links\n")

@@ -89,7 +89,8 @@ def test_missed_gate_saves_nothing_but_the_record(sample, tmp_path):
     assert done.returncode == 3, done.stderr
     assert "is below 1" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "WARNING: There is no model to compare with" in done.stderr
+    assert "Nothing is in production to compare with, so the gate alone decides" in done.stderr
+    assert "WARNING" not in done.stderr
     record = json.loads(done.stdout.splitlines()[-1])
     assert record["state"] == "rejected"
     assert record["metrics"]["test"]["images"] > 0
@@ -160,8 +161,8 @@ def test_train_beside_production_says_what_compares_with_it(sample, tmp_path, ca
     registry.write_serving(ServingState((1,), {"stable": 1}))
     train(dataset=str(sample), registry=str(tmp_path), model="weak", epochs=1, min_accuracy=0, min_recall=0)
     said = capsys.readouterr().err
-    assert "the tests compare it with version 1, which is in production" in said
-    assert "no model to compare with" not in said
+    assert "The tests compare it with version 1, which is in production" in said
+    assert "Nothing is in production" not in said
 
 
 def test_version_trained_again_is_the_same_bit_for_bit(trained, place, sample, capsys):

@@ -306,11 +306,11 @@ class Run:
         with suppress(TrainyardError):  # a sentence is no reason to lose what was trained
             stable = self.registry.serving().stable
         if stable is None:
-            self.warn("There is no model to compare with: only the thresholds count")
+            self.say("Nothing is in production to compare with, so the gate alone decides")
         else:
             self.say(
-                "`train` compares with no model: only the thresholds count here; the tests "
-                f"compare it with version {stable}, which is in production"
+                "`train` compares with no other model: the gate alone decides here. The tests compare it with version "
+                f"{stable}, which is in production"
             )
 
     def _reject(self, version: int, reasons: list[str], details: dict[str, object] | None = None) -> Record:
