@@ -317,6 +317,9 @@ class Run:
         verdict = Verdict(kind="gate", passed=False, reasons=reasons, at=utc_now(), details=details)
         return self.registry.add_verdict(version, verdict, state="rejected", steps=self.steps, awaits="")
 
+    def warn(self, text: str) -> None:
+        self.console.print(f"WARNING: {text}", markup=False, soft_wrap=True, style="bold yellow")
+
     def say(self, text: str) -> None:
         # Names of folders and classes may hold [brackets], which Rich would take for markup.
         self.console.print(text, markup=False, soft_wrap=True)
