@@ -29,7 +29,6 @@ NAME = api.DESCRIPTOR.services_by_name["Classifier"].full_name
 # Beyond what an image may have, so that who sends one slightly too large gets our own refusal: gRPC's would end a
 # whole stream.
 _MESSAGE_SLACK = 4 * MEBIBYTE
-_READ_AHEAD = 1024  # bytes
 # At once on one connection; the message of each may be on its way for as long as it takes.
 _MOST_CALLS = 256
 # Calls of all connections together that are not looked at yet.
@@ -190,15 +189,11 @@ class GrpcServer:
             ("grpc.max_connection_idle_ms", 620_000),
             ("grpc.max_concurrent_streams", _MOST_CALLS),
             # Beyond as many that wait to be looked at gRPC ends new ones with a bare CANCELLED, and by default beyond
-            # 1,000: a flood's clients would not learn that they may come again. Each is some 8 KB.
+            # 1,000: a flood's clients would not learn that they may come again. Each is some 30 KB, mostly its message.
             ("grpc.server.max_pending_requests", _MOST_WAITING),
             ("grpc.server.max_pending_requests_hard_limit", _MOST_WAITING),
             # Seconds that a call may wait so (gRPC's own: 30): who asked says how long it waits.
             ("grpc.server_max_unrequested_time_in_server", 3_600),
-            # No more of a message is read ahead, so that one which is refused is not even sent: the rest comes once the
-            # call is let in, after one more way to the client and back. gRPC would read ahead what fits on that way.
-            ("grpc.http2.lookahead_bytes", _READ_AHEAD),
-            ("grpc.http2.bdp_probe", 0),
             # Headers: the same limit as over HTTP.
             ("grpc.absolute_max_metadata_size", 64 * 1024),
         ]
