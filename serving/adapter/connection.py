@@ -5,18 +5,15 @@ import json
 from asyncio import TimerHandle
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import httptools  # noqa: F401  uvicorn's protocol below is made of it, and Pants does not look into uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.adapter import explained
-from serving.adapter.access import PROBES
 from serving.adapter.crowded import Crowded
 from serving.adapter.gate import CERTIFICATE
-from serving.adapter.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,11 @@ class _Refused(Exception):
 
 def limited(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     """uvicorn's protocol class, held within `limits`."""
-    return type("LimitedConnection", (_Connection,), {"limits": limits, "turns": Turns()})
+    return type("LimitedConnection", (_Connection,), {"limits": limits})
 
 
 class _Connection(HttpToolsProtocol):
     limits = ConnectionLimits()
-    turns = Turns()
     app: Any
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -116,13 +112,6 @@ class _Connection(HttpToolsProtocol):
         self._stage, self._unread = _Stage.BODY, 0
         self.scope["extensions"] = {CERTIFICATE: {}} if self.transport.get_extra_info("peercert") else {}
         super().on_headers_complete()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Probes are begun at once, so that they wait for nothing but to be read; the others each in its turn."""
-        if cycle.scope["path"] in PROBES:
-            super()._start_asgi_task(cycle, app)
-        else:
-            self.turns.begin(partial(super()._start_asgi_task, cycle, app))
 
     def on_chunk_header(self) -> None:
         self._unread = 0

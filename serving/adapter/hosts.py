@@ -1,11 +1,8 @@
 """Names and addresses of this machine itself."""
 
 import ipaddress
-from functools import lru_cache
 
 
-# Asked with every request, about a few names.
-@lru_cache(maxsize=16)
 def is_loopback(host: str) -> bool:
     """Whether who listens at `host`, or asks for it, is on this machine."""
     name = host.strip("[]").lower()
