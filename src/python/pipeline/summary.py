@@ -26,11 +26,13 @@ def lines(ended: Execution, folder: Path) -> list[str]:
             found.append(f"{planned.name}: {planned.pipeline} was not begun")
             continue
         checks_failed = ended.checks.exit_code == Exit.GATE
-        found.append(_of_model(planned, outcome, _state(folder, outcome), checks_failed))
+        state = _state(folder, outcome)
+        found.append(_of_model(planned, outcome, state, checks_failed))
         if outcome.exit_code == Exit.OK and outcome.version:
-            found.append(
-                f"  next: ./pants run src/python/promote -- run --model {planned.name} --version {outcome.version}"
-            )
+            # Without it a version that was made without the checks is refused.
+            more = "" if state is None or state.checked else " --unchecked"
+            which = f"--model {planned.name} --version {outcome.version}{more}"
+            found.append(f"  next: ./pants run src/python/promote -- run {which}")
     return found or ["No model work."]
 
 

@@ -65,9 +65,7 @@ def test_model(
             help="The model, a folder of models/. Default: [model] name in trainyard.toml, or the only one.",
         ),
     ] = None,
-    public_key: Annotated[
-        list[str] | None, typer.Option(help="PEM file of a key whose signatures count; repeat it.")
-    ] = None,
+    public_key: Annotated[list[str] | None, typer.Option(help="PEM file of a public key to trust; repeat it.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's accuracy.")] = None,
     min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the gate's recall.")] = None,
     mail: Annotated[

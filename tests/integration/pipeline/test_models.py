@@ -54,7 +54,7 @@ def test_one_that_fails_does_not_stop_the_other_and_neither_is_begun_again_by_an
     assert of(result, "a")["run"] != of(result, "b")["run"]
     assert "error: a: Step train failed" in err
     assert "b: train: version 7" in err
-    assert "next: ./pants run src/python/promote -- run --model b --version 7" in err
+    assert "next: ./pants run src/python/promote -- run --model b --version 7 --unchecked\n" in err
     # Unrelated, then what trains a.
     yard.commit(readme="Edited.\n")
     code, result, _ = run(yard)

@@ -14,7 +14,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one li
 PublicKey = Annotated[
     list[str] | None,
     typer.Option(
-        "--public-key", metavar="FILE", help="A key in PEM whose signatures count, or a folder of NAME.pub; repeat it."
+        "--public-key", metavar="FILE", help="A public key in PEM to trust, or a folder of NAME.pub; repeat it."
     ),
 ]
 Pod = Annotated[
