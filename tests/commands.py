@@ -1,29 +1,29 @@
-"""Our commands as a user calls them, and a model that passes the tests without being trained."""
+"""Our commands as a user calls them, but forked, and a model that passes the tests without being trained."""
 
 import base64
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from imaging.array import encode_png
 from registry import Registry
 from testkit.registries import keys_in
-from tests import hostile
+from tests import forks, hostile, warm_server
+from tests.forks import Program
+
+# Of those that train too.
+forks.imports("tests.warm_imports")
 
 
 def call(folder: Path, module: str, *arguments: str) -> Any:
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TRAINYARD_MAIL_OUTBOX": str(folder / "outbox"),
         "TRAINYARD_SIGNING_KEY": str(keys_in(folder).private),
     }
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = Program(module, *arguments, environment=environment, folder=folder, before=warm_server.within).ended(300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

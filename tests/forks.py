@@ -15,6 +15,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 
 PATH = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
@@ -33,6 +34,12 @@ def _leave() -> None:
 def imports(*modules: str) -> None:
     """What the server imports when it starts, with the first program."""
     _FORKS.set_forkserver_preload(list(modules))
+
+
+def reuse() -> None:
+    """Lets a program, which is forked, have others forked from the server that it comes from itself."""
+    # It knows the server's address; to look whether the server runs, it would have to be the server's parent.
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]
 
 
 class Program:

@@ -1,7 +1,7 @@
 """Runs the model tests on hostile candidates one after the other in one clone, which rolls over from each to the next.
 
-`python judge_hostile.py FOLDER HELD_OUT`: a JSON object of the reasons to reject each, by its name. FOLDER is empty,
-HELD_OUT a folder of images per class.
+`python -m tests.integration.candidates.judge_hostile FOLDER HELD_OUT`: a JSON object of the reasons to reject each, by
+its name. FOLDER is empty, HELD_OUT a folder of images per class.
 """
 
 import base64

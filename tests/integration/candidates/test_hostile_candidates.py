@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from dataset import write_sample
 from registry import Registry
 from testkit.registries import keys_in
-from tests import hostile
+from tests import hostile, warm_server
+from tests.forks import Program
 from tests.model_folders import describe_model
 
 OF_THE_TESTS = [name for name, candidate in hostile.HOSTILE.items() if candidate.found == "tests"]
@@ -21,14 +19,14 @@ WHOLE = ["reads a file", "values cut short", "warm-up of garbage", "hungry"]
 MEMORY_MIB = 950
 
 
-def environment():
-    path = os.pathsep.join(os.path.abspath(p) for p in sys.path if p)
-    return {
-        **os.environ,
-        "PYTHONPATH": path,
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TRAINYARD_SERVING_MEMORY_MIB": str(MEMORY_MIB),
-    }
+def ended(module, *arguments, folder=None, own_memory=False):
+    """How a program ended, which is forked as its model servers are.
+
+    With `own_memory` they start by themselves: what is shared with others would not count as theirs.
+    """
+    told = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "TRAINYARD_SERVING_MEMORY_MIB": str(MEMORY_MIB)}
+    before = None if own_memory else warm_server.within
+    return Program(module, *arguments, environment=told, folder=folder, before=before).ended(500)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +39,8 @@ def sample(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reasons(sample, tmp_path_factory):
     """Why the model tests reject each candidate that only they can find, by its name."""
-    driver = Path(__file__).with_name("judge_hostile.py")
-    command = [sys.executable, str(driver), str(tmp_path_factory.mktemp("hostile")), str(sample)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=500)
+    arguments = [str(tmp_path_factory.mktemp("hostile")), str(sample)]
+    done = ended("tests.integration.candidates.judge_hostile", *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -65,8 +62,8 @@ def test_command_rejects_it_for_what_it_is_and_keeps_the_verdict(name, sample, t
     version = registry.create("train", labels=hostile.LABELS, image_size=hostile.IMAGE_SIZE).version
     hostile.HOSTILE[name].write(tmp_path / "model")
     registry.publish(version, tmp_path / "model")
-    command = [sys.executable, "-m", "testing", "--registry", str(tmp_path / "registry"), "--dataset", str(sample)]
-    done = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    arguments = ["--registry", str(tmp_path / "registry"), "--dataset", str(sample)]
+    done = ended("testing", *arguments, folder=tmp_path, own_memory=name == "hungry")
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     record = registry.record(version)

@@ -53,7 +53,7 @@ class Server:
         ]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path or os.getcwd() for path in sys.path))
         with self.log_file.open("wb") as log:
-            start = subprocess.Popen if alone else warm_server.popen
+            start = subprocess.Popen if alone else warm_server.Popen
             self.process = start([*command, *flags], stdout=log, stderr=log, env=environment)
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{self.port}",

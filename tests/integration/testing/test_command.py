@@ -2,10 +2,8 @@
 
 import json
 import os
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +14,8 @@ from registry import Registry
 from testing.__main__ import app
 from testkit.models import write_classifier
 from testkit.registries import keys_in
+from tests import warm_server
+from tests.forks import Program
 from tests.model_folders import describe_model
 
 LABELS = ["COVID", "Normal", "Viral Pneumonia"]
@@ -38,24 +38,12 @@ def registry(tmp_path):
     return opened
 
 
-def test_model(tmp_path, sample, *arguments, program=("-m", "testing")):
+def test_model(tmp_path, sample, *arguments, suites=None):
+    """`suites` is a folder of other model tests. The command is forked, and so is its clone's model server."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    return subprocess.run(
-        [
-            sys.executable,
-            *program,
-            "--registry",
-            str(tmp_path / "registry"),
-            "--dataset",
-            str(sample),
-            *arguments,
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    module, more = ("tests.integration.testing.with_suites", [str(suites)]) if suites else ("testing", [])
+    command = [module, *more, "--registry", str(tmp_path / "registry"), "--dataset", str(sample), *arguments]
+    return Program(*command, environment=environment, folder=tmp_path, before=warm_server.within).ended(240)
 
 
 test_model.__test__ = False  # the command's own name, not a test
@@ -125,18 +113,18 @@ def test_mistake_is_one_sentence(tmp_path, sample, registry, arguments, code, sa
 
 
 KILL_THE_CLONE = """
-import os, signal
-from pathlib import Path
+import gc
+from serving.pod import LocalPod
 
 def kill_the_clone():
-    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        if b"serving." in Path(f"/proc/{child}/cmdline").read_bytes():
-            os.kill(int(child), signal.SIGKILL)
-            os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+    # One that was given up has no processes any more.
+    for pod in [one for one in gc.get_objects() if type(one) is LocalPod]:
+        for process in list(pod._processes.values()):
+            process.kill()
+            process.wait(30)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the clone's processes in /proc")
 @pytest.mark.parametrize(
     ("suite", "code"),
     [
@@ -151,8 +139,7 @@ def test_what_is_not_the_models_doing_is_no_verdict(tmp_path, sample, registry, 
     suites = tmp_path / "suites"
     suites.mkdir()
     (suites / "test_it.py").write_text(suite)
-    driver = Path(__file__).with_name("with_suites.py")
-    result = test_model(tmp_path, sample, "--json", program=(str(driver), str(suites)))
+    result = test_model(tmp_path, sample, "--json", suites=suites)
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
@@ -180,8 +167,7 @@ def test_test_that_ends_the_program_is_at_fault_and_leaves_nothing_running(
     suites = tmp_path / "suites"
     suites.mkdir()
     (suites / "test_it.py").write_text(suite)
-    driver = Path(__file__).with_name("with_suites.py")
-    result = test_model(tmp_path, sample, "--mail", "--json", program=(str(driver), str(suites)))
+    result = test_model(tmp_path, sample, "--mail", "--json", suites=suites)
     assert result.returncode == 2, result.stderr
     test = f"src/python/testing/suites/test_it.py{'::' + name if name else ''}"
     assert f"{test}: it ended the program that runs the tests, {how}" in result.stderr.splitlines()[-1]
@@ -197,8 +183,7 @@ def test_test_that_goes_wrong_by_itself_rejects_no_model_and_is_told(tmp_path, s
     suites = tmp_path / "suites"
     suites.mkdir()
     (suites / "test_it.py").write_text("def test_it(answers):\n    {}['x']\n")
-    driver = Path(__file__).with_name("with_suites.py")
-    result = test_model(tmp_path, sample, "--mail", "--json", program=(str(driver), str(suites)))
+    result = test_model(tmp_path, sample, "--mail", "--json", suites=suites)
     assert result.returncode == 2, result.stderr
     assert "The model tests are at fault, not version 1: src/python/testing/suites/test_it.py::test_it" in result.stderr
     told = json.loads(result.stdout)

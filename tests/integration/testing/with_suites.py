@@ -1,4 +1,4 @@
-"""The command test_model with other model tests: `python with_suites.py SUITES ARGUMENT…`."""
+"""The command test_model with other model tests: `python -m tests.integration.testing.with_suites SUITES ARGUMENT…`."""
 
 import sys
 from functools import partial

@@ -45,14 +45,15 @@ def test_same_scores_lead_to_the_same_suggestions(tmp_path):
     def suggested(folder) -> list:
         suggestions = Suggestions(FIRST, RESIDUAL.space(FIRST.network, FIRST.input), [], 3, folder)
         found = []
-        for _ in range(6):
+        # Four at random, and one by what came of them; each more takes seconds.
+        for _ in range(5):
             found.append(suggestions.next())
             suggestions.report(1 - abs(found[-1].schedule.learning_rate - 1e-3))
         return found
 
     first = suggested(tmp_path / "one")
     assert first == suggested(tmp_path / "two")
-    assert len({str(one) for one in first}) == 6
+    assert len({str(one) for one in first}) == 5
     assert len({one.network["width"] for one in first}) > 1
     assert {one.input.size for one in first} <= {48, 64, 80}
 
