@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -461,3 +462,8 @@ HOSTILE: dict[str, Hostile] = {
     "always the same answer": Hostile(_weighing(0.0, [0.0, 3.0, 0.0]), "tests", "accuracy 0.3"),
     "certain of everything": Hostile(lambda folder: save(folder, _certain), "tests", "in out-of-distribution pictures"),
 }
+
+
+if __name__ == "__main__":  # FOLDER NAME…: each below the folder, by its name
+    for _name in sys.argv[2:]:
+        HOSTILE[_name].write(Path(sys.argv[1]) / _name)

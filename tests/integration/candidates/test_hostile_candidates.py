@@ -55,13 +55,21 @@ def test_model_tests_reject_it_for_what_it_is(name, reasons):
     assert any(says in reason for reason in reasons[name]), reasons[name]
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Folder of the models of WHOLE, by name; TensorFlow, which writes them, is imported where programs are forked."""
+    folder = tmp_path_factory.mktemp("written")
+    done = ended("tests.hostile", str(folder), *WHOLE)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.mark.parametrize("name", WHOLE)
-def test_command_rejects_it_for_what_it_is_and_keeps_the_verdict(name, sample, tmp_path):
+def test_command_rejects_it_for_what_it_is_and_keeps_the_verdict(name, written, sample, tmp_path):
     describe_model(tmp_path)
     registry = Registry.open(str(tmp_path / "registry"), "chest-xray", keys_in(tmp_path))
     version = registry.create("train", labels=hostile.LABELS, image_size=hostile.IMAGE_SIZE).version
-    hostile.HOSTILE[name].write(tmp_path / "model")
-    registry.publish(version, tmp_path / "model")
+    registry.publish(version, written / name)
     arguments = ["--registry", str(tmp_path / "registry"), "--dataset", str(sample)]
     done = ended("testing", *arguments, folder=tmp_path, own_memory=name == "hungry")
     assert done.returncode == 3, done.stderr
