@@ -73,7 +73,8 @@ class _Intake(cygrpc.AioServer):
     ) -> None:
         super().__init__(loop, None, (), tuple(interceptors), tuple(options), None)
         self.doors = {}
-        self.closed = False
+        # gRPC's own server is gone once it has stopped, and whatever asks it for anything then ends the process.
+        self._stopping = self._stopped = False
         self._here = loop
         self._methods: dict[bytes | None, _Method] = {}
         # The event loop itself keeps no task alive.
@@ -88,11 +89,26 @@ class _Intake(cygrpc.AioServer):
         self._hand_on(name, method)
         return wanted
 
+    async def shutdown(self, grace: float | None) -> None:
+        """Overrides gRPC's, which calls it itself when its loop has failed."""
+        self._stopping = True
+        try:
+            await super().shutdown(grace)
+        finally:
+            self._stopped = True
+            for method in self._methods.values():
+                method.came.clear()
+
     def _ask(self, name: bytes | None, method: _Method) -> None:
-        while not self.closed and method.asked + len(method.came) < method.most:
+        while not self._stopping and method.asked + len(method.came) < method.most:
             method.asked += 1
-            call = self._request_call() if name is None else self._request_registered_call(name)
-            self._here.create_task(call).add_done_callback(partial(self._came, name, method))
+            self._here.create_task(self._next(name)).add_done_callback(partial(self._came, name, method))
+
+    async def _next(self, name: bytes | None) -> Any:
+        # It runs a turn of the loop after it was asked for.
+        if self._stopping:
+            raise cygrpc._RequestCallError  # as gRPC's server says of those that it was asked for when it stops
+        return await (self._request_call() if name is None else self._request_registered_call(name))
 
     def _came(self, name: bytes | None, method: _Method, asked: "asyncio.Task[Any]") -> None:
         method.asked -= 1
@@ -100,8 +116,11 @@ class _Intake(cygrpc.AioServer):
             method.came.append(asked.result())
             self._hand_on(name, method)
         elif method.wanted and not method.wanted.done():
-            # The server stops; gRPC's loop is waiting to be told so.
-            method.wanted.set_exception(asked.exception() or asyncio.CancelledError())
+            # The server stops, or everything does; gRPC's loop is waiting to be told so.
+            if asked.cancelled():
+                method.wanted.cancel()
+            else:
+                method.wanted.set_exception(asked.exception() or cygrpc._RequestCallError())
 
     def _hand_on(self, name: bytes | None, method: _Method) -> None:
         while method.came:
@@ -121,22 +140,25 @@ class _Intake(cygrpc.AioServer):
 
     def _look_again(self, name: bytes | None, method: _Method) -> None:
         method.again = None
-        self._hand_on(name, method)
+        if not self._stopped:
+            self._hand_on(name, method)
 
     def _refuse(self, door: Door, call: Any) -> None:
         metadata = cygrpc._ServicerContext(call, None, None, self._here).invocation_metadata()
         copy_context().run(door.refuse, metadata, partial(self._tell, call))
 
     def _tell(self, call: Any, code: grpc.StatusCode, details: str, metadata: Metadata) -> None:
-        if self.closed:
-            return
         end = (
             cygrpc.SendInitialMetadataOperation((), 0),
             cygrpc.SendStatusFromServerOperation(metadata, code.value[0], details, 0),
         )
-        task = self._here.create_task(cygrpc.execute_batch(call, end, self._here))
+        task = self._here.create_task(self._end(call, end))
         self._telling.add(task)
         task.add_done_callback(self._told)
+
+    async def _end(self, call: Any, end: tuple[Any, ...]) -> None:
+        if not self._stopped:
+            await cygrpc.execute_batch(call, end, self._here)
 
     def _told(self, task: "asyncio.Task[None]") -> None:
         self._telling.discard(task)
@@ -173,10 +195,7 @@ class Server(grpc.aio.Server):
         await self._intake.start()
 
     async def stop(self, grace: float | None) -> None:
-        try:
-            await self._intake.shutdown(grace)
-        finally:
-            self._intake.closed = True
+        await self._intake.shutdown(grace)
 
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         return await self._intake.wait_for_termination(timeout)

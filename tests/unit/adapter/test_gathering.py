@@ -15,7 +15,7 @@ from serving.adapter.refusals import Fault, Unavailable
 from tests.unit.adapter.fakes import FakeVersion, adapter
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.rest import PNG
-from tests.unit.adapter.waiting import wait_until
+from tests.unit.adapter.waiting import decoded, wait_until
 
 ONE, TWO = ServedVersion(1, ImageInput(8)), ServedVersion(2, ImageInput(8))
 BAD = b"bad"
@@ -185,6 +185,7 @@ def test_many_clients_at_once_get_their_own_answers_in_few_calls(model_server):
     opened = threading.Event()
     model_server.versions[2] = FakeVersion()
     with (
+        decoded() as waiting,
         adapter(f"127.0.0.1:{model_server.port}", Limits(max_gathered=32)) as it,
         ThreadPoolExecutor(24) as pool,
         httpx.Client(base_url=it.http, trust_env=False) as rest,
@@ -198,7 +199,7 @@ def test_many_clients_at_once_get_their_own_answers_in_few_calls(model_server):
             return rest.post(f"/v1/classify?version={1 + number % 2}", content=gray(number * 10), headers=PNG).json()
 
         asked = [pool.submit(classify, number) for number in range(24)]
-        wait_until(lambda: "requests_in_flight 24.0" in rest.get("/metrics").text)
+        wait_until(lambda: len(waiting) == 2 + 24)
         opened.set()
         for number, answer in enumerate(one.result(20) for one in asked):
             assert answer["version"] == 1 + number % 2
@@ -211,6 +212,7 @@ def test_a_model_server_that_takes_fewer_images_at_once_answers_each_by_itself(m
     model_server.most_rows = 1
     opened = threading.Event()
     with (
+        decoded() as waiting,
         adapter(f"127.0.0.1:{model_server.port}", Limits(max_gathered=32)) as it,
         ThreadPoolExecutor(8) as pool,
         httpx.Client(base_url=it.http, trust_env=False) as rest,
@@ -218,7 +220,7 @@ def test_a_model_server_that_takes_fewer_images_at_once_answers_each_by_itself(m
         rest.post("/v1/classify", content=gray(1), headers=PNG)
         model_server.before = lambda method, _: method == "Predict" and opened.wait(20)
         asked = [pool.submit(rest.post, "/v1/classify", content=gray(10 * n), headers=PNG) for n in range(8)]
-        wait_until(lambda: "requests_in_flight 8.0" in rest.get("/metrics").text)
+        wait_until(lambda: len(waiting) == 1 + 8)
         opened.set()
         for number, answer in enumerate(one.result(20) for one in asked):
             assert answer.status_code == 200, answer.text

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import httpx
 import pytest
+from grpc._cython import cygrpc
 
 from serving.adapter.access import AccessOptions
 from serving.adapter.admission import Admission
@@ -108,6 +109,39 @@ def test_a_server_that_stops_waits_for_nobody_at_the_door_and_tells_nobody_after
             await asyncio.sleep(0.05)
 
     asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_a_server_that_stops_asks_grpc_for_no_more_calls_and_ends_none_that_is_gone(monkeypatch):
+    """It would be asked of a server that is freed a moment later, which ends the process."""
+    asked, ended, execute = [], [], cygrpc.execute_batch
+
+    async def execute_batch(*arguments):
+        ended.append(arguments)
+        await execute(*arguments)
+
+    async def story():
+        door = Door(Let.LATER)
+        async with served(door) as (server, ask):
+            calls = [asyncio.ensure_future(ask(b"x", timeout=20)) for _ in range(2)]
+            while not door.looks:
+                await asyncio.sleep(0.01)
+            request = server._intake._request_registered_call
+            monkeypatch.setattr(
+                server._intake, "_request_registered_call", lambda name: asked.append(name) or request(name)
+            )
+            stopping = asyncio.ensure_future(server.stop(0.2))
+            await asyncio.sleep(0.05)
+            door.let = Let.OUT  # and is told so in the very turn in which the server is freed
+            while not door.out and not stopping.done():
+                await asyncio.sleep(0.001)
+            monkeypatch.setattr(cygrpc, "execute_batch", execute_batch)
+            stopping.add_done_callback(lambda _: [tell(grpc.StatusCode.ABORTED, "", ()) for _, tell in door.out])
+            await stopping
+            await asyncio.sleep(0.05)
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert asked == [] and ended == []
 
 
 def test_a_place_is_kept_for_who_was_let_in_until_it_is_taken_and_for_a_moment_at_most():

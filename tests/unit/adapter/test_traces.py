@@ -20,7 +20,7 @@ from tests.unit.adapter.collector import attributes, by_grpc, by_http
 from tests.unit.adapter.fakes import adapter
 from tests.unit.adapter.images import gray
 from tests.unit.adapter.rest import PNG
-from tests.unit.adapter.waiting import wait_until
+from tests.unit.adapter.waiting import decoded, wait_until
 from trainyard.v1 import classifier_pb2 as api  # pants: no-infer-dep
 from trainyard.v1 import classifier_pb2_grpc  # pants: no-infer-dep
 
@@ -134,6 +134,7 @@ def test_requests_that_go_as_one_call_have_a_span_for_it_each_and_all_but_one_li
 
     model_server.before = before
     with (
+        decoded() as waiting,
         adapter(f"127.0.0.1:{model_server.port}", Limits(max_gathered=32)) as it,
         httpx.Client(base_url=it.http) as client,
     ):
@@ -145,7 +146,7 @@ def test_requests_that_go_as_one_call_have_a_span_for_it_each_and_all_but_one_li
         assert first.wait(20)
         for one in asking[1:]:
             one.start()
-        wait_until(lambda: "trainyard_requests_in_flight 4.0" in client.get("/metrics").text)
+        wait_until(lambda: len(waiting) == 4)
         go.set()
         for one in asking:
             one.join()
