@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Programs there that are no commands: tools of the build, parts of images, tests.
 _ASIDE = {"3rdparty", "dist", "infra", "src/proto", "tests"}
-_HELP = {"-h", "--help", "--help-advanced"}
+HELP = {"-h", "--help", "--help-advanced"}
 
 
 def arranged(arguments: list[str], root: Path = Path()) -> list[str]:
@@ -24,7 +24,7 @@ def arranged(arguments: list[str], root: Path = Path()) -> list[str]:
     goal, *targets = [word for word in arguments[:split] if not word.startswith("-")] or [""]
     # What the program was meant to get, where `--` was forgotten: flags too.
     meant = arguments[arguments.index(targets[0]) + 1 : split] if targets else []
-    if goal != "run" or not _HELP.isdisjoint(arguments[:split]):
+    if goal != "run" or not HELP.isdisjoint(arguments[:split]):
         return arguments
     problem = None
     with contextlib.suppress(Exception):  # a broken BUILD file, say: Pants tells

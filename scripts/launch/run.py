@@ -2,19 +2,23 @@
 
 Pants starts a program in a session of its own, as a child of its daemon where there is one. SIGTERM ends Pants' client
 alone, or not even that; SIGINT leaves the program a few seconds. So both go to the program itself from here, and Pants
-ends with the program's exit code. Called as `run.py PANTS… -- WORDS…` in the root of the checkout.
+ends with the program's exit code. Called as `run.py PANTS… -- WORDS…` in the root of the checkout; with `--leave` before
+PANTS, Pants only builds the program, whose process this one then becomes: a server would hold Pants' daemon for hours.
 """
 
 import contextlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 from beside import notes
 from processes import processes
-from programs import arranged
+from programs import HELP, arranged
 
 # In the environment of everything that this call starts.
 _CALL = "TRAINYARD_CALL"
@@ -26,8 +30,12 @@ _LOOK_EVERY = 0.5
 
 
 def main(words: list[str]) -> int:
+    leave = words[0] == "--leave"
+    words = words[leave:]
     split = words.index("--")
     arguments = arranged(words[split + 1 :])
+    named = arguments.index("--") if "--" in arguments else len(arguments)
+    leave = leave and HELP.isdisjoint(arguments[:named])  # Pants' own
     with contextlib.suppress(OSError):
         for note in notes():
             sys.stderr.write(f"{note}\n")
@@ -42,11 +50,33 @@ def main(words: list[str]) -> int:
     }
     signal.signal(signal.SIGCHLD, lambda *_: None)  # some systems drop a signal that nobody handles
     signal.pthread_sigmask(signal.SIG_BLOCK, caught)
-    client = _start([*words[:split], *arguments], environment, caught)
-    return _attend(client, f"{_CALL}={environment[_CALL]}", caught)
+    mark = f"{_CALL}={environment[_CALL]}"
+    if not leave:
+        return _attend(_start([*words[:split], *arguments], environment, caught), mark, caught)
+    ask = [*words[:split], *arguments[:named], "--", "-c", _WHERE]
+    with tempfile.TemporaryFile() as answer:
+        client = _start(ask, {**environment, "PEX_INTERPRETER": "1"}, caught, answer.fileno())
+        if code := _attend(client, mark, caught):
+            return code
+        answer.seek(0)
+        place, pex = answer.read().decode().splitlines()[-2:]
+    _become(Path(place, "pex"), arguments[named + 1 :], {**os.environ, "PEX": pex}, caught)
 
 
-def _start(argv: list[str], environment: dict[str, str], caught: set[signal.Signals]) -> int:
+# Asked of the program's own interpreter: its virtual environment, which stays, and the file that it was made of.
+_WHERE = "import os, sys; print(sys.prefix, os.environ['PEX'], sep='\\n')"
+
+
+def _become(program: Path, arguments: list[str], environment: dict[str, str], caught: set[signal.Signals]) -> NoReturn:
+    with contextlib.suppress(OSError):
+        os.unlink(f".pants.d/calls/{os.getpid()}")  # others need not wait for this call any more
+    for number in caught:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
+    os.execve(program, [str(program), *arguments], environment)
+
+
+def _start(argv: list[str], environment: dict[str, str], caught: set[signal.Signals], output: int | None = None) -> int:
     """Pants as a process in a group of its own: what a terminal sends reaches it from here alone."""
     launcher = os.getpid()
     if client := os.fork():
@@ -63,6 +93,8 @@ def _start(argv: list[str], environment: dict[str, str], caught: set[signal.Sign
             if os.getppid() != launcher:
                 os._exit(128 + signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
+        if output is not None:
+            os.dup2(output, 1)
         os.execvpe(argv[0], argv, environment)
     os.write(2, f"error: {argv[0]} can't be started; correct PANTS_BIN.\n".encode())
     os._exit(2)

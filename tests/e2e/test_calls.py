@@ -77,9 +77,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copytree(HERE / "scripts/launch", root / "scripts/launch", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(HERE / "pants", root / "pants")
     (root / "pants.toml").write_text(PANTS_TOML)
-    (root / "app").mkdir()
-    (root / "app/server.py").write_text(PROGRAM)
-    (root / "app/BUILD").write_text('python_sources(name="lib")\npex_binary(name="app", entry_point="server.py")\n')
+    for folder in ("app", "serving/adapter"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "server.py").write_text(PROGRAM)
+        program = f'pex_binary(name="{Path(folder).name}", entry_point="server.py", execution_mode="venv")'
+        (root / folder / "BUILD").write_text(f'python_sources(name="lib")\n{program}\n')
     yield root
     for file in root.glob(".pids/*/pantsd/pid"):
         os.kill(int(file.read_text()), signal.SIGTERM)
@@ -119,13 +121,27 @@ def test_a_second_call_says_for_which_it_waits_and_can_be_left(root: Path) -> No
     assert "app:lib" in second.log.read_text()
 
 
-@pytest.mark.parametrize("concurrent", ["False", "True"])
-def test_a_question_on_a_terminal_is_answered_there(root: Path, concurrent: str) -> None:
+def test_what_runs_for_hours_holds_nobody_up_and_waits_for_nobody(root: Path) -> None:
+    first = Call(root, "run", "serving/adapter")
+    child = int(first.says(r"child (\d+)")[1])
+    held = Call(root, "run", "app")  # it holds the daemon, as the first one does not
+    held.says("child")
+    assert "comes first" not in held.log.read_text()
+    second = Call(root, "run", "serving/adapter")
+    second.says("child")
+    for call in (first, held, second):
+        call.process.terminate()
+    assert [call.process.wait(SECONDS) for call in (first, held, second)] == [6, 6, 6]
+    os.kill(child, signal.SIGKILL)  # what has left Pants looks after its children itself
+
+
+@pytest.mark.parametrize(("target", "concurrent"), [("app", "False"), ("app", "True"), ("serving/adapter", "False")])
+def test_a_question_on_a_terminal_is_answered_there(root: Path, target: str, concurrent: str) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(root)
         os.environ["PANTS_CONCURRENT"] = concurrent
-        os.execv("./pants", ["./pants", "run", "app", "--", "ask"])
+        os.execv("./pants", ["./pants", "run", target, "--", "ask"])
     said = b""
     deadline = time.monotonic() + SECONDS
     while b"Go on?" not in said and time.monotonic() < deadline:

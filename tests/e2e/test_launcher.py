@@ -447,21 +447,40 @@ def test_token_that_cannot_be_read_is_named(machine: Machine, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "beside"),
+    ("arguments", "left"),
     [
         ("run src/python/pipeline -- watch --once", True),
         ("run serving/adapter -- --backend x", True),
+        ("run serving/adapter --help -- x", False),
+        ("run serving/adapter/server.py -- x", False),
         ("run src/python/pipeline -- plan --since watch", False),
         ("run src/python/pipeline -- run --since HEAD", False),
     ],
 )
-def test_what_runs_for_hours_runs_beside_the_daemon(
-    machine: Machine, tmp_path: Path, arguments: str, beside: bool
+def test_what_runs_for_hours_leaves_pants_once_it_is_built(
+    machine: Machine, tmp_path: Path, arguments: str, left: bool
 ) -> None:
     for folder in ("src/python/pipeline", "serving/adapter"):
         (machine.root / folder).mkdir(parents=True)
         (machine.root / folder / "BUILD").write_text("pex_binary()")
-    assert options(machine, tmp_path, *arguments.split()) == ({"CONCURRENT": "True"} if beside else {})
+    (machine.root / "serving/adapter/server.py").touch()
+    write_program(tmp_path / "pex", '#!/bin/sh\necho "itself <$PEX> <$PEX_INTERPRETER> $*"')
+    # Pants runs the interpreter of what it has built, which tells where that is.
+    own = write_program(
+        tmp_path / "own-pants", f'#!/bin/sh\necho "Pants <$PEX_INTERPRETER> $*"; echo {tmp_path}; echo /made/of.pex'
+    )
+    result = machine.launch(*arguments.split(), PANTS_BIN=str(own))
+    program = arguments.partition(" -- ")[2]
+    said = result.stdout.splitlines()[0]
+    assert said == (f"itself </made/of.pex> <> {program}" if left else f"Pants <> {said[9:]}")
+
+
+def test_what_runs_for_hours_is_not_begun_if_it_can_not_be_built(machine: Machine, tmp_path: Path) -> None:
+    (machine.root / "serving/adapter").mkdir(parents=True)
+    (machine.root / "serving/adapter/BUILD").write_text("pex_binary()")
+    own = write_program(tmp_path / "own-pants", "#!/bin/sh\necho no module >&2; exit 1")
+    result = machine.launch("run", "serving/adapter", PANTS_BIN=str(own))
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "no module\n")
 
 
 BENCHMARKS = """
