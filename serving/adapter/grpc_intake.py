@@ -7,6 +7,7 @@ tells when another one works otherwise.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
@@ -17,6 +18,8 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 from grpc._cython import cygrpc
+
+logger = logging.getLogger(__name__)
 
 # Calls of a method with a door that gRPC may hand over in one turn of the event loop.
 _AT_ONCE = 128
@@ -145,7 +148,12 @@ class _Intake(cygrpc.AioServer):
 
     def _refuse(self, door: Door, call: Any) -> None:
         metadata = cygrpc._ServicerContext(call, None, None, self._here).invocation_metadata()
-        copy_context().run(door.refuse, metadata, partial(self._tell, call))
+        try:
+            copy_context().run(door.refuse, metadata, partial(self._tell, call))
+        except Exception:
+            # Whoever comes next is still to be asked for.
+            logger.exception("A call was refused, and then this happened")
+            self._tell(call, grpc.StatusCode.INTERNAL, "The adapter failed.", ())
 
     def _tell(self, call: Any, code: grpc.StatusCode, details: str, metadata: Metadata) -> None:
         end = (

@@ -1,7 +1,7 @@
 """A name for each request, by which its sender, the log and a problem document speak of the same one."""
 
+import random
 import re
-import secrets
 from contextvars import ContextVar
 
 # Taken from here if the sender says one, and answered here; over gRPC it is metadata of that name.
@@ -13,7 +13,7 @@ current: ContextVar[str] = ContextVar("request_id", default="")
 
 def begin(told: str | None) -> str:
     """The name of the request that this task works on from now on: the one that was told, if it is fit for one."""
-    name = told if told and _FIT.fullmatch(told) else secrets.token_hex(16)
+    name = told if told and _FIT.fullmatch(told) else f"{random.getrandbits(128):032x}"
     current.set(name)
     return name
 

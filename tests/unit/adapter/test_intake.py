@@ -78,6 +78,21 @@ def test_who_is_let_out_is_told_so_when_the_door_likes_to_and_nothing_else_is_do
     asyncio.run(story())
 
 
+def test_a_door_that_fails_ends_that_call_and_the_next_one_is_served(caplog):
+    async def story():
+        door = Door(Let.OUT)
+        async with served(door) as (_, ask):
+            door.out = None  # nobody can be kept there
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await ask(b"x", timeout=20)
+            assert (error.value.code(), error.value.details()) == (grpc.StatusCode.INTERNAL, "The adapter failed.")
+            door.let = Let.IN
+            assert await ask(b"y", timeout=20) == b"y"
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+    assert "AttributeError" in caplog.text
+
+
 def test_who_is_to_come_later_waits_and_is_answered_in_the_end():
     async def story():
         door = Door(Let.LATER)
