@@ -2,8 +2,8 @@
 
 Pants starts a program in a session of its own, as a child of its daemon where there is one. SIGTERM ends Pants' client
 alone, or not even that; SIGINT leaves the program a few seconds. So both go to the program itself from here, and Pants
-ends with the program's exit code. Called as `run.py PANTS… -- WORDS…` in the root of the checkout; with `--leave` first,
-Pants only builds the program, whose process this one then becomes: a server would hold Pants' daemon for hours.
+ends with the program's exit code. Called as `run.py PANTS… -- WORDS…` in the root of the checkout; with `--leave`
+first, Pants only builds the program, whose process this one then becomes: a server would hold Pants' daemon for hours.
 """
 
 import contextlib
