@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import platform
@@ -69,18 +70,30 @@ def _serve(flags: argparse.Namespace) -> None:
         _listen(flags.host, flags.port).close()
     if _lacks_avx():
         raise StartError("This processor has no AVX, which TensorFlow's builds need; use a machine that has it.", 6)
-    # TensorFlow imports Keras last of all, and goes on without it: a third of all its modules, and none of them needed
-    # by a SavedModel's signatures.
-    sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
-    from serving.model_server.server import Server
-
-    server = Server(flags, listener)
+    server = _imported()(flags, listener)
     worker = threading.Thread(target=_start, args=(server, stopping), daemon=True)
     worker.start()
     stopping.wait()
     server.stop(DRAIN_SECONDS)
     if server.start_error is not None:
         raise server.start_error
+
+
+def _imported() -> type[Server]:
+    """The server, with TensorFlow: hundreds of thousands of objects that stay for good.
+
+    To look through them all for garbage, now and then, would hold every thread for a third of a second.
+    """
+    gc.disable()
+    # TensorFlow imports Keras last of all, and goes on without it: a third of all its modules, and none of them needed
+    # by a SavedModel's signatures.
+    sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
+    from serving.model_server.server import Server
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    return Server
 
 
 def _lacks_avx() -> bool:

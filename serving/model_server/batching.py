@@ -16,10 +16,12 @@ import numpy as np
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.callers import wait_for
 from serving.model_server.errors import ServingError, failed_precondition, invalid
+from serving.model_server.long_runs import LongRuns
 
 Array = np.ndarray[Any, Any]
 Call = Callable[..., list[Array]]
 Result = Future[list[Array]]
+End = Callable[[], None]
 
 
 @dataclass(eq=False)
@@ -38,8 +40,10 @@ class Batcher:
     run again one by one, so that a bad request fails alone.
     """
 
-    def __init__(self, chosen: BatchingParameters) -> None:
+    def __init__(self, chosen: BatchingParameters, long_runs: LongRuns | None = None) -> None:
         self._chosen = chosen
+        self._long_runs = long_runs or LongRuns()
+        self._long_runs.when_ended(self._look_again)
         self.most_rows = chosen.max_batch_size
         self._queues: dict[tuple[Any, ...], deque[_Batch]] = {}
         self._changed = threading.Condition()
@@ -55,11 +59,12 @@ class Batcher:
         """
         chosen = chosen or self._chosen
         key = _checked(call, feeds, chosen)
-        if len(feeds[0]) <= chosen.execution_size and self._may_run_at_once(key, chosen):
+        end = self._begun_at_once(key, chosen) if len(feeds[0]) <= chosen.execution_size else None
+        if end is not None:
             try:
                 return _run_one(chosen, call, feeds)
             finally:
-                self._ended(call)
+                self._ended(call, end)
         return joined([wait_for(result) for result in self._in_parts(key, feeds, chosen)])
 
     def begin(self, call: Call, feeds: list[Array], chosen: BatchingParameters | None = None) -> list[Result]:
@@ -75,18 +80,25 @@ class Batcher:
         parts = [feeds] if len(feeds[0]) <= most else _split(feeds, most)
         return [self._queue(key, part, chosen) for part in parts]
 
-    def _may_run_at_once(self, key: tuple[Any, ...], chosen: BatchingParameters) -> bool:
+    def _begun_at_once(self, key: tuple[Any, ...], chosen: BatchingParameters) -> End | None:
         """Takes one of the model's places for this very thread, when nobody waits and none is to be waited for.
 
         Two threads that hand a request to each other cost more than the rest of the server.
         """
         with self._changed:
             if chosen.timeout_seconds or key in self._queues or self._running[id(key[0])] >= self._chosen.threads:
-                return False
-            self._running[id(key[0])] += 1
-            return True
+                return None
+            end = self._long_runs.begin(key[0])
+            if end is not None:
+                self._running[id(key[0])] += 1
+            return end
 
-    def _ended(self, call: Call) -> None:
+    def _look_again(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _ended(self, call: Call, end: End) -> None:
+        end()
         with self._changed:
             self._running[id(call)] -= 1
             if not self._running[id(call)]:
@@ -102,17 +114,22 @@ class Batcher:
             # Where all places are taken, the end of a run tells.
             if self._running[id(key[0])] < self._chosen.threads:
                 self._changed.notify()
-        result.add_done_callback(lambda _: self._drop(batch, result) if result.cancelled() else None)
+        result.add_done_callback(lambda _: self._drop(key, batch, result) if result.cancelled() else None)
         return result
 
-    def _drop(self, batch: _Batch, abandoned: Result) -> None:
-        """Nobody waits for it any longer: its rows leave room for others'."""
+    def _drop(self, key: tuple[Any, ...], batch: _Batch, abandoned: Result) -> None:
+        """Nobody waits for it any longer: its rows leave room for others', and a batch without any for another."""
         with self._changed:
             for task in batch.tasks:
                 if task[1] is abandoned:
                     batch.tasks.remove(task)
                     batch.size -= len(task[0][0])
-                    return
+                    break
+            queue = self._queues.get(key)
+            if queue and not batch.tasks and batch in queue:
+                queue.remove(batch)
+                if not queue:
+                    del self._queues[key]
 
     def _open_batch(self, key: tuple[Any, ...], size: int, chosen: BatchingParameters) -> _Batch:
         queue = self._queues.setdefault(key, deque())
@@ -127,7 +144,7 @@ class Batcher:
 
     def _work(self) -> None:
         while True:
-            call, batch = self._next()
+            call, batch, end = self._next()
             try:
                 self._execute(call, batch)
             except BaseException as error:
@@ -135,22 +152,26 @@ class Batcher:
                     if not result.done():
                         result.set_exception(error)
             finally:
-                self._ended(call)
+                self._ended(call, end)
 
-    def _next(self) -> tuple[Call, _Batch]:
+    def _next(self) -> tuple[Call, _Batch, End]:
         """The batch that has been due for longest: full, followed by another, or past its time."""
         with self._changed:
             while True:
                 now = time.monotonic()
                 first: tuple[tuple[Any, ...], float] | None = None
                 for key, queue in self._queues.items():
-                    if self._running[id(key[0])] >= self._chosen.threads:
+                    if self._running[id(key[0])] >= self._chosen.threads or not self._long_runs.may_begin(key[0]):
                         continue
                     full = len(queue) > 1 or queue[0].size >= queue[0].chosen.execution_size
                     due = min(queue[0].due, now) if full else queue[0].due
                     if first is None or due < first[1]:
                         first = (key, due)
                 if first is not None and first[1] <= now:
+                    # Taken before the batch, as its clients may still leave as long as there is no place for it.
+                    end = self._long_runs.begin(first[0][0])
+                    if end is None:
+                        continue
                     queue = self._queues[first[0]]
                     batch = queue.popleft()
                     if not queue:
@@ -159,9 +180,10 @@ class Batcher:
                     batch.tasks = [task for task in batch.tasks if task[1].set_running_or_notify_cancel()]
                     batch.size = sum(len(feeds[0]) for feeds, _ in batch.tasks)
                     if not batch.tasks:
+                        end()
                         continue
                     self._running[id(first[0][0])] += 1
-                    return first[0][0], batch
+                    return first[0][0], batch, end
                 self._changed.wait(None if first is None else first[1] - now)
 
     def _execute(self, call: Call, batch: _Batch) -> None:

@@ -86,12 +86,17 @@ def while_waited_for(end: Callable[[], object]) -> Iterator[None]:
             inside = False
 
 
+def cores() -> int:
+    """As many as this process has, at least two."""
+    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
 class Places:
     """Runs of one model at the same time. More than there are cores make each other slower, and every other model."""
 
     def __init__(self, places: int | None = None) -> None:
         """`places`: None for as many as this process has cores, at least two."""
-        self._free = places or max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self._free = places or cores()
         self._waiting: deque[Future[None]] = deque()
         self._lock = threading.Lock()
 

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.client import pywrap_tf_session as tf_session
 
 from serving.model_server.batching import Batcher, ModelBatcher, Result, joined
-from serving.model_server.callers import Places
+from serving.model_server.callers import Places, cores
 from serving.model_server.constants import constant, with_constants
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
-from serving.model_server.long_runs import GivingWay, lowered
+from serving.model_server.long_runs import GivingWay, Least, LongRuns, lowered
 from serving.model_server.tensors import numpy_dtype, to_array
 
 Array = np.ndarray[Any, Any]
@@ -31,8 +32,11 @@ Observe = Callable[[str, float], None]
 # Waits, in an event loop, for what a thread does.
 Over = Callable[[Result], Awaitable[list[Array]]]
 _UNKNOWN_OPERATION = re.compile("Op type not registered '([^']+)'")
-# Of all sessions together; so many that a model that has become quick need not wait for others' long runs.
-_GIVING_WAY = config_pb2.ThreadPoolOptionProto(num_threads=max(4, 2 * (os.cpu_count() or 1)), global_name="giving-way")
+# Of all sessions together. One thread each: several in one look for work in each other's places, at a core's cost.
+_GIVING_WAY = [
+    config_pb2.ThreadPoolOptionProto(num_threads=1, global_name=f"giving-way-{number}") for number in range(cores())
+]
+_LEAST = Least(len(_GIVING_WAY))
 _CALLABLES_KEPT = 64  # one per signature and output filter: a client must not fill memory with combinations
 
 
@@ -56,6 +60,7 @@ class Plan:
         batcher: Batcher | ModelBatcher | None = None,
         observe: Observe = lambda api, seconds: None,
         places: Places | None = None,
+        long_runs: LongRuns | None = None,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -66,6 +71,7 @@ class Plan:
         self._batcher = batcher
         self._observe = observe
         self._places = places or Places()
+        self._long_runs = long_runs or LongRuns()
         # Of one request, when requests are run together.
         self.most_rows = batcher.most_rows if batcher is not None else None
 
@@ -75,7 +81,7 @@ class Plan:
         with self._observed(api):
             if self._batcher is not None:
                 return self._batcher.run(self._call, feeds)
-            with self._places:
+            with self._places, self._long_runs.turn(self._call):
                 return self._call(*feeds)
 
     async def run_batched(self, arrays: dict[str, Array], over: Over, api: str = "Predict") -> list[Array]:
@@ -144,10 +150,11 @@ class SavedModel:
         observe: Observe = lambda api, seconds: None,
         session: config_pb2.ConfigProto | None = None,
         constants: bool = True,
+        long_runs: LongRuns | None = None,
     ) -> None:
         """Load the version folder `path`; `session`, where given, decides on threads too.
 
-        `constants`: whether variables that nothing writes may be taken for constants.
+        `constants`: whether variables that nothing writes may be taken for constants. `long_runs`: of all models.
 
         Raises ServingError for a folder without a model, or without the graph with these tags, or TensorFlow's errors.
         """
@@ -162,6 +169,7 @@ class SavedModel:
         self._batcher = batcher
         self._observe = observe
         self._places = Places()
+        self._long_runs = long_runs or LongRuns()
         self._in_caller = threads.inter == 0
         self.session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
@@ -234,7 +242,7 @@ class SavedModel:
         outputs = [self._tensor(alias, signature.outputs[alias]) for alias in aliases]
         defaults = {alias: to_array(proto, alias) for alias, proto in signature.defaults.items()}
         call = self.call(tuple(tensor.name for tensor in inputs), tuple(tensor.name for tensor in outputs))
-        return Plan(inputs, outputs, defaults, call, self._batcher, self._observe, self._places)
+        return Plan(inputs, outputs, defaults, call, self._batcher, self._observe, self._places, self._long_runs)
 
     def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
         if all(name.partition(":")[0] in self.constants for name in feeds + fetches):
@@ -245,14 +253,29 @@ class SavedModel:
         # The public Session.make_callable takes no RunOptions, and hands every call over to a thread pool.
         make = self.session._make_callable_from_options
         run = make(options)
-        if self._in_caller:
-            low = config_pb2.CallableOptions.FromString(options.SerializeToString())
-            low.run_options.inter_op_thread_pool = self._giving_way
-            run = GivingWay(run, functools.partial(make, low))
 
         def call(*arrays: Array) -> list[Array]:
-            # A scalar comes back as a bare value, and NumPy would cut the zero bytes off the end of a bare string.
-            return [np.array(out, object) if isinstance(out, bytes) else np.asarray(out) for out in run(*arrays)]
+            return _arrays(run(*arrays))
+
+        if not self._in_caller:
+            return call
+        return GivingWay(call, functools.partial(self._make_giving_way, feeds, fetches), self._long_runs)
+
+    def _make_giving_way(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[Array]]:
+        """The same by a thread of lower priority.
+
+        Not by a callable, which belongs to one pool of threads, and is the graph once more, optimized once more.
+        """
+        tensor = self.session.graph.get_tensor_by_name
+        inputs, outputs = ([tensor(name)._as_tf_output() for name in names] for names in (feeds, fetches))
+
+        def call(*arrays: Array) -> list[Array]:
+            with (
+                _LEAST.one() as pool,
+                _buffer(config_pb2.RunOptions(inter_op_thread_pool=self._giving_way + pool)) as o,
+            ):
+                fed = dict(zip(inputs, arrays, strict=True))
+                return _arrays(self.session._call_tf_sessionrun(o, fed, outputs, [], None))
 
         return call
 
@@ -267,16 +290,30 @@ class SavedModel:
         return Tensor(alias, info.name, dtype.as_datatype_enum)
 
 
+def _arrays(outputs: Sequence[Any]) -> list[Array]:
+    """A scalar comes back as a bare value, and NumPy would cut the zero bytes off the end of a bare string."""
+    return [np.array(out, object) if isinstance(out, bytes) else np.asarray(out) for out in outputs]
+
+
+@contextlib.contextmanager
+def _buffer(options: config_pb2.RunOptions) -> Iterator[Any]:
+    buffer = tf_session.TF_NewBufferFromString(options.SerializeToString())
+    try:
+        yield buffer
+    finally:
+        tf_session.TF_DeleteBuffer(buffer)
+
+
 def _add_threads_that_give_way(config: config_pb2.ConfigProto) -> int:
-    """Adds a pool of threads of lower priority to those that a session has between operations; its number."""
+    """Adds threads of lower priority to the pools that a session has between operations; the first one's number."""
     pools = config.session_inter_op_thread_pool
     if not pools:
         # The one that a session has without a list of them.
         between = config.inter_op_parallelism_threads
         pools.add(num_threads=between, global_name=f"between-{between}")
     _make_threads_that_give_way(config.intra_op_parallelism_threads)
-    pools.append(_GIVING_WAY)
-    return len(pools) - 1
+    pools.extend(_GIVING_WAY)
+    return len(pools) - len(_GIVING_WAY)
 
 
 @functools.cache
@@ -285,7 +322,7 @@ def _make_threads_that_give_way(inside: int) -> None:
     session = functools.partial(tf.compat.v1.Session, graph=tf.Graph())
     # The very first session also makes the threads inside operations, whose priority stays as it is.
     session(config=config_pb2.ConfigProto(intra_op_parallelism_threads=inside)).close()
-    low = config_pb2.ConfigProto(intra_op_parallelism_threads=inside, session_inter_op_thread_pool=[_GIVING_WAY])
+    low = config_pb2.ConfigProto(intra_op_parallelism_threads=inside, session_inter_op_thread_pool=_GIVING_WAY)
     lowered(lambda: session(config=low).close())
 
 

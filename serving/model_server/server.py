@@ -24,6 +24,7 @@ from serving.model_server.errors import ServingError, StartError, invalid
 from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.handlers import Handlers
 from serving.model_server.http_server import HttpServer
+from serving.model_server.long_runs import LongRuns
 from serving.model_server.manager import Manager, Policies
 from serving.model_server.metrics import Metrics
 from serving.model_server.model import SavedModel, Threads
@@ -53,10 +54,11 @@ class Server:
         self._metrics = metrics = Metrics()
         handlers = Handlers(self._manager, metrics, options)
         threads = max(_MIN_THREADS, flags.grpc_max_threads)
+        self._long_runs = LongRuns()
         self._batcher = None
         if flags.enable_batching:
             chosen = _batching(flags.batching_parameters_file)
-            self._batcher = Batcher(chosen)
+            self._batcher = Batcher(chosen, self._long_runs)
             # Every request of a batch waits in a thread of its own.
             threads = min(_MAX_THREADS, max(threads, chosen.max_batch_size * (chosen.threads + 1)))
         self._session = session(flags)
@@ -153,7 +155,10 @@ class Server:
     def _load(self, name: str, number: int, path: str) -> SavedModel:
         tags = self._flags.saved_model_tags.split(",")
         observe = partial(self._metrics.runtime, name)
-        model = SavedModel(path, _threads(self._flags), tags, self._batcher_of(path), observe, self._session)
+        batcher = self._batcher_of(path)
+        model = SavedModel(
+            path, _threads(self._flags), tags, batcher, observe, self._session, long_runs=self._long_runs
+        )
         if self._flags.enable_model_warmup:
             try:
                 warm_up(model, number, max(1, self._flags.num_request_iterations_for_warmup))

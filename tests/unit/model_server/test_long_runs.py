@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from serving.model_server import long_runs
-from serving.model_server.long_runs import GivingWay, lowered
+from serving.model_server.batching import Batcher
+from serving.model_server.batching_parameters import BatchingParameters
+from serving.model_server.callers import Caller
+from serving.model_server.errors import ServingError
+from serving.model_server.long_runs import GivingWay, Least, LongRuns, lowered
+from serving.model_server.model import SavedModel
+from tests.integration.model_server import fixtures
 
 needs_priorities = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity"), reason="this system has no priorities for threads"
@@ -69,6 +77,152 @@ def test_what_goes_wrong_in_a_long_run_is_raised_here(monkeypatch: pytest.Monkey
             call()
 
 
+class Gated:
+    """A model's run that waits for its gate."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.began = threading.Semaphore(0)
+        self.calls = 0
+
+    def __call__(self, array: Any) -> list[Any]:
+        self.calls += 1
+        self.began.release()
+        assert self.gate.wait(20)
+        return [array]
+
+
+def known_to_be_long(turns: LongRuns, run: Any = None) -> GivingWay:
+    """A run that took long before."""
+    call = GivingWay(run or (lambda *_: []), lambda: run, turns)
+    call._long = long_runs._IN_A_ROW
+    return call
+
+
+def one_that_was_quick(turns: LongRuns) -> GivingWay:
+    """Another model's run, which has just answered."""
+    call = GivingWay(lambda array: [array], lambda: None, turns)  # type: ignore[arg-type, return-value]
+    call(np.zeros(1))
+    return call
+
+
+def test_long_runs_of_all_models_take_no_more_than_the_cores() -> None:
+    turns = LongRuns(2)
+    slow, other = known_to_be_long(turns), known_to_be_long(turns)
+    ends = [turns.begin(slow), turns.begin(other)]
+    assert all(ends)
+    assert turns.begin(slow) is turns.begin(other) is None
+    assert not turns.may_begin(slow)
+    assert turns.begin(one_that_was_quick(turns))
+    ends[0]()  # type: ignore[misc]
+    ends[1]()  # type: ignore[misc]
+    assert turns.may_begin(slow)
+
+
+def test_long_runs_leave_a_core_while_another_model_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = LongRuns(2)
+    slow = known_to_be_long(turns)
+    one_that_was_quick(turns)
+    end = turns.begin(slow)
+    assert end
+    assert turns.begin(slow) is None
+    monkeypatch.setattr(long_runs, "RECENT_SECONDS", 0.0)
+    assert turns.begin(slow), "the quick model was not asked any more"
+
+
+def test_a_model_that_was_quick_itself_keeps_its_cores() -> None:
+    turns = LongRuns(2)
+    call = one_that_was_quick(turns)
+    call(np.zeros(1))
+    call._long = long_runs._IN_A_ROW
+    assert turns.begin(call)
+    assert turns.begin(call)
+
+
+def test_a_run_that_is_refused_says_nothing_of_how_long_others_take() -> None:
+    def refuse(*_: Any) -> None:
+        raise ValueError("refused")
+
+    turns = LongRuns(2)
+    slow = known_to_be_long(turns, refuse)
+    with pytest.raises(ValueError, match="refused"):
+        slow()
+    assert slow.is_long
+
+
+def test_of_a_slow_model_one_batch_runs_beside_a_quick_one_and_what_is_abandoned_meanwhile_is_not_begun() -> None:
+    turns = LongRuns(2)
+    batcher = Batcher(BatchingParameters(max_batch_size=1, threads=2, max_enqueued_batches=41), turns)
+    model = Gated()
+    slow, quick = known_to_be_long(turns, model), one_that_was_quick(turns)
+    rows = [np.zeros((1, 1), np.float32)]
+    first = batcher.begin(slow, rows)[0]
+    assert model.began.acquire(timeout=20)
+    abandoned = [batcher.begin(slow, rows)[0] for _ in range(40)]
+    last = batcher.begin(slow, rows)[0]
+    for _ in range(3):
+        # By a thread of batches, which was free to begin one of the others.
+        assert batcher.begin(quick, rows)[0].result(20)
+    assert not any(one.running() for one in abandoned)
+    assert all(one.cancel() for one in abandoned)
+    others = [batcher.begin(slow, rows)[0] for _ in range(40)]  # there is room for as many again
+    assert all(one.cancel() for one in others)
+    model.gate.set()
+    assert first.result(20)
+    assert last.result(20)
+    assert model.calls == 2
+
+
+def test_a_long_run_without_batching_waits_for_its_turn_and_is_dropped_when_nobody_does() -> None:
+    turns, model = LongRuns(2), Gated()
+    slow = known_to_be_long(turns, model)
+    one_that_was_quick(turns)
+    callers = [Caller() for _ in range(3)]
+
+    def run(caller: Caller) -> Any:
+        with caller.served(), turns.turn(slow):
+            return slow(1)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(run, callers[0])
+        assert model.began.acquire(timeout=20)
+        waiting = []
+        for number, caller in enumerate(callers[1:], start=1):
+            waiting.append(pool.submit(run, caller))
+            end = time.monotonic() + 20
+            while len(turns._waiting) < number:
+                assert time.monotonic() < end, "waited in vain"
+                time.sleep(0.005)
+        callers[1].leave()
+        with pytest.raises(ServingError, match="went away"):
+            waiting[0].result(20)
+        model.gate.set()
+        assert first.result(20) == waiting[1].result(20) == [1]
+    assert model.calls == 2
+    assert turns.may_begin(slow)
+
+
+def test_the_end_of_a_long_run_without_batching_lets_a_batch_begin() -> None:
+    turns = LongRuns(2)
+    batcher = Batcher(BatchingParameters(max_batch_size=1, threads=2), turns)
+    slow = known_to_be_long(turns, lambda array: [array])
+    one_that_was_quick(turns)
+    with turns.turn(slow):
+        waiting = batcher.begin(slow, [np.zeros((1, 1), np.float32)])[0]
+        assert not waiting.running()
+    assert waiting.result(20)
+
+
+def test_each_long_run_has_a_thread_of_its_own() -> None:
+    least = Least(2)
+    with least.one() as first, least.one() as second:
+        assert {first, second} == {0, 1}
+        with least.one() as third:
+            assert third in (0, 1)
+    with least.one() as again:
+        assert again == 0
+
+
 @needs_priorities
 def test_threads_that_a_lowered_one_starts_are_lowered_too() -> None:
     found: list[int] = []
@@ -89,8 +243,6 @@ def test_a_models_long_runs_are_done_by_threads_of_lower_priority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorflow as tf
-
-    from serving.model_server.model import SavedModel
 
     class Slow(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
@@ -131,4 +283,26 @@ def test_a_models_long_runs_are_done_by_threads_of_lower_priority(
     else:
         pytest.fail("the threads of lower priority did nothing")
     assert all(answer == [1.0, 2.0] for answer in answers)
+    model.close()
+
+
+def test_threads_of_lower_priority_answer_the_same_whatever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = SavedModel(str(fixtures.echo(tmp_path / "1")))
+    asked = {
+        "serving_default": {"text": np.array([[b"a\0\0", b""], ["ü".encode(), b"\xff"]], object)},
+        "numbers": {"a": np.float32(0.1), "b": np.int64([[1, 2]])},
+        "halves": {"h": np.float16([1, 2])},
+    }
+    for signature, arrays in asked.items():
+        plan = model.plan(signature)
+        quick = plan.run(arrays)
+        with monkeypatch.context() as every_run:
+            every_run.setattr(long_runs, "LONG_SECONDS", 0.0)
+            for _ in range(3):
+                plan.run(arrays)
+        giving_way = plan.run(arrays)
+        for one, other in zip(quick, giving_way, strict=True):
+            assert (one.dtype, one.shape, one.tolist()) == (other.dtype, other.shape, other.tolist())
     model.close()
