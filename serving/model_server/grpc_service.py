@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import grpc
@@ -98,23 +99,28 @@ async def _made(
     _add(
         server,
         "PredictionService",
+        {
+            "GetModelMetadata": management(
+                lambda message, _: handlers.metadata(message), get_model_metadata_pb2.GetModelMetadataRequest
+            ),
+        },
         Predict=calls.predict,
         Classify=inference("Classify", handlers.classify, classification_pb2.ClassificationRequest),
         Regress=inference("Regress", handlers.regress, regression_pb2.RegressionRequest),
         MultiInference=inference("MultiInference", handlers.multi_inference, inference_pb2.MultiInferenceRequest),
-        GetModelMetadata=management(
-            lambda message, _: handlers.metadata(message), get_model_metadata_pb2.GetModelMetadataRequest
-        ),
     )
     _add(
         server,
         "ModelService",
-        GetModelStatus=management(
-            lambda message, _: handlers.status(message), get_model_status_pb2.GetModelStatusRequest
-        ),
-        HandleReloadConfigRequest=management(
-            lambda message, caller: handlers.reload(message, caller.is_gone), model_management_pb2.ReloadConfigRequest
-        ),
+        {
+            "GetModelStatus": management(
+                lambda message, _: handlers.status(message), get_model_status_pb2.GetModelStatusRequest
+            ),
+            "HandleReloadConfigRequest": management(
+                lambda message, caller: handlers.reload(message, caller.is_gone),
+                model_management_pb2.ReloadConfigRequest,
+            ),
+        },
     )
     if with_health:
         await _add_health(server)
@@ -122,10 +128,20 @@ async def _made(
     return server
 
 
-def _add(server: grpc.aio.Server, service: str, **methods: Method) -> None:
-    answering = {name: grpc.unary_unary_rpc_method_handler(_answering(method)) for name, method in methods.items()}
-    handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", answering)
-    server.add_generic_rpc_handlers((handler,))
+def _add(
+    server: grpc.aio.Server, service: str, apart: Mapping[str, Method] = MappingProxyType({}), **methods: Method
+) -> None:
+    """`apart`: methods whose calls wait in a line of their own in gRPC, each; all others wait in one.
+
+    gRPC hands the event loop one call of each line a turn, so who manages the server need not wait behind inference.
+    """
+    name, answering = f"tensorflow.serving.{service}", _handlers(methods)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, answering),))
+    server.add_registered_method_handlers(name, _handlers(apart))
+
+
+def _handlers(methods: Mapping[str, Method]) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    return {name: grpc.unary_unary_rpc_method_handler(_answering(method)) for name, method in methods.items()}
 
 
 def _answering(method: Method) -> Callable[[bytes, Any], Awaitable[bytes | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -18,7 +19,9 @@ print(len(gc.get_objects()), gc.get_freeze_count())
 
 
 def test_imports_are_no_garbage() -> None:
-    done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=200, check=False)
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path or os.getcwd() for path in sys.path))
+    command = [sys.executable, "-c", _SCRIPT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     looked_at, kept = map(int, done.stdout.split())
     assert looked_at < 10_000 < 100_000 < kept
