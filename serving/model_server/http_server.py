@@ -57,7 +57,7 @@ class HttpServer:
                       (b"access-control-allow-headers", b"Content-Type")] if cors else []  # fmt: skip
         config = uvicorn.Config(
             self._app, interface="asgi3", lifespan="off", log_config=None, access_log=False, proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS, http=Connection,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS, http=Connection, server_header=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="http", daemon=True)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 _LATENCY_BUCKETS = [10 * 1.8**power for power in range(33)]  # microseconds
-MAX_MODEL_NAMES = 1000
+MAX_MODEL_NAMES, MAX_NAME_LENGTH = 1000, 1000
 Labels = tuple[str, ...]
 
 
@@ -103,7 +103,7 @@ class Metrics:
     def _series(self, model: str) -> str:
         """The name as a label: names that clients make up are counted too, but must not fill the memory."""
         if model not in self._names:
-            if len(self._names) >= MAX_MODEL_NAMES:
+            if len(self._names) >= MAX_MODEL_NAMES or len(model) > MAX_NAME_LENGTH:
                 return "other"
             self._names.add(model)
         return model

@@ -81,6 +81,11 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
         assert "connection" not in server.http.get(M).headers
 
 
+def test_an_answer_does_not_tell_what_serves_it(server: Server) -> None:
+    for path in (M, "/v1/models/foo", "/"):
+        assert server.http.get(path).headers.keys() == {"content-type", "content-length", "date"}
+
+
 def test_booleans_are_whole_numbers_as_features(server: Server) -> None:
     for value, kind in ((None, "Null"), ({"a": 1}, "Object"), ([[1]], "Array")):
         body = {"signature_name": "regress_x_to_y", "examples": [{"x": value}]}

@@ -109,7 +109,10 @@ def test_names_that_clients_make_up_do_not_fill_the_memory(monkeypatch: pytest.M
     counted = metrics.Metrics()
     for number in range(6):
         counted.request(f"m{number % 5}", "Predict", "GRPC", "NOT_FOUND", 1.0)
+    monkeypatch.setattr(metrics, "MAX_MODEL_NAMES", 1000)
+    counted.request("m3" * metrics.MAX_NAME_LENGTH, "Predict", "GRPC", "OUT_OF_RANGE", 1.0)
     text = counted.text().decode()
+    assert ':request_count{model_name="other",status="OUT_OF_RANGE"} 1' in text
     assert ':request_count{model_name="m0",status="NOT_FOUND"} 2' in text
     assert ':request_count{model_name="other",status="NOT_FOUND"} 2' in text
     assert "m3" not in text

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 
-_SCRIPT = """
+from serving.model_server import __main__ as program
+
+_SCRIPT = f"""
 import gc
-from serving.model_server.__main__ import _imported
+from {program.__name__} import _imported
 
 server = _imported()
 assert server.__name__ == "Server", server
