@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import logging
 import os
@@ -127,9 +128,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise StartError(
-            f"Cannot listen on {host}:{port} ({error.strerror}): choose another port or stop what uses it.", 6
-        ) from None
+        way_out = {
+            errno.EADDRNOTAVAIL: "this machine has no such address; --host=0.0.0.0 is all it has",
+            errno.EACCES: "choose a port from 1024 on",
+        }.get(error.errno or 0, "choose another port or stop what uses it")
+        raise StartError(f"Cannot listen on {host}:{port} ({error.strerror}): {way_out}.", 6) from None
     return listener
 
 

@@ -41,9 +41,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One sentence instead of argparse's page of usage."""
-        found = re.search(r"unrecognized arguments: -*(\w+)", message)
+        found = re.search(r"unrecognized arguments: -*([^\s=]+)", message)
         near = difflib.get_close_matches(found[1], [action.dest for action in self._actions], 1) if found else []
-        if found:
+        if found and not re.search(r"arguments: -", message):
+            message = f"Unexpected argument {found[1]}: every flag begins with --"
+        elif found:
             message = f"Unknown flag --{found[1]}" + (f"; did you mean --{near[0]}?" if near else "")
         self.exit(2, f"error: {message.rstrip('.')}{'' if message.endswith('?') else '.'} See --help for the flags.\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -207,7 +208,10 @@ class Manager:
             found = configuration.versions_on_disk(model.base_path)
         except OSError as error:
             if model.base_path not in self._unreadable:
-                log.warning("Could not find base path %s for model %s: %s", model.base_path, model.name, error)
+                log.warning(
+                    "Could not find base path %s for model %s: %s. %s",
+                    model.base_path, model.name, error, self._what_follows(),
+                )  # fmt: skip
             self._unreadable.add(model.base_path)
             return None
         self._unreadable.discard(model.base_path)
@@ -226,14 +230,19 @@ class Manager:
                 f"No versions of servable {model.name} found under base path {model.base_path}. Did you forget to name "
                 "your leaf directory as a number (eg. '/1/')?"
             )
+            if os.path.exists(os.path.join(model.base_path, "saved_model.pb")):
+                said += " This folder is a version itself: name the folder above it, and give it a number for a name."
         elif lacking:
             said = (
                 f"Version {lacking[0]} of servable {model.name}, which was requested to be served as a 'specific' "
                 "version in the servable's version policy, was not found in the file system"
             )
         if said and said != self._missing.get(model.name):
-            log.warning("%s", said)
+            log.warning("%s%s", said, "" if wanted else f" {self._what_follows()}")
         self._missing[model.name] = said
+
+    def _what_follows(self) -> str:
+        return "It is looked for again." if self._started else "The server waits for it, and answers nobody until then."
 
     # --- loading and unloading --------------------------------------------------------------------------------------
 
@@ -255,6 +264,14 @@ class Manager:
             except Exception as problem:
                 error = as_serving_error(problem)
                 log.error("Loading %s version %s failed: %s", version.model_name, version.number, error)
+                left = max(0, self._policies.load_retries) - attempt
+                if left:
+                    log.info(
+                        "%s is tried again in %g s, %d times at most",
+                        _named(version),
+                        self._policies.retry_seconds,
+                        left,
+                    )
                 with self._changed:
                     version.failures += 1
                     self._changed.notify_all()

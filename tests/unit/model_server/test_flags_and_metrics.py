@@ -65,6 +65,7 @@ def test_flags_of_the_original_that_change_nothing_are_told_of() -> None:
         ("--platform_config_file=/p", "only SavedModels"),
         ("--ssl_config_fil=/s", "Unknown flag --ssl_config_fil; did you mean --ssl_config_file?"),
         ("--zzz", "Unknown flag --zzz. See"),
+        ("zzz", "Unexpected argument zzz: every flag begins with --. See"),
         ("--grpc_channel_arguments=a", "key=value"),
         ("--rest_api_max_body_mib=0", "at least 1"),
     ],

@@ -42,6 +42,37 @@ def test_a_folder_without_a_number_in_it_is_named_once(
     looked_at(single_model("m", str(tmp_path)))
     assert caplog.text.count(f"No versions of servable m found under base path {tmp_path}.") == 1
     assert "Did you forget to name your leaf directory as a number (eg. '/1/')?" in caplog.text
+    assert "The server waits for it, and answers nobody until then." in caplog.text
+    assert ("This folder is a version itself" in caplog.text) is (made == "saved_model.pb")
+
+
+def test_a_folder_that_is_not_there_is_waited_for_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    looked_at(single_model("m", str(tmp_path / "m")))
+    assert caplog.text.count("Could not find base path") == 1
+    assert "No such file or directory" in caplog.text
+    assert "The server waits for it, and answers nobody until then." in caplog.text
+
+
+def test_how_often_and_when_a_version_is_tried_again_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "1").mkdir()
+
+    def load(*_: object) -> None:
+        raise ValueError("broken")
+
+    caplog.set_level(logging.INFO)
+    manager = Manager(load, Policies(load_retries=2, retry_seconds=0.001))  # type: ignore[arg-type]
+    with pytest.raises(ServingError):
+        manager.reload(single_model("m", str(tmp_path)))
+    end = time.monotonic() + 20
+    while manager.status("m")[0][1] is not State.END:
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+    manager.stop()
+    told = [record.getMessage() for record in caplog.records if "tried again" in record.getMessage()]
+    assert told == [f"{{name: m version: 1}} is tried again in 0.001 s, {left} times at most" for left in (2, 1)]
 
 
 def test_a_version_that_is_asked_for_and_not_there_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
