@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 
 from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.callers import wait_for
+from serving.model_server.callers import deadline, ending_at, wait_for
 from serving.model_server.errors import ServingError, failed_precondition, invalid
 from serving.model_server.long_runs import LongRuns
 
@@ -24,12 +24,27 @@ Result = Future[list[Array]]
 End = Callable[[], None]
 
 
+class _Part(Future[list[Array]]):
+    """What a request, or a part of it, waits for, and until when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until = deadline()
+
+
 @dataclass(eq=False)
 class _Batch:
     due: float
     chosen: BatchingParameters
     size: int = 0
-    tasks: list[tuple[list[Array], Result]] = field(default_factory=list)
+    tasks: list[tuple[list[Array], _Part]] = field(default_factory=list)
+
+    @property
+    def until(self) -> float | None:
+        """When the last of its clients goes."""
+        ends = [result.until for _, result in self.tasks]
+        known = [end for end in ends if end is not None]
+        return max(known) if len(known) == len(ends) else None
 
 
 class Batcher:
@@ -106,7 +121,7 @@ class Batcher:
             self._changed.notify()
 
     def _queue(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> Result:
-        result: Result = Future()
+        result = _Part()
         with self._changed:
             batch = self._open_batch(key, len(feeds[0]), chosen)
             batch.tasks.append((feeds, result))
@@ -188,9 +203,13 @@ class Batcher:
 
     def _execute(self, call: Call, batch: _Batch) -> None:
         if len(batch.tasks) > 1:
+            until = batch.until
             try:
-                parts = _run_together(call, batch)
+                with ending_at(until):
+                    parts = _run_together(call, batch)
             except Exception:
+                if until is not None and time.monotonic() >= until:
+                    raise  # for whom would each be run again?
                 parts = None
             if parts is not None:
                 for (_, result), part in zip(batch.tasks, parts, strict=True):
@@ -198,7 +217,8 @@ class Batcher:
                 return
         for feeds, result in batch.tasks:
             try:
-                result.set_result(_run_one(batch.chosen, call, feeds))
+                with ending_at(result.until):
+                    result.set_result(_run_one(batch.chosen, call, feeds))
             except Exception as error:
                 result.set_exception(error)
 

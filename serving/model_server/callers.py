@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
+from contextvars import ContextVar
 from typing import TypeVar
 
 import grpc
@@ -16,6 +17,23 @@ from serving.model_server.errors import ServingError
 
 T = TypeVar("T")
 _here = threading.local()
+# When nobody waits any longer for what this thread or task works on (time.monotonic); None: nobody knows.
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+def deadline() -> float | None:
+    """When nobody waits any longer for what is worked on here, by time.monotonic; None: nobody knows."""
+    return _until.get()
+
+
+@contextlib.contextmanager
+def ending_at(when: float | None) -> Iterator[None]:
+    """What runs inside, in this thread or task, is waited for until `when`."""
+    before = _until.set(when)
+    try:
+        yield
+    finally:
+        _until.reset(before)
 
 
 class Caller:
@@ -25,9 +43,10 @@ class Caller:
         self._lock = threading.Lock()
         self._gone = False
         self._then: list[Callable[[], object]] = []
+        self._until = deadline()
 
     def leave(self) -> None:
-        """It went away, or its deadline passed. What waits for it is told; what runs, runs on."""
+        """It went away, or its deadline passed. What waits for it is told."""
         with self._lock:
             self._gone, then, self._then = True, self._then, []
         for tell in then:
@@ -50,7 +69,8 @@ class Caller:
         """What runs inside, in this thread, runs for this client."""
         _here.caller = self
         try:
-            yield
+            with ending_at(self._until):
+                yield
         finally:
             _here.caller = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server.callers import Caller
+from serving.model_server.callers import Caller, ending_at
 from serving.model_server.errors import answer_to
 from serving.model_server.grpc_calls import Calls, Threads, parsed
 from serving.model_server.handlers import Handlers
@@ -146,8 +147,10 @@ def _handlers(methods: Mapping[str, Method]) -> dict[str, grpc.RpcMethodHandler[
 
 def _answering(method: Method) -> Callable[[bytes, Any], Awaitable[bytes | None]]:
     async def behavior(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes | None:
+        left = context.time_remaining()
         try:
-            return await method(data)
+            with ending_at(None if left is None else time.monotonic() + left):
+                return await method(data)
         except Exception as problem:
             error = answer_to(problem)
         await context.abort(error.code, error.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 import grpc
 import uvicorn
 
-from serving.model_server.callers import Caller
+from serving.model_server.callers import Caller, ending_at
 from serving.model_server.errors import ServingError, invalid
 from serving.model_server.http_connection import Connection
 from serving.model_server.rest import Parts, RestApi, error_reply
@@ -108,7 +109,8 @@ class HttpServer:
             await send({"type": "http.response.body", "body": part, "more_body": position < len(parts)})
 
     async def _handled(self, method: str, path: str, body: Parts, receive: Receive) -> tuple[int, bytes | Parts]:
-        caller = Caller()
+        with ending_at(None if self._timeout is None else time.monotonic() + self._timeout):
+            caller = Caller()
 
         def handle() -> tuple[int, bytes | Parts]:
             with caller.served():

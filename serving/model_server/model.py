@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import re
 import tempfile
@@ -18,7 +19,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 
 from serving.model_server.batching import Batcher, ModelBatcher, Result, joined
-from serving.model_server.callers import Places, cores
+from serving.model_server.callers import Places, cores, deadline
 from serving.model_server.constants import constant, with_constants
 from serving.model_server.dtypes import Tensor, dtype_name
 from serving.model_server.errors import failed_precondition, invalid, not_found
@@ -270,12 +271,12 @@ class SavedModel:
         inputs, outputs = ([tensor(name)._as_tf_output() for name in names] for names in (feeds, fetches))
 
         def call(*arrays: Array) -> list[Array]:
-            with (
-                _LEAST.one() as pool,
-                _buffer(config_pb2.RunOptions(inter_op_thread_pool=self._giving_way + pool)) as o,
-            ):
+            options = config_pb2.RunOptions(timeout_in_ms=_milliseconds_left())
+            with _LEAST.one() as pool:
+                options.inter_op_thread_pool = self._giving_way + pool
                 fed = dict(zip(inputs, arrays, strict=True))
-                return _arrays(self.session._call_tf_sessionrun(o, fed, outputs, [], None))
+                with _buffer(options) as said:
+                    return _arrays(self.session._call_tf_sessionrun(said, fed, outputs, [], None))
 
         return call
 
@@ -293,6 +294,12 @@ class SavedModel:
 def _arrays(outputs: Sequence[Any]) -> list[Array]:
     """A scalar comes back as a bare value, and NumPy would cut the zero bytes off the end of a bare string."""
     return [np.array(out, object) if isinstance(out, bytes) else np.asarray(out) for out in outputs]
+
+
+def _milliseconds_left() -> int:
+    """Until nobody waits any longer for what is run here; 0 if nobody knows. TensorFlow ends loops then."""
+    until = deadline()
+    return 0 if until is None else max(1, math.ceil((until - time.monotonic()) * 1000))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from serving.model_server.batching import Batcher
 from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.callers import Caller, Places
+from serving.model_server.callers import Caller, Places, deadline, ending_at
 from serving.model_server.errors import ServingError
 
 Array = np.ndarray[Any, Any]
@@ -119,3 +119,54 @@ def test_a_model_does_not_take_all_threads_of_batches() -> None:
         assert slow.calls == 2
         slow.gate.set()
         assert all(len(one.result(20)) == 1 for one in many)
+
+
+def test_several_that_wait_together_end_with_the_last_and_are_not_tried_one_by_one_after_it() -> None:
+    batcher, gate, calls = Batcher(BatchingParameters(max_batch_size=8, threads=1)), Model(), []
+
+    def call(array: Array) -> list[Array]:
+        calls.append((len(array), deadline()))
+        if len(calls) == 1:
+            return gate(array)
+        if (end := deadline()) is not None:
+            time.sleep(max(0.0, end - time.monotonic()))
+        raise RuntimeError("ended")
+
+    first = batcher.begin(call, ROW)[0]
+    assert gate.began.acquire(timeout=20)
+    late = time.monotonic() + 1.0
+    waiting = []
+    for end in (late - 0.5, late):
+        with ending_at(end):
+            waiting.append(batcher.begin(call, ROW)[0])
+    gate.gate.set()
+    first.result(20)
+    for one in waiting:
+        with pytest.raises(RuntimeError, match="ended"):
+            one.result(20)
+    assert calls == [(1, None), (2, late)]
+
+
+def test_who_waits_for_ever_among_others_is_waited_for() -> None:
+    batcher, gate, seen = Batcher(BatchingParameters(max_batch_size=8, threads=1)), Model(), []
+
+    def call(array: Array) -> list[Array]:
+        seen.append(deadline())
+        return gate(array)
+
+    first = batcher.begin(call, ROW)[0]
+    assert gate.began.acquire(timeout=20)
+    with ending_at(time.monotonic() + 1000):
+        waiting = [batcher.begin(call, ROW)[0]]
+    waiting.append(batcher.begin(call, ROW)[0])
+    gate.gate.set()
+    for one in (first, *waiting):
+        one.result(20)
+    assert seen == [None, None]
+
+
+def test_a_thread_that_works_for_a_client_knows_until_when() -> None:
+    with ending_at(5.0):
+        caller = Caller()
+    assert served(caller, deadline) == 5.0
+    assert deadline() is None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
+import pytest
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -16,6 +17,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
+from serving.model_server.callers import deadline
 from serving.model_server.errors import not_found
 from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.metrics import Metrics
@@ -29,10 +31,12 @@ class Handlers:
 
     def __init__(self) -> None:
         self.order: list[str] = []
+        self.until: list[float | None] = []
         self.options = PredictOptions()
 
     def lease(self, request: Any) -> Any:
         self.order.append("Predict")
+        self.until.append(deadline())
         raise not_found("no model here")
 
     def status(self, request: Any) -> Any:
@@ -51,14 +55,35 @@ class Handlers:
         return SimpleNamespace()
 
 
-def test_who_manages_the_server_does_not_wait_behind_a_flood_of_inference() -> None:
-    handlers = Handlers()
+def started(handlers: Handlers) -> tuple[GrpcServer, str]:
+    """A server and where it listens."""
     server = GrpcServer(handlers, Metrics(), 4, False)  # type: ignore[arg-type]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     server.bind(address)
     server.start()
+    return server, address
+
+
+def test_the_work_on_a_call_knows_its_deadline_if_it_has_one() -> None:
+    handlers = Handlers()
+    server, address = started(handlers)
+    with grpc.insecure_channel(address) as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        for timeout in (1000, None):
+            with pytest.raises(grpc.RpcError):
+                predict(b"", timeout=timeout)
+    server.drain(0)
+    known, unknown = handlers.until
+    assert unknown is None
+    assert known is not None
+    assert 0 < known - time.monotonic() <= 1000
+
+
+def test_who_manages_the_server_does_not_wait_behind_a_flood_of_inference() -> None:
+    handlers = Handlers()
+    server, address = started(handlers)
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(20)
         held, hold = threading.Event(), threading.Event()

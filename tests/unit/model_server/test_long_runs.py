@@ -15,7 +15,7 @@ import pytest
 from serving.model_server import long_runs
 from serving.model_server.batching import Batcher
 from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.callers import Caller
+from serving.model_server.callers import Caller, ending_at
 from serving.model_server.errors import ServingError
 from serving.model_server.long_runs import GivingWay, Least, LongRuns, lowered
 from serving.model_server.model import SavedModel
@@ -305,4 +305,16 @@ def test_threads_of_lower_priority_answer_the_same_whatever_it_is(
         giving_way = plan.run(arrays)
         for one, other in zip(quick, giving_way, strict=True):
             assert (one.dtype, one.shape, one.tolist()) == (other.dtype, other.shape, other.tolist())
+    model.close()
+
+
+def test_a_long_run_ends_in_a_loop_when_nobody_waits_for_it_any_longer(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = SavedModel(str(fixtures.slow(tmp_path / "1", rounds=2000)))  # many seconds
+    plan = model.plan("serving_default")
+    plan._call._long = long_runs._IN_A_ROW  # type: ignore[attr-defined]
+    with ending_at(time.monotonic() + 0.2), pytest.raises(tf.errors.DeadlineExceededError):
+        plan.run({"x": np.float32([1])})
+    assert plan._call.is_long  # type: ignore[attr-defined]
     model.close()
