@@ -82,7 +82,8 @@ def _why(record: Record) -> str:
     if isinstance(verdict.details, dict) and verdict.details.get("parent_stays"):
         stays = f"Version {record.parent} stays in place."
         return f"Version {record.version} of {record.model} is not saved: {reasons}. {stays}"
-    advice = "Train on more images or with --max-trials, or lower the gate (--min-accuracy, --min-recall)."
+    lower = "lower the gate ([gates] in the model's limits.toml, or --min-accuracy, --min-recall)"
+    advice = f"Train on more images or with --max-trials, or {lower}."
     if any(trial.chosen and trial.ended == "time" for trial in record.trials):
         # What was cut short has not shown yet what it can do.
         advice = f"It ran out of time: try a larger --max-minutes first. {advice}"
