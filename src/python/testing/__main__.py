@@ -90,7 +90,8 @@ def test_model(
     place, signing = registry or found.settings.registry.uri, found.settings.signing
     opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))
     opened.require_writable()
-    where, gates = _where(model, registry), (min_accuracy, min_recall)
+    # By its name, wherever that came from: the line is pasted elsewhere than where a pipeline named the model.
+    where, gates = _where(found.name, registry), (min_accuracy, min_recall)
     tested_with = _tested_with(dataset, *gates)
     died = apart.died()
     if died and died.version:
@@ -156,9 +157,9 @@ def _tested(
         )
 
 
-def _where(model: str | None, registry: str | None) -> list[str]:
+def _where(model: str, registry: str | None) -> list[str]:
     """The flags that name the same model and registry again."""
-    return [*(["--model", model] if model else []), *(["--registry", registry] if registry else [])]
+    return ["--model", model, *(["--registry", registry] if registry else [])]
 
 
 def _tested_with(dataset: str | None, min_accuracy: float | None, min_recall: float | None) -> list[str]:

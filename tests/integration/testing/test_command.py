@@ -78,6 +78,10 @@ def test_model_that_guesses_is_rejected_with_reasons_and_everything_is_kept(tmp_
     suite = ElementTree.parse(reports / "junit.xml").getroot().find("testsuite")
     ended = [test["outcome"] for test in verdict["tests"]]
     assert int(suite.get("failures")) == ended.count("failed") + ended.count("broken") > 1
+    # The next command names the model, wherever its name came from.
+    again = test_model(tmp_path, sample)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "test_model -- --version 1 --model chest-xray --registry" in again.stderr
 
 
 def test_model_whose_file_was_changed_after_training_is_refused_by_name(tmp_path, sample, registry):

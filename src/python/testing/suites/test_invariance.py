@@ -74,6 +74,6 @@ def test_answers_are_stable(change, changes, holdout, answers, as_seen, classify
     flips = sum(a.label != b.label for a, b in zip(before, after, strict=True)) / len(before)
     few = (
         f"{flips:.0%} of {len(before)} answers change when a picture is {change.__name__}, and a share of "
-        f"{budget.told('max_flips')} may; a change that can make another class of it belongs into [changes] of model.toml"
+        f"{budget.told('max_flips')} may; a change that can make another class of it is for [changes] of model.toml"
     )
     assert flips <= budget.max_flips, few
