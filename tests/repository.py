@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from tests import forks
@@ -38,6 +39,14 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-qm", message)
         return self.git("rev-parse", "HEAD")
+
+    def aside(self, edit: Callable[[], object]) -> str:
+        """The hash of a commit beside the branch: the tree as it is, but for what `edit` does to it."""
+        here = self.git("rev-parse", "HEAD")
+        edit()
+        commit = self.commit("aside")
+        self.git("reset", "-q", "--hard", here)
+        return commit
 
     def append(self, path: str, text: str) -> None:
         file = self.root / path

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,26 @@ from pipeline import pants
 ROOT = Path(__file__).parents[2]
 
 
+# In the places of what takes long, for who sets CALLED, and notes the call there. The plan is the real one, of the real
+# build graph.
+STAND_IN = """#!/usr/bin/env bash
+real=$(dirname "$0")/pants.real
+if [[ -z ${CALLED:-} ]]; then exec "$real" "$@"; fi
+if [[ $1 == run && $2 == src/python/pipeline ]]; then shift 3; exec "$PYTHON" -m pipeline "$@"; fi
+case $1 in test | run | export-codegen) echo "$*" >>"$CALLED" ;; *) exec "$real" "$@" ;; esac
+"""
+LOCK = "#!/usr/bin/env bash\necho '# Locked.' >>3rdparty/python/$1.lock\n"
+
+
 @pytest.fixture(scope="module")
 def repository(copy):
+    """Tests that come one after the other leave trees that are alike, for a plan of which Pants need not be asked."""
     copy.begin()
+    (copy.root / "pants").rename(copy.root / "pants.real")
+    for name, text in (("pants", STAND_IN), ("scripts/lock", LOCK)):
+        (copy.root / name).write_text(text)
+        (copy.root / name).chmod(0o755)
+    copy.commit("stand-ins")
     return copy
 
 
@@ -103,15 +121,25 @@ def asked(plan):
 
 @pytest.fixture(scope="module")
 def pushed(repository):
-    """Case -> the commit before it, its own, and what a plan said then. They come one after the other, and Pants is
-    asked afterwards: it reads the tree once for all."""
-    found = {}
+    """Case -> the commit that lacks its change alone, the change's own, and what a plan since the one said. All have
+    come by then: of one tree Pants is asked once."""
+    own = {}
     for case, (paths, _) in CASES.items():
-        base = repository.git("rev-parse", "HEAD")
         for path in paths:
-            repository.append(path, "// changed\n" if path.endswith(".proto") else "# changed\n")
-        found[case] = base, repository.commit(case), ask(repository, base)
-    return found
+            repository.append(path, changed(path))
+        own[case] = repository.commit(case)
+
+    def without(paths):
+        for path in paths:
+            file = repository.root / path
+            file.write_text(file.read_text().removesuffix(changed(path)))
+
+    bases = {case: repository.aside(partial(without, paths)) for case, (paths, _) in CASES.items()}
+    return {case: (bases[case], own[case], ask(repository, bases[case])) for case in CASES}
+
+
+def changed(path):
+    return f"{'//' if path.endswith('.proto') else '#'} changed\n"
 
 
 @pytest.mark.timeout(600)  # the first has Pants' start and all cases' plans in it
@@ -214,117 +242,6 @@ def test_network_of_a_model_is_in_images_that_train_and_in_none_that_serve(repos
     assert not [address for address in images if "adapter" in address or "model_server" in address]
 
 
-def test_new_images_are_a_change_of_the_pointer_and_retrain(repository):
-    """What `dvc add` leaves in Git when images come; the card beside it tells of nothing new."""
-    pointer, card = (repository.root / "datasets" / name for name in ("xrays.dvc", "xrays.md"))
-    settings = repository.root / "trainyard.toml"
-    written = settings.read_text()
-    card.touch()
-
-    def images(digest):
-        pointer.write_text(f"outs:\n- md5: {digest * 32}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: xrays\n")
-        base = repository.git("rev-parse", "HEAD")
-        repository.commit("images")
-        return planned(repository, base)
-
-    assert asked(images("0")) == {}, "no model uses it yet"
-    settings.write_text(re.sub(r'uri = "(datasets/)?sample(.toml)?"', 'uri = "datasets/xrays.dvc"', written))
-    repository.commit("takes them")
-    plan = images("1")
-    assert asked(plan) == {CHEST: "retrain"}
-    assert "datasets/xrays.dvc" in plan["reason"]
-    base = repository.git("rev-parse", "HEAD")
-    card.write_text("A card.\n")
-    repository.commit("card")
-    assert asked(planned(repository, base)) == {}
-    settings.write_text(written)
-    repository.commit("back again")
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "told"),
-    [
-        ("models/digits/BUILD", "", "models/digits/BUILD lacks the line `model()`"),
-        ("models/digits/model.toml", "task = ", "models/digits/model.toml is not valid TOML"),
-        ("models/a-b/model.toml", 'task = "one label"\nfamily = "residual"\n', "are both called 'a-b'"),
-        ("src/python/registry/BUILD", "python_sources(", "SyntaxError"),
-        ("src/python/registry/clock.py", "import nobody_owns_this\n", "nobody_owns_this"),
-    ],
-)
-def test_tree_that_cannot_be_planned_is_a_mistake_told_in_one_sentence(repository, path, text, told):
-    base = repository.git("rev-parse", "HEAD")
-    files = [path, "models/a_b/model.toml"] if "a-b" in path else [path]
-    for file in files:
-        (repository.root / file).parent.mkdir(exist_ok=True)
-        (repository.root / file).write_text(text)
-    repository.commit("broken")
-    result = ask(repository, base)
-    repository.git("reset", "-q", "--hard", base)
-    assert result.returncode == Exit.USAGE, result.stderr
-    assert told in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-
-
-def test_what_a_network_imports_beside_it_is_in_images_and_asks_for_that_model_alone(repository):
-    """Two models may call theirs alike, and what it imports itself counts too."""
-    start = repository.git("rev-parse", "HEAD")
-    shared = "src/python/training/networks/parts.py"
-    (repository.root / shared).write_text("SIZE = 3\n")
-    shutil.copytree(repository.root / "models/digits", repository.root / "models/third")
-    for name in ("digits", "third"):
-        folder = repository.root / "models" / name
-        (folder / "network.py").write_text(f"from .blocks import SIZE\n{(folder / 'network.py').read_text()}")
-        (folder / "blocks.py").write_text("SIZE = 3\n")
-    (repository.root / "models/digits/blocks.py").write_text("from training.networks.parts import SIZE as SIZE\n")
-    base = repository.commit("blocks of two models")
-    for path, wanted in (
-        ("models/digits/blocks.py", {DIGITS: "train"}),
-        ("models/third/blocks.py", {"third": "train"}),
-        (shared, {DIGITS: "train"}),
-    ):
-        repository.append(path, "# changed\n")
-        after = repository.commit(path)
-        plan = planned(repository, base)
-        assert asked(plan) == wanted, path
-        assert any(address.endswith(":train") for address in plan["affected"]["image"]), path
-        base = after
-    repository.git("reset", "-q", "--hard", start)
-
-
-def test_file_that_is_gone_counts(repository):
-    base = repository.git("rev-parse", "HEAD")
-    (repository.root / SUITE).unlink()
-    repository.commit("deleted")
-    plan = planned(repository, base)
-    assert plan["pipeline"] == "test"
-    assert SUITE in plan["reason"]
-
-
-def test_model_that_is_added_renamed_and_removed_asks_for_itself_alone(repository):
-    """What is above its folder, the macro, is every model's; the folder's own files are not."""
-    start = repository.git("rev-parse", "HEAD")
-    shutil.copytree(repository.root / "models/digits", repository.root / "models/third")
-    shutil.copy(repository.root / "datasets/digits.toml", repository.root / "datasets/third.toml")
-    added = repository.commit("a third model")
-    plan = planned(repository, start)
-    assert asked(plan) == {"third": "train"}
-    # Nothing of the repository as a whole, of the cluster, the site or the other models.
-    assert plan["affected"]["test"]
-    assert all(re.match("tests/(unit|integration)/models/", address) for address in plan["affected"]["test"])
-    assert planned(repository, start, None, "--model", "digits")["pipeline"] is None
-    repository.git("mv", "models/third", "models/renamed")
-    renamed = repository.commit("another name")
-    assert asked(planned(repository, added)) == {"renamed": "train"}
-    repository.git("rm", "-qr", "models/renamed", "datasets/third.toml")
-    repository.commit("gone")
-    plan = planned(repository, renamed)
-    assert asked(plan) == {}
-    # Packages hold the models' files; their tests have to run.
-    assert "tests/integration/models/test_networks.py:../models" in plan["affected"]["test"]
-    assert asked(planned(repository, start)) == {}
-    repository.git("reset", "-q", "--hard", start)
-
-
 def test_first_build_plans_everything(repository):
     plan = planned(repository, "")
     assert (plan["pipeline"], plan["base"]) == ("train", None)
@@ -354,17 +271,6 @@ def test_merged_branch_counts_from_the_last_green_commit_of_main(repository):
     assert plan["changed"] == ["datasets/sample.toml", "serving/adapter/service.py"]
 
 
-def test_missing_lock_is_refused_and_named(repository):
-    base = repository.git("rev-parse", "HEAD")
-    repository.git("rm", "-q", "3rdparty/python/adapter.lock")
-    repository.commit("no lock")
-    result = ask(repository, base)
-    repository.git("reset", "-q", "--hard", base)
-    assert result.returncode == Exit.USAGE
-    assert "3rdparty/python/adapter.lock" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_no_build_file_uses_what_a_plan_does_not_follow():
     """Defaults for the folders below, and globs of other signs than `*`: `pipeline.graph` reads neither."""
     files = [path for path in ROOT.rglob("BUILD*") if path.is_file() and ".pants.d" not in path.parts]
@@ -391,25 +297,12 @@ def test_base_cut_off_by_a_shallow_clone_plans_everything_and_says_why(repositor
     shutil.rmtree(clone)
 
 
-# Stands in for ./pants where it would take long: notes the call. The plan is the real one, of the real build graph.
-STAND_IN = """#!/usr/bin/env bash
-if [[ $1 == run && $2 == src/python/pipeline ]]; then shift 3; exec "$PYTHON" -m pipeline "$@"; fi
-case $1 in test | run | export-codegen) echo "$*" >>"$CALLED" ;; *) exec "$(dirname "$0")/pants.real" "$@" ;; esac
-"""
-LOCK = "#!/usr/bin/env bash\necho '# Locked.' >>3rdparty/python/$1.lock\n"
-
-
 def test_contributings_walk_is_what_happens(repository, tmp_path):
     """Its block is carried out as it stands; what a plan is said to answer stands behind it."""
     text = next(root for root in (Path.cwd(), ROOT) if (root / "CONTRIBUTING.md").is_file()) / "CONTRIBUTING.md"
     (block,) = re.findall(r"## A walk through it.*?```sh\n(.*?)```", text.read_text("utf-8"), re.DOTALL)
-    root, called, before = repository.root, tmp_path / "called", repository.git("rev-parse", "HEAD")
+    root, called = repository.root, tmp_path / "called"
     branches = repository.git("branch", "--format=%(refname:short)")
-    (root / "pants").rename(root / "pants.real")
-    for name, script in (("pants", STAND_IN), ("scripts/lock", LOCK)):
-        (root / name).write_text(script)
-        (root / name).chmod(0o755)
-    repository.commit("stand-ins")
     identity = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = os.pathsep.join(part for part in sys.path if part)
     known = {"PYTHON": sys.executable, "PYTHONPATH": path, "CALLED": str(called), **identity}
@@ -435,5 +328,127 @@ def test_contributings_walk_is_what_happens(repository, tmp_path):
         assert repository.git("status", "--porcelain") == ""
     finally:
         repository.git("switch", "-qf", "main")
-        repository.git("reset", "-q", "--hard", before)
-        (root / "pants.real").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("models/digits/BUILD", "", "models/digits/BUILD lacks the line `model()`"),
+        ("models/digits/model.toml", "task = ", "models/digits/model.toml is not valid TOML"),
+        ("models/a-b/model.toml", 'task = "one label"\nfamily = "residual"\n', "are both called 'a-b'"),
+        ("src/python/registry/BUILD", "python_sources(", "SyntaxError"),
+        ("src/python/registry/clock.py", "import nobody_owns_this\n", "nobody_owns_this"),
+        ("3rdparty/python/adapter.lock", None, "3rdparty/python/adapter.lock"),
+    ],
+)
+def test_tree_that_cannot_be_planned_is_a_mistake_told_in_one_sentence(repository, path, text, told):
+    base = repository.git("rev-parse", "HEAD")
+    files = [path, "models/a_b/model.toml"] if "a-b" in path else [path]
+    for file in files:
+        (repository.root / file).parent.mkdir(exist_ok=True)
+        if text is None:
+            (repository.root / file).unlink()
+        else:
+            (repository.root / file).write_text(text)
+    repository.commit("broken")
+    result = ask(repository, base)
+    repository.git("reset", "-q", "--hard", base)
+    assert result.returncode == Exit.USAGE, result.stderr
+    assert told in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+BLOCKS = "models/digits/blocks.py", "models/third/blocks.py", "src/python/training/networks/parts.py"
+
+
+@pytest.fixture(scope="module")
+def grown(repository):
+    """A tree in which files have come and gone, so that Pants is asked once for all of that: two models' networks
+    import what lies beside them, one of the models is new, a model test is gone, and images are under DVC. What each of
+    it asks for is planned since a commit that lacks it alone."""
+    root = repository.root
+    shutil.copytree(root / "models/digits", root / "models/third")
+    shutil.copy(root / "datasets/digits.toml", root / "datasets/third.toml")
+    for path in BLOCKS:
+        (root / path).write_text("SIZE = 3\n")
+    (root / BLOCKS[0]).write_text("from training.networks.parts import SIZE as SIZE\n")
+    for name in ("digits", "third"):
+        network = root / "models" / name / "network.py"
+        network.write_text(f"from .blocks import SIZE\n{network.read_text()}")
+    (root / SUITE).unlink()
+    (root / "datasets/xrays.dvc").write_text(pointer("0"))
+    (root / "datasets/xrays.md").touch()
+    repository.commit("files come and go")
+    return repository
+
+
+def pointer(digest):
+    """What `dvc add` leaves in Git."""
+    return f"outs:\n- md5: {digest * 32}.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: xrays\n"
+
+
+def test_what_a_network_imports_beside_it_is_in_images_and_asks_for_that_model_alone(grown):
+    """Two models may call theirs alike, and what it imports itself counts too."""
+    for path, model in zip(BLOCKS, (DIGITS, "third", DIGITS), strict=True):
+        base = grown.git("rev-parse", "HEAD")
+        grown.append(path, "# changed\n")
+        grown.commit(path)
+        plan = planned(grown, base)
+        assert asked(plan) == {model: "train"}, path
+        assert any(address.endswith(":train") for address in plan["affected"]["image"]), path
+
+
+def test_new_images_are_a_change_of_the_pointer_and_retrain(grown):
+    """The card beside it tells of nothing new."""
+    settings = grown.root / "trainyard.toml"
+
+    def planned_after(path, text):
+        base = grown.git("rev-parse", "HEAD")
+        (grown.root / path).write_text(text)
+        grown.commit(path)
+        return planned(grown, base)
+
+    assert asked(planned_after("datasets/xrays.dvc", pointer("1"))) == {}, "no model uses it yet"
+    settings.write_text(re.sub(r'uri = "(datasets/)?sample(.toml)?"', 'uri = "datasets/xrays.dvc"', settings.read_text()))
+    grown.commit("takes them")
+    plan = planned_after("datasets/xrays.dvc", pointer("2"))
+    assert asked(plan) == {CHEST: "retrain"}
+    assert "datasets/xrays.dvc" in plan["reason"]
+    assert asked(planned_after("datasets/xrays.md", "A card.\n")) == {}
+
+
+def test_file_that_is_gone_counts(grown):
+    base = grown.aside(lambda: (grown.root / SUITE).write_text("def test_more(classify): ...\n"))
+    plan = planned(grown, base)
+    assert plan["pipeline"] == "test"
+    assert plan["changed"] == [SUITE]
+    assert SUITE in plan["reason"]
+
+
+def test_model_that_is_added_renamed_and_removed_asks_for_itself_alone(grown):
+    """What is above its folder, the macro, is every model's; the folder's own files are not."""
+    models, datasets = grown.root / "models", grown.root / "datasets"
+
+    def not_yet():
+        shutil.rmtree(models / "third")
+        (datasets / "third.toml").unlink()
+
+    added = grown.aside(not_yet)
+    plan = planned(grown, added)
+    assert asked(plan) == {"third": "train"}
+    # Nothing of the repository as a whole, of the cluster, the site or the other models.
+    assert plan["affected"]["test"]
+    assert all(re.match("tests/(unit|integration)/models/", address) for address in plan["affected"]["test"])
+    assert planned(grown, added, None, "--model", "digits")["pipeline"] is None
+    another_name = grown.aside(lambda: (models / "third").rename(models / "other"))
+    assert asked(planned(grown, another_name)) == {"third": "train"}
+
+    def one_more():
+        shutil.copytree(models / "digits", models / "gone")
+        shutil.copy(datasets / "digits.toml", datasets / "gone.toml")
+
+    plan = planned(grown, grown.aside(one_more))
+    assert "models/gone/BUILD" in plan["changed"]
+    assert asked(plan) == {}
+    # Packages hold the models' files; their tests have to run.
+    assert "tests/integration/models/test_networks.py:../models" in plan["affected"]["test"]

@@ -1,8 +1,9 @@
 """The truth table of selection: every kind of file, changed in every way, arriving by every history, for every model.
 
 Git is real in each case: each way of changing goes through each history once, with files of all kinds. The build graph
-is Pants' own, asked once for each way of changing: in a copy of this repository where every kind of file has been
-added, deleted or renamed, and a third model stands beside the two. docs/selection.md tells where more is selected than
+is Pants' own, of a copy of this repository where a third model stands beside the two: once with every kind's file that
+is changed and one that is added, once with neither, as they are after it was deleted or renamed. Each kind has files in
+its folder that stay. docs/selection.md tells where more is selected than
 is needed. What counts by value (trainyard.toml, model.toml, limits.toml) is in test_plans_of_this_repository.py.
 """
 
@@ -159,12 +160,13 @@ def edits(kind: Kind) -> dict[str, tuple[Edit, str]]:
 
     # Without its one pants.toml, or one of its locks, Pants reads no tree at all (test_plans_of_this_repository.py): so
     # there the graph is that of the whole tree.
+    gone = "gone" if kind.several else "there"
     return {
-        "add": (add, "add" if kind.several else "before"),
-        "modify": (modify, "before"),
-        "delete": (delete, "delete" if kind.several else "before"),
-        "rename": (rename, "rename" if kind.several else "before"),
-        "mode": (mode, "before"),
+        "add": (add, "there"),
+        "modify": (modify, "there"),
+        "delete": (delete, gone),
+        "rename": (rename, gone),
+        "mode": (mode, "there"),
     }
 
 
@@ -190,7 +192,7 @@ TAKEN_BACK = (histories.revert_of_green, histories.force_push_that_takes_back)
 
 @pytest.fixture(scope="module")
 def graphs(copy: Repository) -> tuple[dict[str, Graph], list[Subject]]:
-    """This repository's build graph with a third model, before and after each way of changing that changes it."""
+    """This repository's build graph with a third model: with the files of the table, and with what renaming leaves."""
     copy.begin()
     root = copy.root
     build = root / "src/python/training/BUILD"
@@ -226,7 +228,7 @@ def graphs(copy: Repository) -> tuple[dict[str, Graph], list[Subject]]:
         selection.prepare(made, subjects)
         return made
 
-    made = {"before": tree(OLD), "add": tree(OLD, NEW), "delete": tree(), "rename": tree(RENAMED)}
+    made = {"there": tree(OLD, NEW), "gone": tree(RENAMED)}
     copy.begin()
     return made, subjects
 
@@ -296,7 +298,7 @@ def test_selection(decided, found, kind: str, way: str) -> None:
     for history, wanted in HISTORIES.items():
         by = f"by {history.__name__}"
         changed = only(found[way, history.__name__], row, way)
-        tree = "before" if history in TAKEN_BACK else edits(row)[way][1]
+        tree = "there" if history in TAKEN_BACK else edits(row)[way][1]
         asked, affected = decided(tree, changed)
         if wanted == "everything":
             assert changed.base is None, by
