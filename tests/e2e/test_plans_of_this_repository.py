@@ -409,7 +409,9 @@ def test_new_images_are_a_change_of_the_pointer_and_retrain(grown):
         return planned(grown, base)
 
     assert asked(planned_after("datasets/xrays.dvc", pointer("1"))) == {}, "no model uses it yet"
-    settings.write_text(re.sub(r'uri = "(datasets/)?sample(.toml)?"', 'uri = "datasets/xrays.dvc"', settings.read_text()))
+    settings.write_text(
+        re.sub(r'uri = "(datasets/)?sample(.toml)?"', 'uri = "datasets/xrays.dvc"', settings.read_text())
+    )
     grown.commit("takes them")
     plan = planned_after("datasets/xrays.dvc", pointer("2"))
     assert asked(plan) == {CHEST: "retrain"}
