@@ -49,13 +49,20 @@ class Tls:
             logger.error("The certificate stays as it was: %s", error)
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC, which asks again for each new connection."""
+        """For gRPC, which asks for each new connection whether there are others."""
+        known = self._files
 
-        def fetch() -> grpc.ServerCertificateConfiguration:
-            files = self._files
-            return grpc.ssl_server_certificate_configuration([(files.key, files.certificate)], files.client_ca)
+        def fetch() -> grpc.ServerCertificateConfiguration | None:
+            # The same ones again would be taken for new: connections that begin at that moment then fail, as they are
+            # told no protocol (ALPN).
+            nonlocal known
+            if self._files is known:
+                return None
+            known = self._files
+            return _configuration(known)
 
-        return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=bool(self._client_ca))
+        required = bool(self._client_ca)
+        return grpc.dynamic_ssl_server_credentials(_configuration(known), fetch, require_client_authentication=required)
 
     def _read(self) -> _Files:
         return _Files(
@@ -88,6 +95,10 @@ class Tls:
             context.num_tickets = 0
             context.options |= ssl.OP_NO_TICKET
         return context
+
+
+def _configuration(files: _Files) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(files.key, files.certificate)], files.client_ca)
 
 
 def _content(flag: str, file: Path) -> bytes:

@@ -369,6 +369,29 @@ def test_a_new_certificate_counts_for_new_connections(model_server, certificates
             assert client.model().versions
 
 
+def test_grpc_is_given_a_certificate_once_and_again_when_the_files_have_changed(certificates, monkeypatch):
+    """Given anew for each connection, it made those that began at that moment fail: they were told no protocol."""
+    from serving.adapter.tls import Tls
+
+    asked, make = [], grpc.dynamic_ssl_server_credentials
+
+    def credentials(first, fetch, **more):
+        asked.append(fetch)
+        return make(first, fetch, **more)
+
+    monkeypatch.setattr(grpc, "dynamic_ssl_server_credentials", credentials)
+    tls = Tls(AccessOptions(tls_certificate=certificates / "adapter.crt", tls_key=certificates / "adapter.key"))
+    tls.credentials()
+    (fetch,) = asked
+    tls.refresh()
+    assert fetch() is None
+    with (certificates / "adapter.crt").open("a") as file:
+        file.write("\n")
+    tls.refresh()
+    assert isinstance(fetch(), grpc.ServerCertificateConfiguration)
+    assert fetch() is None
+
+
 def test_an_authority_that_is_taken_out_lets_nobody_in_any_more(model_server, certificates, monkeypatch):
     monkeypatch.setattr(lifecycle, "_REFRESH_INTERVAL", 0.05)
     options = {
