@@ -22,6 +22,8 @@ from programs import HELP, arranged
 
 # In the environment of everything that this call starts.
 _CALL = "TRAINYARD_CALL"
+# Asked of a program's own interpreter: its virtual environment, which stays, and the file that it was made of.
+_WHERE = "import os, sys; print(sys.prefix, os.environ['PEX'], sep='\\n')"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Seconds that what a program leaves behind may go on before it is told to end, and then before it is killed. It has to
 # end: as long as it holds the program's output, Pants waits for more of it.
@@ -63,13 +65,9 @@ def main(words: list[str]) -> int:
     _become(Path(place, "pex"), arguments[named + 1 :], {**os.environ, "PEX": pex}, caught)
 
 
-# Asked of the program's own interpreter: its virtual environment, which stays, and the file that it was made of.
-_WHERE = "import os, sys; print(sys.prefix, os.environ['PEX'], sep='\\n')"
-
-
 def _become(program: Path, arguments: list[str], environment: dict[str, str], caught: set[signal.Signals]) -> NoReturn:
-    with contextlib.suppress(OSError):
-        os.unlink(f".pants.d/calls/{os.getpid()}")  # others need not wait for this call any more
+    for calls in Path(".pants.d").glob("calls*"):  # as ./pants notes them
+        (calls / str(os.getpid())).unlink(missing_ok=True)  # others need not wait for this one any more
     for number in caught:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)

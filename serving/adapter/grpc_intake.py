@@ -2,8 +2,8 @@
 
 grpc.aio takes one call in some four turns of the event loop, so that a flood waits inside gRPC for seconds, those that
 are answered among it. And it makes two tasks and asks all interceptors before anybody can refuse. Both can be mended by
-overriding a method. That method is grpcio's own affair: its version is locked, and tests/unit/adapter/test_intake.py
-tells when another one works otherwise.
+overriding the method that asks for the next call, which is grpcio's own affair: its version is locked, and
+tests/unit/adapter/test_intake.py tells when another one works otherwise.
 """
 
 import asyncio
@@ -115,15 +115,16 @@ class _Intake(cygrpc.AioServer):
 
     def _came(self, name: bytes | None, method: _Method, asked: "asyncio.Task[Any]") -> None:
         method.asked -= 1
-        if not asked.cancelled() and asked.exception() is None:
+        error = None if asked.cancelled() else asked.exception()
+        if not (asked.cancelled() or error):
             method.came.append(asked.result())
             self._hand_on(name, method)
         elif method.wanted and not method.wanted.done():
             # The server stops, or everything does; gRPC's loop is waiting to be told so.
-            if asked.cancelled():
-                method.wanted.cancel()
+            if error:
+                method.wanted.set_exception(error)
             else:
-                method.wanted.set_exception(asked.exception() or cygrpc._RequestCallError())
+                method.wanted.cancel()
 
     def _hand_on(self, name: bytes | None, method: _Method) -> None:
         while method.came:

@@ -129,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         way_out = {
-            errno.EADDRNOTAVAIL: "this machine has no such address; --host=0.0.0.0 is all it has",
+            errno.EADDRNOTAVAIL: "this machine has no such address; --host=0.0.0.0 stands for all that it has",
             errno.EACCES: "choose a port from 1024 on",
         }.get(error.errno or 0, "choose another port or stop what uses it")
         raise StartError(f"Cannot listen on {host}:{port} ({error.strerror}): {way_out}.", 6) from None

@@ -472,7 +472,23 @@ def test_what_runs_for_hours_leaves_pants_once_it_is_built(
     result = machine.launch(*arguments.split(), PANTS_BIN=str(own))
     program = arguments.partition(" -- ")[2]
     said = result.stdout.splitlines()[0]
-    assert said == (f"itself </made/of.pex> <> {program}" if left else f"Pants <> {said[9:]}")
+    if left:
+        assert said == f"itself </made/of.pex> <> {program}"
+    else:
+        assert said.startswith("Pants <> ") and said.endswith(arguments)
+
+
+@pytest.mark.parametrize("python", [True, False], ids=["a source file", "no Python of ours"])
+def test_what_runs_for_hours_and_can_not_leave_starts_beside_the_daemon(
+    machine: Machine, tmp_path: Path, python: bool
+) -> None:
+    (machine.root / "serving/adapter").mkdir(parents=True)
+    (machine.root / "serving/adapter/BUILD").write_text("pex_binary()")
+    (machine.root / "serving/adapter/server.py").touch()
+    if not python:
+        missing(machine, "3.11")
+    target = "serving/adapter/server.py" if python else "serving/adapter"
+    assert options(machine, tmp_path, "run", target) == {"CONCURRENT": "True"}
 
 
 def test_what_runs_for_hours_is_not_begun_if_it_can_not_be_built(machine: Machine, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_wrong_flags_and_a_taken_port_are_one_sentence(tmp_path: Path) -> None:
         assert f"Cannot listen on 127.0.0.1:{port} (Address already in use): choose another port" in text
     code, text = run_to_end("--port=7", "--host=192.0.2.1", "--model_base_path=/m")
     assert (code, text.count("\n")) == (6, 1)
-    assert "this machine has no such address; --host=0.0.0.0 is all it has" in text
+    assert "this machine has no such address; --host=0.0.0.0 stands for all that it has" in text
     for flags in (
         ["--nonsense=1"],
         [f"--grpc_socket_path={tmp_path}/s"],

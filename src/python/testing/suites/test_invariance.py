@@ -72,8 +72,8 @@ def test_answers_are_stable(change, changes, holdout, answers, as_seen, classify
         changed.append(data.getvalue())
     after = classify_all(changed)
     flips = sum(a.label != b.label for a, b in zip(before, after, strict=True)) / len(before)
-    few = (
+    too_many = (
         f"{flips:.0%} of {len(before)} answers change when a picture is {change.__name__}, and a share of "
         f"{budget.told('max_flips')} may; a change that can make another class of it is for [changes] of model.toml"
     )
-    assert flips <= budget.max_flips, few
+    assert flips <= budget.max_flips, too_many
