@@ -78,7 +78,8 @@ def test_the_work_on_a_call_knows_its_deadline_if_it_has_one() -> None:
     known, unknown = handlers.until
     assert unknown is None
     assert known is not None
-    assert 0 < known - time.monotonic() <= 1000
+    # On its way gRPC rounds a timeout up, to three digits or so.
+    assert 900 < known - time.monotonic() < 1100
 
 
 def test_who_manages_the_server_does_not_wait_behind_a_flood_of_inference() -> None:
