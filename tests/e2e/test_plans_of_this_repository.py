@@ -175,10 +175,10 @@ def test_import_against_the_layers_is_named_by_the_plan_and_by_lint(repository):
     repository.append("src/python/registry/clock.py", "\n\ndef later() -> None:\n    import notify.links\n")
     repository.commit("an import that goes up")
     plan = ask(repository, base)
-    layers = script(repository, "layers")
+    lint = script(repository, "architecture", "--check")  # how scripts/lint asks for the layers
     repository.git("reset", "-q", "--hard", base)
     sentence = "src/python/registry/clock.py imports src/python/notify/links.py, against the layers in src/python/BUILD"
-    for result in (plan, layers):
+    for result in (plan, lint):
         assert result.returncode == Exit.USAGE, result.stderr
         assert sentence in result.stderr
 

@@ -7,8 +7,8 @@ from docs.site import architecture
 BUILD = 'DOORS = ["low/__main__.py"]\nSTARTS = {"low": "top"}\nOTHER = len(DOORS)\n'
 
 
-def target(part, *needs, file="a.py"):
-    return {"address": f"src/python/{part}/{file}:lib@resolve=ml", "dependencies": list(needs)}
+def target(part, *needs, file="a.py", kind="python_source"):
+    return {"address": f"src/python/{part}/{file}:lib@resolve=ml", "target_type": kind, "dependencies": list(needs)}
 
 
 def of(*parts):
@@ -20,7 +20,12 @@ TARGETS = [
     target("middle", *of("low"), "3rdparty/python:ml#tensorflow-serving-api"),
     target("low", *of("top"), "src/proto:py@resolve=ml"),
     target("low", *of("middle"), file="__main__.py"),
-    {"address": "serving/adapter/a.py:lib", "dependencies": [*of("low"), "serving/x.py:lib", "serving/flags/f:flags"]},
+    target("low", *of("packaged"), kind="pex_binary"),
+    {
+        "address": "serving/adapter/a.py:lib",
+        "target_type": "python_source",
+        "dependencies": [*of("low"), "serving/x.py:lib", "serving/flags/f:flags"],
+    },
 ]
 
 
