@@ -1,6 +1,6 @@
 """Draws the parts of the code and who depends on whom, from what Pants knows: see scripts/architecture.
 
-Reads the answer of `./pants peek ::` and prints an SVG. A program of its own, without packages: it runs in any Python 3.
+Reads the answer of `./pants peek ::`, prints an SVG, and needs no packages: it runs in any Python 3.
 """
 
 import ast
@@ -44,8 +44,10 @@ def graph(targets, build):
     arrows, heavy = {}, set()
     for target in targets:
         part = part_of(target["address"])
-        if target["target_type"] != "python_source" or part is None or any(
-            target["address"].split(":")[0].endswith("src/python/" + door) for door in named["DOORS"]
+        if (
+            target["target_type"] != "python_source"
+            or part is None
+            or any(target["address"].split(":")[0].endswith("src/python/" + door) for door in named["DOORS"])
         ):
             continue
         found = arrows.setdefault(part, set())
