@@ -6,7 +6,7 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools  # noqa: F401  uvicorn's protocol below is made of it, and Pants does not look into uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from serving.adapter import explained
 from serving.adapter.crowded import Crowded
 from serving.adapter.gate import CERTIFICATE
+from serving.adapter.together import Together
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class _Connection(HttpToolsProtocol):
     app: Any
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
+        # A protocol asks nothing of its transport's type, and mypy would have all of its methods here.
+        super().connection_made(cast(asyncio.Transport, Together(transport, self.loop)))
         self._stage = _Stage.SILENT
         self._since = self.loop.time()
         self._refused = False

@@ -244,7 +244,7 @@ class Predictor:
             return Decoded(data.data, brightness(data.data, wanted.channels))
         # What claims more pixels than are decoded is refused by its header, which takes none.
         pixels = imaging.area(data, self.limits.image)
-        if single and _decodes_quickly(data, pixels) and self._alone:
+        if single and self._alone and _decodes_quickly(data, pixels):
             return _decode(data, wanted, self.limits.image, pixels)
         amount = pixels if pixels <= self.limits.image.max_pixels else 0
         await self._pixels.take(amount)
