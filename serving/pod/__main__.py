@@ -60,7 +60,7 @@ def main(
     from serving.pod.local import LocalPod
 
     named = models.lookup.named(model, registry)
-    for note in named.notes:
+    for note in models.concerning(named.notes):
         _say(note)
     uri = registry if registry is not None else named.settings.registry.uri
     opened = Registry.open(uri, named.name)

@@ -43,7 +43,7 @@ def settings_of(model: str | None) -> "tuple[Settings, ImageInput | None]":
     if model is None and not models.known():
         return settings.load(), None
     found = models.find(model)
-    for note in found.notes:
+    for note in models.concerning(found.notes, "dataset"):
         progress_console().print(note, markup=False, soft_wrap=True)
     return found.settings, found.input
 

@@ -56,12 +56,15 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """List all models, with what each is made from and what is in production."""
+    from models.find import nowhere
     from models.listing import rows, table
 
     found = rows(Path.cwd(), registry)
     if as_json:
         print_json([row.as_json() for row in found])
-    else:
+    if not found:
+        raise UsageError(f"There are no models: {nowhere(Path.cwd())}")
+    if not as_json:
         typer.echo(table(found))
 
 

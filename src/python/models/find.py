@@ -41,8 +41,8 @@ def find(name: str | None = None, start: Path | None = None, environment: Mappin
     if first in folders and (wanted == usual or _by_old_flag()):
         model = _read(wanted, folders[first], start, environment)
         note = f"No folder of {FOLDER}/ is called '{wanted}': it is made from {model.folder.name}'s files"
-        return replace(model, notes=[note, *model.notes])
-    raise UsageError(_unknown(wanted, list(folders)))
+        return replace(model, notes={"model": note, **model.notes})
+    raise UsageError(_unknown(wanted, list(folders), start))
 
 
 def known(start: Path | None = None, environment: Mapping[str, str] = os.environ) -> list[Model]:
@@ -66,6 +66,14 @@ def home(start: Path) -> Path | None:
     # Whatever is imported from, and where loose sources or a package keep what came with them.
     places = [path.parent if path else start, *(Path(entry or ".") for entry in sys.path)]
     return next((place / FOLDER for place in places if any((place / FOLDER).glob(f"*/{files.MODEL}"))), None)
+
+
+def nowhere(start: Path) -> str:
+    """Why no model was found from `start` on, and the way out."""
+    return (
+        f"no folder of {FOLDER}/ holds a {files.MODEL}, as seen from {start}; call this in a clone of the repository "
+        "(`models -- new` starts a model there)."
+    )
 
 
 def is_name(text: str) -> bool:
@@ -134,9 +142,9 @@ def _by_old_flag() -> bool:
     return any(word.split("=")[0] == _OLD_FLAG for word in sys.argv)
 
 
-def _unknown(wanted: str, there: list[str]) -> str:
+def _unknown(wanted: str, there: list[str], start: Path) -> str:
     if not there:
-        return f"There is no model '{wanted}', nor any other: no folder of {FOLDER}/ holds a {files.MODEL}."
+        return f"There is no model '{wanted}', nor any other: {nowhere(start)}"
     return (
         f"There is no model '{wanted}'; those there are: {', '.join(there)}. "
         "`./pants run src/python/models -- new` starts one."

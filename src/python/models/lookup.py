@@ -15,8 +15,8 @@ class Named:
     name: str
     # trainyard.toml, with the model's own files and the TRAINYARD_* variables over it.
     settings: Settings
-    # A line for each thing about its files that their reader may not expect.
-    notes: list[str] = field(default_factory=list)
+    # As those of `Model`.
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def named(name: str | None, registry: str | None = None, start: Path | None = None) -> Named:

@@ -1,5 +1,6 @@
 """One model, as its folder and the settings around it describe it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,5 +29,10 @@ class Model:
     schedule: dict[str, Value]
     # trainyard.toml, with the model's own files and the TRAINYARD_* variables over it.
     settings: Settings
-    # A line for each thing about these files that their reader may not expect.
-    notes: list[str] = field(default_factory=list)
+    # What their reader may not expect: by the section of the settings that it is about, a line.
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def concerning(notes: Mapping[str, str], *sections: str) -> list[str]:
+    """The notes for a command that goes by `sections`, and by the model's files at all."""
+    return [notes[section] for section in ("model", *sections) if section in notes]

@@ -71,7 +71,7 @@ def drift(
 
     named = models.lookup.named(model, registry)
     settings = named.settings
-    for note in named.notes:
+    for note in models.concerning(named.notes, "drift", "mail"):
         progress_console().print(note, markup=False, soft_wrap=True)
     if images and (metrics or since_last):
         raise UsageError("Choose --metrics (with --since-last), or --images.")

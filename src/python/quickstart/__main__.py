@@ -57,7 +57,7 @@ def quickstart(
 
     console = progress_console()
     shown = models.find(model)
-    for note in shown.notes:
+    for note in models.concerning(shown.notes, "dataset", "gates", "tests"):
         console.print(note, markup=False, soft_wrap=True)
     source = dataset.absolute() if dataset else _images_of(shown, console)
     folder = _new_folder()

@@ -58,18 +58,20 @@ def file_of(start: Path) -> Path | None:
     return next((f / FILE_NAME for f in (start, *start.parents) if (f / FILE_NAME).is_file()), None)
 
 
-def overridden(start: Path, layers: Sequence[Layer]) -> list[str]:
-    """A line for each value of trainyard.toml that a layer replaces by another one."""
+def overridden(start: Path, layers: Sequence[Layer]) -> dict[str, str]:
+    """For each section of trainyard.toml of which a layer replaces values by other ones, the line that says so."""
     path = file_of(start.resolve())
     own = _sections(path) if path else {}
-    return [
-        f"{layer.path} says {field} = {value!r} in [{section}]; {path} says {_fields(own[section])[field]!r}, which "
-        "counts for other models alone"
-        for layer in layers
-        for section, fields in layer.values.items()
-        for field, value in fields.items()
-        if _fields(own.get(section)).get(field, value) != value
-    ]
+    lines: dict[str, str] = {}
+    for layer in layers:
+        for section, fields in layer.values.items():
+            usual = _fields(own.get(section))
+            replaced = [field for field, value in fields.items() if usual.get(field, value) != value]
+            if replaced:
+                values = " and ".join(f"{field} = {fields[field]!r}" for field in replaced)
+                others = " and ".join(repr(usual[field]) for field in replaced)
+                lines[section] = f"{layer.path} says {values} in [{section}]; {path} says {others} for other models"
+    return lines
 
 
 def _sections(path: Path) -> Toml:

@@ -85,7 +85,7 @@ def test_model(
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    for note in found.notes:
+    for note in models.concerning(found.notes, "dataset", "gates", "tests", "mail"):
         say(note)
     place, signing = registry or found.settings.registry.uri, found.settings.signing
     opened = Registry.open(place, found.name, Keys.of(signing.key, public_key or signing.public_keys, place))

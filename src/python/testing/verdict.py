@@ -94,9 +94,10 @@ def _baseline(registry: Registry, record: Record) -> Record | None:
 
 @contextmanager
 def _folder(model: str) -> Iterator[Path]:
-    """Where the clone's files lie: copies of models, and the servers' logs, which stay where the clone failed.
+    """Where the clone's files lie: copies of models, and the servers' logs.
 
-    The copies are large: neither an error nor a kill leaves them behind.
+    The copies are large: neither an error nor a kill leaves them behind. Logs stay where the clone failed and has
+    written any.
     """
     folder = Path(tempfile.mkdtemp(prefix="trainyard-clone-"))
     guard = Guard()
@@ -104,10 +105,14 @@ def _folder(model: str) -> Iterator[Path]:
     try:
         yield folder
     except InfrastructureError as error:
+        logs = folder / "logs"
         shutil.rmtree(folder / model, ignore_errors=True)
-        if str(folder) in str(error):
+        if str(logs) in str(error):
             raise
-        raise InfrastructureError(f"{error} (logs: {folder / 'logs'})") from None
+        if not any(log.stat().st_size for log in logs.glob("*.log")):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        raise InfrastructureError(f"{error} (logs: {logs})") from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

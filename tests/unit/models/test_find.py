@@ -64,7 +64,7 @@ def test_name_that_an_earlier_version_was_given_is_made_from_the_first_models_fi
     assert (found.name, found.folder.name) == ("lungs", "chest_xray")
     assert found.settings.model.name == "lungs"
     assert found.settings.dataset.uri == str(tmp_path / "xrays")
-    assert "No folder of models/ is called 'lungs'" in found.notes[0]
+    assert "No folder of models/ is called 'lungs'" in found.notes["model"]
     assert [model.name for model in models.known(tmp_path, {})] == ["digits", "lungs"]
 
 
@@ -89,12 +89,16 @@ def test_models_own_files_come_before_the_yards_and_variables_before_both(tmp_pa
     assert models.find("leaves", tmp_path, told).settings.gates.min_accuracy == 0.7
 
 
-def test_each_value_of_the_yard_that_a_model_replaces_is_told_in_a_line(tmp_path):
-    limits = "[gates]\nmin_accuracy = 0.9\nmin_recall = 0.4\n"
-    yard(tmp_path, "[gates]\nmin_accuracy = 0.5\nmin_recall = 0.4\n", **{"chest_xray/limits.toml": limits})
-    (note,) = models.find("chest-xray", tmp_path).notes
-    assert "limits.toml says min_accuracy = 0.9" in note
-    assert "trainyard.toml says 0.5" in note
+def test_what_a_model_replaces_is_told_in_a_line_a_section_to_commands_that_go_by_it(tmp_path):
+    limits = "[gates]\nmin_accuracy = 0.9\nmin_recall = 0.4\n[mail]\nowner = 'b@x'\n[tests]\nmax_p95_ms = 900\n"
+    usual = "[gates]\nmin_accuracy = 0.5\nmin_recall = 0.3\n[mail]\nowner = 'a@x'\n[tests]\nmax_p95_ms = 900\n"
+    yard(tmp_path, usual, **{"chest_xray/limits.toml": limits})
+    notes = models.find("chest-xray", tmp_path).notes
+    assert set(notes) == {"gates", "mail"}
+    (note,) = models.concerning(notes, "dataset", "gates")
+    assert "limits.toml says min_accuracy = 0.9 and min_recall = 0.4 in [gates]" in note
+    assert "trainyard.toml says 0.5 and 0.3 for other models" in note
+    assert models.concerning(notes) == []
 
 
 def test_own_network_takes_the_place_of_a_family(tmp_path):
@@ -179,5 +183,5 @@ def test_models_that_ship_can_be_read():
     shipped = {model.name: model for model in models.known()}
     assert {"chest-xray", "digits"} <= set(shipped)
     # An upgraded yard's own dataset, gates and owner must not be replaced by what ships.
-    assert shipped["chest-xray"].notes == []
+    assert shipped["chest-xray"].notes == {}
     assert not shipped["digits"].changes.mirror

@@ -10,6 +10,7 @@ from PIL import Image
 import models
 from cli import Conflict, DataRefused, UsageError
 from models import check, listing
+from models.__main__ import list_models
 from models.new import start
 
 
@@ -186,3 +187,12 @@ def test_list_shows_each_model_and_a_registry_that_cannot_be_read(yard, tmp_path
     assert (leaves.network, leaves.input, leaves.production) == ("its own", "96x96 rgb", None)
     text = listing.table([first, leaves])
     assert "96x96 rgb" in text and "is a file" in text
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_list_away_from_any_model_says_where_to_call_it(tmp_path, monkeypatch, capsys, as_json):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [])
+    with pytest.raises(UsageError, match=r"There are no models: .* as seen from .*; call this in a clone"):
+        list_models(as_json=as_json)
+    assert capsys.readouterr().out.split() == (["[]"] if as_json else [])

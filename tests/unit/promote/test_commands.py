@@ -351,3 +351,15 @@ def test_version_that_awaits_its_checks_is_listed_so_and_not_promoted(registry: 
     assert "training, awaits checks" in call("list").stdout
     assert "awaits the checks of its commit (run a-run)" in refused(GateNotPassed, "run", "--version", str(version))
     assert registry.serving().stable == 2
+
+
+def test_of_what_a_model_replaces_promotion_tells_the_owner_alone_and_only_where_it_mails(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "models" / MODEL.replace("-", "_")).mkdir(parents=True)
+    (folder / "model.toml").write_text('task = "one label"\nfamily = "residual"\n')
+    (tmp_path / "trainyard.toml").write_text('[gates]\nmin_accuracy = 0.8\n[mail]\nowner = "all@x"\n')
+    (folder / "limits.toml").write_text('[gates]\nmin_accuracy = 0.9\n[mail]\nowner = "us@x"\n')
+    assert "toml" not in call("list").output
+    (told,) = [line for line in call("run", "--version", "3", "--dry-run").output.splitlines() if "toml" in line]
+    assert "owner = 'us@x'" in told

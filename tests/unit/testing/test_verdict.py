@@ -142,7 +142,10 @@ def test_version_promoted_while_it_was_tested_keeps_its_state_and_gets_the_verdi
 
 
 @pytest.mark.parametrize("error", [InfrastructureError("Silence."), SystemExit(143), KeyboardInterrupt()])
-def test_run_without_a_verdict_leaves_nothing_behind(registry, make, tmp_path, error):
+def test_run_without_a_verdict_leaves_nothing_behind(registry, make, tmp_path, monkeypatch, error):
+    (own := tmp_path / "own").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(own))
+
     def fail():
         raise error
 
@@ -152,8 +155,27 @@ def test_run_without_a_verdict_leaves_nothing_behind(registry, make, tmp_path, e
     assert registry.record(version).state == "candidate"
     assert registry.record(version).verdicts == []
     assert not (tmp_path / "registry/m/reports").exists()
-    if isinstance(error, InfrastructureError):
-        assert str(raised.value).startswith("Silence. (logs: ")
+    assert str(raised.value) == str(error)
+    assert list(own.iterdir()) == []
+
+
+def test_logs_of_a_clone_that_fails_are_kept_and_named_and_nothing_else_is(registry, make, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fail():
+        (folder,) = tmp_path.glob("trainyard-clone-*")
+        (folder / "m/1").mkdir(parents=True, exist_ok=True)
+        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs/adapter.log").write_text("Out of threads.")
+        raise InfrastructureError("Silence.")
+
+    version = add(registry)
+    with pytest.raises(InfrastructureError) as raised:
+        make(version, meanwhile=fail)
+    (folder,) = tmp_path.glob("trainyard-clone-*")
+    assert str(raised.value) == f"Silence. (logs: {folder / 'logs'})"
+    assert (folder / "logs/adapter.log").read_text() == "Out of threads."
+    assert not (folder / "m").exists()
 
 
 def test_clone_that_fails_once_is_brought_up_again_and_the_verdict_says_so(registry, make):

@@ -22,7 +22,7 @@ def rollback(
     """Go back to a version that was in production before."""
     from promote import choice
 
-    yard = opened(flags.registry, flags.model, flags.public_key)
+    yard = opened(flags.registry, flags.model, flags.public_key, concerned=["mail"])
     rollover = changing.rollover(yard, flags.pod, flags.timeout)
     rollover.prepare()
     serving = yard.registry.serving()

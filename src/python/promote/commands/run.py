@@ -27,7 +27,7 @@ def run(
     """Take a tested version into production."""
     from promote import admission, choice, views
 
-    yard = opened(flags.registry, flags.model, flags.public_key)
+    yard = opened(flags.registry, flags.model, flags.public_key, concerned=["mail"])
     rollover = changing.rollover(yard, flags.pod, flags.timeout, unchecked)
     if not dry_run:
         rollover.prepare()

@@ -1,5 +1,6 @@
 """The registry and the settings that a call means."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ def opened(
     model: str | None,
     public_keys: list[str] | None = None,
     signing_key: str | None = None,
+    concerned: Sequence[str] = (),
 ) -> Yard:
-    """
+    """`concerned` are the sections of the settings by which the command goes, for notes on them.
+
     Raises:
         UsageError: there is no such model, or the registry can't be opened.
     """
@@ -33,7 +36,7 @@ def opened(
     from registry import Keys, Registry
 
     named = models.lookup.named(model, registry)
-    for note in named.notes:
+    for note in models.concerning(named.notes, *concerned):
         say(note)
     signing = named.settings.signing
     uri = registry if registry is not None else named.settings.registry.uri

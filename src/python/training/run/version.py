@@ -17,6 +17,7 @@ from contracts.record import InputUsed, MetricsBySplit, Record, Step, Verdict
 from dataset import Dataset, Sides, examine, lineage, previous, report
 from evaluation import report as evaluation
 from imaging import ImageInput
+from models import concerning
 from registry import Keys, Registry, utc_now
 from training.commands.options import Options
 from training.family import Family, Pretrained
@@ -56,7 +57,7 @@ class Run:
 
     def say_notes(self) -> None:
         """What of the model's files whoever runs this may not expect."""
-        for note in self.options.model.notes:
+        for note in concerning(self.options.model.notes, "dataset", "gates", "mail"):
             self.say(note)
 
     @contextmanager
