@@ -24,6 +24,9 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("TRAINYARD_REGISTRY_URI", str(tmp_path / "registry"))
     monkeypatch.setenv("TRAINYARD_MAIL_OUTBOX", str(tmp_path / "outbox"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    # Who is killed can't remove the copy of the model that it looks at.
+    (copies := tmp_path / "copies").mkdir()
+    monkeypatch.setenv("TMPDIR", str(copies))
     registry = open_registry(tmp_path)
     for _ in range(2):
         promotable(registry, tmp_path, golden=[{"image": GOLDEN, "probabilities": PROBABILITIES}])
