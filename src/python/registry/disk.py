@@ -17,6 +17,8 @@ from registry.errors import InfrastructureError, UsageError
 
 # What such file systems answer where there are no hard links.
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+# What says nothing of the kind of file system, and may be otherwise the next time.
+_OF_THE_MOMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 # Of a file's time, from the finest to vfat's: nanoseconds.
 _GRAINS = (1, 100, 1_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 _READ_FILE, _READ_FOLDER = 0o044, 0o055
@@ -95,15 +97,14 @@ def require(folder: Path) -> None:
     try:
         probe = Path(tempfile.mkdtemp(prefix=".trainyard-", dir=place))
     except OSError as error:
-        raise InfrastructureError(
-            f"The registry {folder} can't be written: {error.strerror} ({place}). Check the permissions and the free "
-            "space, or name another place with --registry."
-        ) from None
+        raise _not_written(folder, place, error) from None
     try:
         for lacking, attempt in (("locks", _locks), ("whole renames", _renames), ("times of changes", _times)):
             try:
                 works = attempt(probe)
-            except OSError:
+            except OSError as error:
+                if error.errno in _OF_THE_MOMENT:
+                    raise _not_written(folder, place, error) from None
                 works = False
             if not works:
                 raise UsageError(
@@ -112,6 +113,13 @@ def require(folder: Path) -> None:
                 )
     finally:
         shutil.rmtree(probe, ignore_errors=True)
+
+
+def _not_written(folder: Path, place: Path, error: OSError) -> InfrastructureError:
+    return InfrastructureError(
+        f"The registry {folder} can't be written: {error.strerror} ({place}). Check the permissions and the free "
+        "space, or name another place with --registry."
+    )
 
 
 def _locks(probe: Path) -> bool:

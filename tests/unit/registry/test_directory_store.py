@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import Conflict, UsageError
+from cli.errors import Conflict, InfrastructureError, UsageError
 from registry import Keys, directory, manifest_of
 from registry.directory import DirectoryStore
 
@@ -136,6 +136,18 @@ def test_a_file_system_that_lacks_what_is_needed_is_refused_before_anything_is_w
 
     monkeypatch.setattr(fcntl if name == "flock" else os, name, lacking)
     with pytest.raises(UsageError, match=f"{says}.*gs://BUCKET"):
+        store.require_writable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_not_taken_for_a_file_system_that_lacks_something(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **others: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InfrastructureError, match=r"can't be written: No space left on device .*free space"):
         store.require_writable()
     assert list(tmp_path.iterdir()) == []
 
