@@ -7,6 +7,7 @@ extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = "Trainyard"
 html_copy_source = False
+html_show_copyright = False
 # Headings of three levels can be pointed to, as Markdown on a forge does.
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
@@ -22,7 +23,7 @@ _FOR_EVERYBODY = {
     '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
     'class="caption" role="heading">': 'class="caption" role="heading" aria-level="2">',
-    'class="table-wrapper colwidths-auto docutils container">': 'class="table-wrapper docutils" tabindex="0">',
+    'table-wrapper colwidths-auto docutils container">': 'table-wrapper docutils container" tabindex="0">',
     "<pre>": '<pre tabindex="0">',
 }
 

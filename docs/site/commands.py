@@ -22,7 +22,7 @@ COMMANDS = {
     "src/python/registry": "registry.__main__",
     "src/python/monitoring:drift": "monitoring.drift",
 }
-_WIDTH = 100  # characters
+_WIDTH = 90  # characters: a block of code on the site is as wide
 
 
 def page() -> str:

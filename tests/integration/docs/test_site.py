@@ -62,6 +62,19 @@ def test_no_page_asks_anybody_outside(site):
     assert {name: lines for name, lines in lacking.items() if lines} == {}
 
 
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_wide_table_scrolls_inside_its_page(site, width):
+    with sync_playwright() as play, play.chromium.launch(executable_path=BROWSER, args=FLAGS) as browser:
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto((site / "reference" / "settings.html").as_uri())
+        wide = page.locator(".table-wrapper").evaluate_all(
+            "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth).map(b => getComputedStyle(b).overflowX)"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert set(wide) == {"auto"}
+
+
 def test_every_page_is_reached_from_the_first(site):
     first = (site / "index.html").read_text("utf-8")
     for name in (
