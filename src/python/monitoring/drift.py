@@ -55,7 +55,9 @@ def drift(
         str, typer.Option(metavar="HOST:PORT", help="With --images: gRPC address of the adapter that classifies them.")
     ] = "127.0.0.1:9090",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the result there, as JSON.")] = None,
-    min_images: Annotated[int | None, typer.Option(min=1, help="Overrides how many images are needed.")] = None,
+    min_images: Annotated[
+        int | None, typer.Option(min=1, help="Images that are needed. Default: [drift] min_images.")
+    ] = None,
     registry: Annotated[str | None, typer.Option(help="The registry: a folder, or gs://BUCKET/FOLDER.")] = None,
     model: Annotated[
         str | None,

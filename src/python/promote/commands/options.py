@@ -24,7 +24,12 @@ Pod = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.1, help="Seconds that pods have to load, and again to switch.")
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.1,
+        help="Seconds that pods have to load, and again to switch. Default: [serving] rollover_timeout.",
+    ),
 ]
 Approver = Annotated[str | None, typer.Option("--approver", help="Who decided; default: who calls.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal and the mail.")]
