@@ -62,10 +62,10 @@ def list_models(
     found = rows(Path.cwd(), registry)
     if as_json:
         print_json([row.as_json() for row in found])
-    if not found:
-        raise UsageError(f"There are no models: {nowhere(Path.cwd())}")
-    if not as_json:
+    elif found:
         typer.echo(table(found))
+    else:
+        raise UsageError(f"There are no models: {nowhere(Path.cwd())}")
 
 
 @app.command()
