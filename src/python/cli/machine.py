@@ -2,10 +2,14 @@
 
 import math
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
+_OWN_STATUS = Path("/proc/self/status")
 # Version 1 writes a number near 2**63 for no limit.
 _NO_LIMIT = 1 << 60
 
@@ -30,6 +34,24 @@ def memory(groups: Path = _CONTROL_GROUPS, own: Path = _OWN_GROUP) -> int:
         if (limit := _number(folder / name)) is not None and limit < _NO_LIMIT
     ]
     return int(min([here, *limits]))
+
+
+@contextmanager
+def room(more: int, status: Path = _OWN_STATUS) -> Iterator[None]:
+    """Within it, what takes more than `more` bytes beyond those that this process holds fails with an error, where else
+    the kernel might end the process without a word. Linux alone tells how many it holds."""
+    try:
+        held = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData:"))
+    except (OSError, StopIteration):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bounds = [(held << 10) + more, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _folders(groups: Path, own: Path, controller: str) -> list[Path]:

@@ -1,6 +1,8 @@
 """How it is set which images belong together, such as one patient's: what stands as `groups` in [dataset]."""
 
 NONE, FOLDER, PATTERN, CSV = "", "folder", "pattern", "csv"
+# In a folder that an import laid out by groups: a hash by which another key for their names is noticed.
+MARK = ".groups-key"
 
 
 def described(rule: str) -> str:

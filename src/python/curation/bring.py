@@ -8,6 +8,7 @@ import typer
 
 from cli import UsageError, print_json, progress_console
 from cli.home import home_expanded
+from cli.text import counted
 from contracts.classes import alike, told_alike
 from curation.options import AsJson, require_local
 
@@ -116,8 +117,8 @@ def _tell(account: "Account", to: Path, group_key: Path, console: "Console") -> 
         console.print(f"note: {told_alike(several)}", markup=False, soft_wrap=True)
     if account.groups:
         console.print(
-            f'{len(account.groups)} groups, each in a folder named by a hash: set groups = "folder" under [dataset]. '
-            f"Keep {group_key}: further images of the same patients need it.",
+            f'{counted(len(account.groups), "group")}, each in a folder named by a hash: set groups = "folder" under '
+            f"[dataset]. Keep {group_key}: further images of the same patients need it.",
             markup=False,
             soft_wrap=True,
         )

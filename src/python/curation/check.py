@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from dataset.skew import Previous
     from dataset.split import Split
 
+# Reasons of a refusal that are told on the terminal; a report has all.
+_MOST_REFUSED = 4
+
 
 def check(
     dataset: Dataset = None,
@@ -47,7 +50,9 @@ def check(
             uri, Limits.of(settings.dataset), before, tell, lineage(own, rules), known=known, wanted=wanted
         )
     # The first refusal is the error that the command ends with.
-    for finding in [one for one in checked.findings if one not in checked.refused[:1]]:
+    # The last sentence tells the first reason, and how many more a dataset of many classes may be refused for.
+    untold = (*checked.refused[:1], *checked.refused[_MOST_REFUSED:])
+    for finding in [one for one in checked.findings if one not in untold]:
         console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)
     if report:
         try:

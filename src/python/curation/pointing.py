@@ -7,6 +7,7 @@ import typer
 
 from cli import DataRefused, UsageError, print_json, progress_console
 from cli.home import home_expanded
+from contracts.grouping import FOLDER, MARK
 from curation.options import AsJson, Dataset, ModelName, require_local, settings_of
 
 
@@ -49,7 +50,7 @@ def point(
         raise UsageError(f"{pointer} is another kind of file; name a new one.")
     folder = home_expanded(dataset) if dataset else before.folder  # type: ignore[union-attr]
     with shown(progress_console(), "Images") as tell:
-        notes = write_pointer(pointer, folder, _repository(pointer), tell)
+        notes = write_pointer(pointer, folder, _repository(pointer), tell, _groups(pointer, folder))
     after = promise(str(pointer))
     assert after is not None
     same = before is not None and after.fingerprint == before.fingerprint
@@ -57,6 +58,18 @@ def point(
         print_json({"folder": str(after.folder), "fingerprint": after.fingerprint, "images": after.images})
     for note in [*notes, f"{pointer}: {after.images} images" + (", as before" if same else "; commit it")]:
         progress_console().print(note, markup=False, soft_wrap=True)
+
+
+def _groups(pointer: Path, folder: Path) -> str:
+    """How images of one patient are told below `folder`, as under [dataset]."""
+    import models
+    import settings
+
+    if (folder / MARK).is_file():
+        return FOLDER
+    here = str(pointer.absolute())
+    told = [one.settings.dataset.groups for one in models.known() if one.settings.dataset.uri == here]
+    return told[0] if told else settings.load().dataset.groups
 
 
 def _repository(file: Path) -> Path:

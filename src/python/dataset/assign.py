@@ -1,10 +1,10 @@
 """Puts every image on a side of the split: what belongs together stays together, and what has a side keeps it."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from contracts.classes import in_one_form
 from dataset.near import Pair, near_pairs
 from dataset.read import Read
 from dataset.sides import Sides
@@ -105,6 +105,8 @@ class _Units:
 
     def __init__(self, images: Sequence[Read], groups: Sequence[str], rules: Sequence[Split], known: Sides) -> None:
         self._images, self._rules, self._known = images, rules, known
+        # Of one patient's two folders a Mac may have written one.
+        groups = [in_one_form(group) for group in groups]
         numbers: dict[str, int] = {}
         self._group_numbers = numbers
         # In an order that no one's id has a say in.
@@ -118,6 +120,7 @@ class _Units:
         self._links: list[Pair] = []
 
     def link(self, image: int, group: str) -> None:
+        group = in_one_form(group)
         if group in self._group_numbers:
             self._links.append((self.numbers[image], self._group_numbers[group]))
 
@@ -154,9 +157,7 @@ class _Units:
         """What a unit's side is told by: a digest in hexadecimal."""
         if not group:
             return self._images[members[0]].sha256
-        return hashlib.sha256(
-            f"group\0{unicodedata.normalize('NFC', group)}".encode(errors="surrogateescape")
-        ).hexdigest()
+        return hashlib.sha256(f"group\0{group}".encode(errors="surrogateescape")).hexdigest()
 
     def _known_side(self, members: Sequence[int]) -> str | None:
         digests = [self._images[place].sha256 for place in members]

@@ -23,11 +23,12 @@ class Allowed(Protocol):
 def unreadable(found: Scan, limits: Allowed) -> list[Finding]:
     findings = []
     if found.unreadable:
-        count, first = len(found.unreadable), found.unreadable[0]
+        count = len(found.unreadable)
         listed = [Offender(one.file.path, one.file.label, one.problem) for one in found.unreadable]
-        several = Counter(one.problem for one in found.unreadable).most_common(1)[0]
         # What is wrong with most of them comes before the accident of which is the first.
-        why = f"of {several[1]}: {several[0]}" if several[1] > 1 else f"the first is {first.file.path}: {first.problem}"
+        problem, alike = Counter(one.problem for one in found.unreadable).most_common(1)[0]
+        example = next(one.file.path for one in found.unreadable if one.problem == problem)
+        why = f"of {alike}, such as {example}: {problem}" if alike > 1 else f"the first is {example}: {problem}"
         if count > limits.max_unreadable * found.files:
             message = (
                 f"{count} of {found.files} images can't be read, more than the {limits.max_unreadable:.1%} allowed; "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cli.errors import DataRefused
 from contracts.classes import in_one_form
+from contracts.grouping import FOLDER, NONE
 from dataset import layout
 
 SUFFIXES = layout.SUFFIXES
@@ -47,14 +48,14 @@ class Found:
         return sorted({file.label for file in self.files})
 
 
-def find(root: Path) -> dict[str, list[Path]]:
-    """The image files of every class, both sorted.
+def find(root: Path, groups: str = NONE, classes: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """The image files of every class, both sorted; `groups` and `classes` are those of [dataset].
 
     Raises:
         DataRefused: no such folder, fewer than two classes, or a class without images.
     """
     by_label: dict[str, list[Path]] = {}
-    for file in look(root).files:
+    for file in look(root, groups == FOLDER, classes).files:
         by_label.setdefault(file.label, []).append(file.path)
     return by_label
 

@@ -80,7 +80,7 @@ def of_pattern(rule: str, file: File) -> str:
 
 def _by_pattern(text: str) -> Callable[[File], str]:
     try:
-        pattern = re.compile(text)
+        pattern = re.compile(in_one_form(text))
     except re.error as error:
         raise UsageError(
             f"The pattern of groups under [dataset], {text!r}, is no regular expression: {error}."
@@ -92,7 +92,8 @@ def _by_pattern(text: str) -> Callable[[File], str]:
         )
 
     def of(file: File) -> str:
-        match = pattern.search(file.path.stem) or pattern.search(file.path.name)
+        # A Mac may have written the file's name, and not the pattern.
+        match = pattern.search(in_one_form(file.path.stem)) or pattern.search(in_one_form(file.path.name))
         return (match[1] or "") if match else ""
 
     return of

@@ -80,7 +80,8 @@ def no_images(root: Path, empty: Sequence[Path], found: "Found") -> str:
     if found.deeper:
         return (
             f"{start}, but {sum(found.deeper.values())} images in sub-folders. If each sub-folder holds the images of "
-            'one patient, set groups = "folder" under [dataset]; otherwise move the images up.'
+            'one patient, set groups = "folder" under [dataset] (`models new`: --groups folder); otherwise move the '
+            "images up."
         )
     if found.others:
         kinds = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(found.others.items()))

@@ -15,6 +15,7 @@ import numpy as np
 
 from cli.errors import DataRefused, InfrastructureError
 from cli.machine import processors
+from cli.text import counted
 from contracts.classes import name_among, same_classes
 from contracts.record import DatasetUsed, SplitRule
 from dataset.fingerprint import fingerprint
@@ -117,8 +118,8 @@ class Dataset:
         """A sentence for each class that has images, but none on one side of the split."""
         counts = {split: Counter(image.label for image in self.part(split)) for split in SPLITS}
         return [
-            f"Class '{label}' has {total} images and none of them falls into the {missing[0]} split, which goes by "
-            f"each {'group' if self.grouping else 'image'}'s hash; {self._way_out(missing[0], total)}."
+            f"Class '{label}' has {counted(total, 'image')} and none of them falls into the {missing[0]} split, which "
+            f"goes by each {'group' if self.grouping else 'image'}'s hash; {self._way_out(missing[0], total)}."
             for label, total in self.counts().items()
             if total and (missing := [split for split in SPLITS if not counts[split][label]])
         ]

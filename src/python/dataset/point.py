@@ -12,6 +12,7 @@ from pathlib import Path
 from cli.errors import DataRefused, InfrastructureError
 from cli.home import home_expanded
 from cli.machine import processors
+from contracts.grouping import NONE
 from dataset.fingerprint import digest, fingerprint
 from dataset.folder import find
 from dataset.pool import Progress, in_order
@@ -41,15 +42,19 @@ class Promise:
             )
 
 
-def write_pointer(pointer: Path, folder: Path, repository: Path, progress: Progress | None = None) -> list[str]:
+def write_pointer(
+    pointer: Path, folder: Path, repository: Path, progress: Progress | None = None, groups: str = NONE
+) -> list[str]:
     """Writes or refreshes `pointer` to the images of `folder`; returns what its reader may not expect.
+
+    `groups` is how the models on it tell them, as under [dataset].
 
     Raises:
         DataRefused: the folder is no dataset.
         InfrastructureError: the file can't be written.
     """
     folder = folder.resolve()
-    files = [(label, path) for label, paths in find(folder).items() for path in paths]
+    files = [(label, path) for label, paths in find(folder, groups).items() for path in paths]
     digests = []
     with ThreadPoolExecutor(processors()) as pool:
         for one in in_order(pool, lambda file: _digest(file[1]), files):

@@ -83,6 +83,11 @@ def locate(uri: str, progress: Progress | None = None) -> Path:
     return path
 
 
+def is_here(uri: str) -> bool:
+    """Whether `locate` fetches nothing for it."""
+    return not location.is_address(uri) and not uri.endswith(dvc.SUFFIX)
+
+
 def _pointed_to(pointer: Path, progress: Progress | None) -> Path:
     """The files behind a pointer of DVC."""
     listed = dvc.read_pointer(pointer)

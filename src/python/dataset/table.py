@@ -54,6 +54,7 @@ def read_table(path: str | Path) -> Table:
     # With which a spreadsheet is told the separator.
     if told := _SEPARATOR_LINE.match(text):
         text = text[told.end() :]
+    text = text.lstrip("\r\n")
     lines = text.splitlines()
     if not lines or "\0" in text:
         raise DataRefused(f"{file} is {'no CSV' if lines else 'empty'}; name a CSV file with a line of column names.")

@@ -35,6 +35,14 @@ def new(
     own_network: Annotated[
         bool, typer.Option("--own-network", help="Write a network.py to change, in place of a family's network.")
     ] = False,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Which images are one patient's: folder, pattern:REGEX or csv:FILE:IMAGE_COLUMN:GROUP_COLUMN. "
+            "Default: [dataset] groups, and folder where `dataset import` laid them out so.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the folder of a new model below models/, and a pointer to its images below datasets/."""
@@ -42,7 +50,7 @@ def new(
     from models.new import start
 
     with shown(progress_console(), "Images") as tell:
-        made = start(Path.cwd(), name, dataset, rgb, own_network, tell)
+        made = start(Path.cwd(), name, dataset, rgb, own_network, tell, groups)
     if as_json:
         print_json({"model": made.name, "folder": str(made.folder), "files": [str(file) for file in made.files]})
     console = progress_console()

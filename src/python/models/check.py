@@ -1,6 +1,7 @@
 """What is wrong with a model's folder."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,10 @@ def _of_network(model: Model, start: Path) -> list[str]:
     if done.returncode == 0:
         return []
     told = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        why = "; too little memory is the usual cause" if name == "SIGKILL" else ""
+        return [f"The program that looks at the network of {model.name} was ended by {name}{why}; make it smaller."]
     if not told:
         raise UsageError(f"The network of {model.name} can't be looked at: {done.stderr.strip()[-300:]}")
     return told

@@ -11,7 +11,10 @@ import settings
 from cli.errors import Conflict, InfrastructureError, UsageError
 from cli.home import home_expanded
 from contracts import location
+from contracts.grouping import FOLDER as BY_FOLDER
+from contracts.grouping import MARK
 from dataset.folder import find as images_of
+from dataset.groups import grouping
 from dataset.point import write_pointer
 from dataset.pointer import locate
 from dataset.pool import Progress
@@ -53,11 +56,18 @@ def after_check(name: str, folders: Iterable[str] = (FOLDER, _POINTERS)) -> str:
 
 
 def start(
-    here: Path, name: str, dataset: str, rgb: bool, own_network: bool, progress: Progress | None = None
+    here: Path,
+    name: str,
+    dataset: str,
+    rgb: bool,
+    own_network: bool,
+    progress: Progress | None = None,
+    groups: str | None = None,
 ) -> Started:
     """Writes models/NAME/ into the repository around `here` and, for a folder of images, a pointer below datasets/.
 
-    `dataset` may be whatever [dataset] uri may say; `progress` hears of images that are fetched or read.
+    `dataset` may be whatever [dataset] uri may say; `progress` hears of images that are fetched or read. `groups` says
+    how images of one patient are told, as [dataset] groups does; None for what trainyard.toml and the folder say.
 
     Raises:
         UsageError: the name or the dataset can't be one, or `here` is in no repository of Trainyard.
@@ -80,11 +90,18 @@ def start(
         if there.exists():
             raise Conflict(f"{there} is there already; choose another name, or remove it.")
     source = locate(dataset, progress).resolve()
-    found = images_of(source)
+    usual = settings.load(root).dataset.groups
+    if groups is None:
+        groups = BY_FOLDER if (source / MARK).is_file() else usual
+    else:
+        grouping(groups, source)  # or says why it is none
+    found = images_of(source, groups)
     size = _size([image for images in found.values() for image in images])
     gates, owner = settings.load(root).gates, settings.load(root).mail.owner
     texts = {
-        files.MODEL: templates.model_toml(own_network, uri or pointer.as_posix(), size, rgb),
+        files.MODEL: templates.model_toml(
+            own_network, uri or pointer.as_posix(), size, rgb, groups if groups != usual else ""
+        ),
         files.LIMITS: templates.limits_toml(gates.min_accuracy, gates.min_recall, owner),
         files.CARD: templates.card_md(name, list(found), uri or pointer.as_posix()),
         "BUILD": templates.BUILD,
@@ -93,7 +110,7 @@ def start(
     if own_network:
         texts[files.NETWORK] = templates.network_py(name)
     try:
-        notes = _notes(uri) if uri else write_pointer(root / pointer, source, root, progress)
+        notes = _notes(uri) if uri else write_pointer(root / pointer, source, root, progress, groups)
         _write(folder, texts)
     except OSError as error:
         if not uri:

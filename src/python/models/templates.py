@@ -6,14 +6,17 @@ from collections.abc import Sequence
 BUILD = "model()\n"
 
 
-def model_toml(own_network: bool, uri: str, size: int, rgb: bool) -> str:
+def model_toml(own_network: bool, uri: str, size: int, rgb: bool, groups: str = "") -> str:
     family = "" if own_network else 'family = "residual"\n'
+    told = (
+        f"groups = {json.dumps(groups, ensure_ascii=False)}  # images of one patient stay together\n" if groups else ""
+    )
     return f"""\
 task = "one label"
 {family}
 [dataset]
 uri = {json.dumps(uri, ensure_ascii=False)}
-
+{told}
 [input]
 size = {size}  # pixels, height and width
 channels = "{"rgb" if rgb else "gray"}"

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import models
 from cli import DataRefused, UsageError
 from imaging import ImageInput
 from models.templates import network_py
@@ -17,6 +18,7 @@ from training.export import answers, export
 from training.family import Family
 from training.loop import Predictor, Stopped, fit
 from training.networks import contract
+from training.networks.check import check
 from training.networks.own import BadNetwork
 from training.seeds import generators_of
 from training.state import State
@@ -457,6 +459,41 @@ def test_train_says_what_a_network_lacks_before_it_looks_at_an_image(sample, tmp
         train(dataset=str(sample), registry=str(tmp_path / "registry"), model="leaves")
     assert "Checking images" not in capsys.readouterr().err
     assert Registry.open(str(tmp_path / "registry"), "leaves").records() == []
+
+
+def test_train_knows_the_classes_of_folders_by_patient(tmp_path, monkeypatch):
+    from training.train import train
+
+    for place in ("A/p1/1.png", "B/p2/2.png"):
+        (tmp_path / "scans" / place).parent.mkdir(parents=True)
+        (tmp_path / "scans" / place).write_bytes(b"")
+    groups = '[dataset]\nuri = "scans"\ngroups = "folder"\n'
+    write_model(tmp_path, "scans", MODEL_TOML + groups, PASTED.replace("Dense(classes)", "Dense(9)"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"It gives \[N, 9\], expected logits \[N, 2\]"):
+        train(registry=str(tmp_path / "registry"), model="scans")
+
+
+@pytest.mark.parametrize(("uri", "known"), [("digits", True), ("images.dvc", False), ("gs://bucket/images", False)])
+def test_network_written_for_a_number_of_classes_is_held_to_the_datasets_where_it_is_here(
+    tmp_path, monkeypatch, uri, known
+):
+    (tmp_path / "images.dvc").write_text("outs: []\n")
+    for name, classes in (("ten", 10), ("nine", 9)):
+        network = PASTED.replace("Dense(classes)", f"Dense({classes})")
+        write_model(tmp_path, name, f'{MODEL_TOML}[dataset]\nuri = "{uri}"\n', network)
+    monkeypatch.chdir(tmp_path)
+    assert check(models.find("ten")) == []
+    assert [("expected logits [N, 10]" in told) for told in check(models.find("nine"))] == [True] * known
+
+
+def test_network_that_needs_more_memory_than_there_is_is_said_and_not_killed(tmp_path, monkeypatch):
+    large = PASTED.replace("layers.Flatten(),", "layers.Flatten(), layers.Dense(1_000_000),")
+    write_model(tmp_path, "large", f'{MODEL_TOML}[dataset]\nuri = "digits"\n', large)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cli.machine.memory", lambda: 200 << 20)
+    (told,) = check(models.find("large"))
+    assert "network.py" in told and ("ResourceExhaustedError" in told or "MemoryError" in told)
 
 
 def test_own_network_is_trained_repeated_and_trained_on(sample, tmp_path, monkeypatch, capsys):

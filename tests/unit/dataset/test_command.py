@@ -57,9 +57,27 @@ def test_import_tells_of_classes_that_may_be_one_also_beside_what_was_there(root
     assert told in dataset("import", "more", "--to", "apart").stderr
 
 
+def test_pointer_to_what_was_imported_by_groups_is_what_a_check_by_groups_finds(root, dataset, tmp_path):
+    assert dataset("import", "data", "--to", "made", "--groups", r"pattern:^(\d)").returncode == 0
+    done = dataset("point", "--dataset", "made", "made.toml")
+    assert "made.toml: 80 images; commit it" in done.stderr
+    (tmp_path / "trainyard.toml").write_text('[dataset]\ngroups = "folder"\n')
+    assert "holds other images" not in dataset("check", "--dataset", "made.toml").stderr
+
+
 def test_refusal_is_said_once(root, dataset):
     shutil.copy(root / "Normal" / "images" / "3.png", root / "COVID" / "copy.png")
     assert dataset("check", "--dataset", "data").stderr.count("The same image is labelled") == 1
+
+
+def test_refusal_of_many_classes_is_a_few_lines(root, dataset):
+    for number in range(30):
+        (root / f"c{number}").mkdir()
+        shutil.copy(root / "Normal" / "images" / f"{number}.png", root / f"c{number}")
+    shutil.rmtree(root / "Normal")
+    said = dataset("check", "--dataset", "data").stderr
+    assert said.count("refused: Class 'c") == 3 and "error: Class 'c0' has 1 image and" in said
+    assert "(29 more reasons: see `check --report FILE`)" in said
 
 
 def test_import_of_one_class_names_no_training_and_one_of_a_picture_the_folder(root, dataset, tmp_path):

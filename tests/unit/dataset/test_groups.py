@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import unicodedata
 
 import pytest
 
@@ -61,6 +62,20 @@ def test_patient_of_two_classes_is_one_group(patients):
     for number in range(4):
         (patients / "B" / f"p000_w{number}.png").write_bytes(png(9000 + number))
     assert all(len(several) == 1 for several in sides(split_by(patients, PATTERN)).values())
+
+
+@pytest.mark.parametrize("rule", ["folder", r"pattern:^(J\u00fcrg)_"])
+def test_patient_in_two_forms_of_unicode_is_one_group(patients, rule):
+    """As a folder of a Mac and its copy on another machine have it."""
+    for place, form in enumerate(("NFC", "NFD")):
+        name = unicodedata.normalize(form, "J\u00fcrg")
+        folder = patients / "AB"[place] / name
+        folder.mkdir()
+        for number in range(8):
+            target = folder if rule == "folder" else folder.parent
+            (target / f"{name}_{number}.png").write_bytes(png(9000 + 10 * place + number))
+    data = split_by(patients, rule)
+    assert len({image.group for image in data.images if "rg_" in image.path.name}) == 1
 
 
 def test_patients_keep_their_side_when_images_and_patients_come(patients):

@@ -187,7 +187,7 @@ def test_dataset_too_small_for_every_split_is_refused(tmp_path):
     for label in ("A", "B"):
         (tmp_path / label).mkdir()
         (tmp_path / label / "1.png").write_bytes(png(ord(label)))
-    with pytest.raises(DataRefused, match="Class 'A' has 1 images and none"):
+    with pytest.raises(DataRefused, match="Class 'A' has 1 image and none"):
         scan(tmp_path, 0.0).require_every_split()
 
 

@@ -9,6 +9,8 @@ from PIL import Image
 
 import models
 from cli import Conflict, DataRefused, UsageError
+from contracts.grouping import MARK
+from dataset.pointer import promise
 from models import check, listing
 from models.__main__ import list_models
 from models.new import start
@@ -109,6 +111,29 @@ def test_folder_that_is_no_dataset_leaves_nothing_behind(yard, tmp_path):
     assert not (yard / "models" / "leaves").exists()
 
 
+def test_folders_of_patients_are_read_where_the_import_a_flag_or_the_settings_say_so(yard, tmp_path):
+    images = tmp_path / "scans"
+    for place in ("A/p1/1.png", "B/p1/2.png", "B/3.png"):
+        (images / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 40), len(place)).save(images / place)
+    with pytest.raises(DataRefused, match="models new`: --groups folder"):
+        start(yard, "unsaid", str(images), rgb=False, own_network=False)
+    with pytest.raises(UsageError, match=r"groups under .dataset. is 'files'"):
+        start(yard, "unsaid", str(images), rgb=False, own_network=False, groups="files")
+    start(yard, "said", str(images), rgb=False, own_network=False, groups="folder")
+    (images / MARK).write_text("hash\n")
+    start(yard, "imported", str(images), rgb=False, own_network=False)
+    for name in ("said", "imported"):
+        dataset = models.find(name, yard).settings.dataset
+        assert dataset.groups == "folder" and promise(dataset.uri).images == 3
+    with (yard / "trainyard.toml").open("a") as stream:
+        stream.write('[dataset]\ngroups = "folder"\n')
+    (images / MARK).unlink()
+    start(yard, "everywhere", str(images), rgb=False, own_network=False)
+    assert "groups" not in (yard / "models/everywhere/model.toml").read_text()
+    assert models.find("everywhere", yard).settings.dataset.groups == "folder"
+
+
 def test_bucket_is_read_as_it_is_and_gets_no_pointer(yard, tmp_path, monkeypatch):
     images = pictures(tmp_path / "fetched", labels=("maple", "oak", "ash"))
     monkeypatch.setattr("models.new.locate", lambda uri, progress: {"gs://images/leaves": images}[uri])
@@ -175,6 +200,15 @@ def test_missing_line_in_the_build_card_and_broken_test_are_told(yard, tmp_path)
     assert "lacks the line `model()`" in build
     assert "card.md is missing" in card
     assert "test_leaves.py is not valid Python" in test
+
+
+def test_network_whose_program_is_killed_is_told(yard, monkeypatch):
+    (yard / "models/first/card.md").write_text("# first\n")
+    (yard / "models/first/BUILD").write_text("model()\n")
+    (yard / "killed.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.setattr(check, "_NETWORK_CHECK", "killed")
+    (told,) = check.problems("first", yard)
+    assert "ended by SIGKILL; too little memory is the usual cause" in told
 
 
 def test_list_shows_each_model_and_a_registry_that_cannot_be_read(yard, tmp_path):

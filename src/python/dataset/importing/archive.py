@@ -84,6 +84,7 @@ def _of_tar(packed: tarfile.TarFile) -> Iterator[_Member]:
 def _is_wanted(name: Path) -> bool:
     suffix = name.suffix.lower()
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+    # What a scanner wrote is often called by a number with dots in it.
     return not hidden and (suffix in _WANTED or suffix[1:].isdigit())
 
 
@@ -92,9 +93,7 @@ def _write(member: _Member, folder: Path, account: Account) -> None:
     name = member.name.replace("\\", "/").removeprefix("./")
     if not is_plain(name):
         account.leave_out("a name in the archive that leads outside of it", repr(member.name))
-    elif Path(name).suffix.lower() not in _WANTED or any(
-        part.startswith((".", "__MACOSX")) for part in Path(name).parts
-    ):
+    elif not _is_wanted(Path(name)):
         account.leave_out(f"no image ({Path(name).suffix.lower() or 'hidden'})", name)
     elif member.content is None:
         account.leave_out("a link or device in the archive, or a file that needs a password", name)

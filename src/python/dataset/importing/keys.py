@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 
 from cli.errors import InfrastructureError, UsageError
+from contracts.classes import in_one_form
+from contracts.grouping import MARK
 
 _BYTES = 32
 _NAME_LENGTH = 16  # hexadecimal digits
-# In the target: a hash by which another key is noticed. With another one, a patient would get a second name.
-MARK = ".groups-key"
 
 
 class GroupNames:
@@ -25,7 +25,8 @@ class GroupNames:
 
     def of(self, group: str) -> str:
         """The name of `group`; "" for none."""
-        return self._hash(f"group {group}")[:_NAME_LENGTH] if group else ""
+        # Of one patient's two folders a Mac may have written one.
+        return self._hash(f"group {in_one_form(group)}")[:_NAME_LENGTH] if group else ""
 
     def require(self) -> None:
         """Makes sure of the key before anything is written.
@@ -34,7 +35,7 @@ class GroupNames:
             UsageError: the groups of the target were named by another key, or the file holds none.
             InfrastructureError: the key can't be made, or read.
         """
-        mark = self._target / MARK
+        mark = self._target / MARK  # with another key, a patient would get a second name
         try:
             if mark.is_file() and mark.read_text().strip() != self._hash("key"):
                 raise UsageError(

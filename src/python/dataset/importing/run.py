@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cli.errors import DataRefused, InfrastructureError, UsageError
 from cli.machine import processors
+from contracts.grouping import MARK
 from dataset import groups as grouping
 from dataset.folder import File
 from dataset.importing.account import Account, Candidate, Progress
 from dataset.importing.archive import unpack
-from dataset.importing.keys import MARK, GroupNames
+from dataset.importing.keys import GroupNames
 from dataset.importing.labels import of_table
 from dataset.importing.sources import of_folders
 from dataset.importing.target import Target

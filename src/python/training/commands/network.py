@@ -57,7 +57,7 @@ def require_complete(options: Options, current: Run) -> None:
         DataRefused: the dataset has no classes.
     """
     current.say("Checking the network")
-    labels = list(find(locate(options.dataset)))
+    labels = list(find(locate(options.dataset), options.split.groups, options.checks.classes))
     lacking = check(options.model, labels)
     for sentence in lacking[1:]:
         current.say(sentence)

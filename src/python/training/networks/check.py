@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,8 @@ import typer
 from cli import TrainyardError, UsageError, command_line, run
 
 if TYPE_CHECKING:
+    import keras
+
     from models import Model
 
 app = command_line(
@@ -42,21 +43,25 @@ def main(
 def check(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
     """What the network of `model` lacks: a sentence each.
 
-    `labels` are its dataset's classes; without them those that its settings or a folder of images name are taken.
+    `labels` are its dataset's classes; without them those that its settings or its images name are taken, if they are
+    here. Where nobody knows them, a network may have as many as it has.
     """
+    from cli.machine import memory, room
     from training.networks.contract import lacks
     from training.run.network import of_model
 
     try:
         family, parameters = of_model(model)
-        image, labels = parameters.input, labels or _labels(model)
-        network = family.build(parameters.network, image, len(labels))
-        # Asked for by a search, which may be hours later.
-        family.space(parameters.network, image)
+        image, known = parameters.input, labels or _labels(model)
+        with room(memory()):
+            network = family.build(parameters.network, image, len(known or _SOME_CLASSES))
+            # Asked for by a search, which may be hours later.
+            family.space(parameters.network, image)
+            labels = known or _as_many_as(network)
+            where = family.file or f"The network of {model.name}"
+            return [f"{where}: {sentence}" for sentence in lacks(network, image, labels)]
     except ValueError as error:
         return [str(error)]
-    where = family.file or f"The network of {model.name}"
-    return [f"{where}: {sentence}" for sentence in lacks(network, image, labels)]
 
 
 def notes_on(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
@@ -66,7 +71,7 @@ def notes_on(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
 
     try:
         family, parameters = of_model(model)
-        network = family.build(parameters.network, parameters.input, len(labels or _labels(model)))
+        network = family.build(parameters.network, parameters.input, len(labels or _labels(model) or _SOME_CLASSES))
     except ValueError:
         return []
     reasons = {
@@ -82,14 +87,25 @@ def notes_on(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
 
 
 def _labels(model: "Model") -> Sequence[str]:
-    """The classes of a model's dataset, as far as that is known without fetching it."""
+    """The classes of a model's dataset; none where they are not known without fetching it."""
     from dataset.folder import find
+    from dataset.pointer import is_here, locate
 
     dataset = model.settings.dataset
+    if dataset.classes or not is_here(dataset.uri):
+        return dataset.classes
     try:
-        return dataset.classes or list(find(Path(dataset.uri)))
+        return list(find(locate(dataset.uri), dataset.groups))
     except TrainyardError:
-        return _SOME_CLASSES
+        return []
+
+
+def _as_many_as(network: "keras.Model") -> Sequence[str]:
+    """Names for the classes that a network was written for, or whatever it was asked for."""
+    match network.output_shape:
+        case (None, int(classes)):
+            return [f"class {number}" for number in range(classes)]
+    return _SOME_CLASSES
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from training.networks import beside
 
 _AROUND = "Exception encountered when calling"
 _INSIDE = "Error encountered:"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Colours, and places in a graph that TensorFlow puts before a sentence.
+_MARKS = re.compile(r"\x1b\[[0-9;]*m|\{\{[^}]*\}\} ?")
 
 
 class BadNetwork(ValueError):
@@ -80,7 +81,7 @@ def _where(raised_in: Path, line: int | None, file: Path) -> str:
 def sentence(error: BaseException) -> str:
     """The line of `error` that says what is wrong."""
     # Keras puts one above it that names the layer, or several that end so, and lists of arguments below.
-    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
+    lines = [line.strip() for line in _MARKS.sub("", str(error)).splitlines() if line.strip()]
     above = next((number for number, line in enumerate(lines[:-1]) if line.endswith(_INSIDE)), -1)
     lines = lines[above + 1 :]
     return next((line for line in lines if not line.startswith(_AROUND)), lines[0] if lines else "")

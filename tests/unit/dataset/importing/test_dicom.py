@@ -1,5 +1,7 @@
 import io
 import logging
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from dataset.importing.account import LeftOut
 from dataset.importing.dicom import convert
+from tests.unit.dataset.conftest import png
 from tests.unit.dataset.importing.conftest import SECRETS, dicom, names, reasons
 
 RAMP = np.arange(40 * 50, dtype=np.uint16).reshape(40, 50)
@@ -165,3 +168,22 @@ def test_files_are_listed_as_left_out_with_their_kind(tmp_path, imported):
     (source / "B" / "frames.dcm").write_bytes((THEIRS / "SC_rgb_rle_2frame.dcm").read_bytes())
     account = imported(source)
     assert reasons(account) == {"DICOM of several frames": 1} and account.images == 6
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_that_scanners_give_are_read_from_a_folder_and_an_archive(tmp_path, imported, packed):
+    source = tmp_path / "src"
+    for number in range(3):
+        dicom(source / "A" / f"1.2.840.{number}", other(number))
+        dicom(source / "B" / f"1.2.840.{number}", other(9 + number))
+    account = imported(Path(shutil.make_archive(str(tmp_path / "all"), "zip", source)) if packed else source)
+    assert account.images == 6 and not reasons(account)
+
+
+def test_patient_in_two_forms_of_unicode_has_one_name(tmp_path, imported):
+    source = tmp_path / "src"
+    for number, form in enumerate(("NFC", "NFD")):
+        file = source / "AB"[number] / unicodedata.normalize(form, "J\u00fcrg") / f"{number}.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(png(number))
+    assert len(imported(source, groups="folder").groups) == 1

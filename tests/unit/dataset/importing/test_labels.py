@@ -101,6 +101,12 @@ def test_file_that_is_no_table_says_what_is_wrong(nih, imported, content, said):
         imported(nih, labels=nih / "t.csv", **COLUMNS)
 
 
+def test_empty_lines_before_the_names_of_columns_are_passed_over(nih, imported):
+    (nih / "t.csv").write_text("\n\nwho,what\n")
+    with pytest.raises(UsageError, match="its columns are who, what"):
+        imported(nih, labels=nih / "t.csv", **COLUMNS)
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_other_separators_are_understood(nih, imported, separator):
     rows = [separator.join((f"{n:08}_000", "A" if n < 5 else "B", "1")) for n in range(1, 9)]
