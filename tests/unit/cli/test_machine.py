@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.machine import memory, processors
+from cli.machine import memory, processors, room
 
 
 def group(folder: Path, **files: str) -> Path:
@@ -51,3 +51,11 @@ def test_memory_is_the_machines_where_no_container_limits_it(tmp_path):
     assert memory(limited.parent, tmp_path / "none") == min(4 << 30, physical)
     group(limited, memory__limit_in_bytes="9223372036854771712")
     assert memory(limited.parent, tmp_path / "none") == physical
+
+
+def test_what_takes_more_than_there_is_room_for_fails_with_an_error_and_only_within(tmp_path: Path) -> None:
+    with room(64 << 20), pytest.raises(MemoryError):
+        bytearray(1 << 30)
+    assert len(bytearray(1 << 30)) == 1 << 30
+    with room(0, status=tmp_path / "no such file"):  # nobody tells how much is held
+        assert len(bytearray(64 << 20)) == 64 << 20
