@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools  # noqa: F401  uvicorn's protocol below is made of it, and Pants does not look into uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from serving.adapter import explained
 from serving.adapter.crowded import Crowded
@@ -64,6 +64,8 @@ class _Connection(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, Together(transport, self.loop)))
         self._stage = _Stage.SILENT
         self._since = self.loop.time()
+        # What is being answered: uvicorn's `cycle` is what came last, which may still wait for that.
+        self._current: RequestResponseCycle | None = None
         self._refused = False
         self._status = HTTPStatus.BAD_REQUEST
         # What came since the last that was of use: the parser keeps a header until it is whole, however long.
@@ -74,6 +76,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._give_up()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -143,6 +146,19 @@ class _Connection(HttpToolsProtocol):
         """Called for whatever the parser does not take, and for what is refused above from inside the parser."""
         self._refuse(self._status)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Overrides uvicorn's."""
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _give_up(self) -> None:
+        """Nothing further is answered."""
+        self.pipeline.clear()
+        for cycle in (self._current, self.cycle):
+            if cycle:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > self.limits.max_header_bytes or self._headers > self.limits.max_headers:
@@ -193,11 +209,9 @@ class _Connection(HttpToolsProtocol):
         self._refused = True
         self._stop_timer()
         self._unset_keepalive_if_required()
-        if self._answering:
-            begun = self.cycle.response_started
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            if begun:
+        if self._current and self._answering:
+            self._give_up()
+            if self._current.response_started:
                 self.transport.close()
                 return
         self.transport.write(_refusal(status, self.limits))

@@ -16,11 +16,14 @@ class Together:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._waiting = bytearray()
+        self._ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
+        if self._ended:
+            return  # asyncio would raise, and whoever writes can't know
         if data and not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting += data
@@ -29,6 +32,7 @@ class Together:
 
     def write_eof(self) -> None:
         self._flush()
+        self._ended = True
         self._transport.write_eof()
 
     def close(self) -> None:

@@ -202,6 +202,18 @@ def test_a_pipeline_has_a_bound(model_server):
             assert found.count(b"alive") < 10
 
 
+def test_what_was_asked_before_a_refusal_on_the_same_connection_writes_nothing_after_it(model_server, caplog):
+    request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with served(model_server, linger_seconds=0.2) as it:
+        with connect(it, request * 3 + b"nonsense\r\n\r\n") as connection:
+            found = b""
+            while more := connection.recv(10_000):
+                found += more
+        assert found.startswith(b"HTTP/1.1 400") and found.count(b"HTTP/1.1") == 1, found
+        assert answers(it) == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_who_is_refused_in_the_middle_of_sending_reads_why_and_can_ask_again(model_server):
     with served(model_server, Limits(max_request_bytes=1000), linger_seconds=0.5) as it:
         with connect(

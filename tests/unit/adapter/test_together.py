@@ -60,6 +60,16 @@ def test_what_waits_is_written_before_the_end(end):
     assert recorded(turn) == [b"last words", end.removeprefix("write_")]
 
 
+def test_what_is_written_after_the_end_is_dropped():
+    """asyncio would raise, and `close` with it, which uvicorn calls when a connection is lost."""
+
+    def turn(it):
+        it.write_eof()
+        it.write(b"too late")
+
+    assert recorded(turn, lambda it: it.close()) == ["eof", "close"]
+
+
 def test_much_waits_for_no_turn():
     """Else the transport could not tell that a client reads nothing."""
     seen = []

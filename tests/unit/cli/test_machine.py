@@ -53,7 +53,7 @@ def test_memory_is_the_machines_where_no_container_limits_it(tmp_path):
     assert memory(limited.parent, tmp_path / "none") == physical
 
 
-def test_what_takes_more_than_there_is_room_for_fails_with_an_error_and_only_within(tmp_path: Path) -> None:
+def test_what_takes_more_than_there_is_room_for_fails_with_an_error_and_only_within(tmp_path):
     with room(64 << 20), pytest.raises(MemoryError):
         bytearray(1 << 30)
     assert len(bytearray(1 << 30)) == 1 << 30
