@@ -32,7 +32,9 @@ _MESSAGE_SLACK = 4 * MEBIBYTE
 # At once on one connection; the message of each may be on its way for as long as it takes.
 _MOST_CALLS = 256
 # Calls of all connections together that are not looked at yet.
-_MOST_WAITING = 32_000
+_MOST_WAITING = 16_000
+# Of the message of each; the rest is sent once the call is let in. More than this is memory that any flood can take.
+_AHEAD_BYTES = 16 * 1024
 
 
 class ClassifierServicer(classifier_pb2_grpc.ClassifierServicer):
@@ -188,8 +190,11 @@ class GrpcServer:
             ("grpc.server_handshake_timeout_ms", 10_000),
             ("grpc.max_connection_idle_ms", 620_000),
             ("grpc.max_concurrent_streams", _MOST_CALLS),
+            # gRPC would raise what a client may send ahead, to megabytes a call, where the network seems to have room.
+            ("grpc.http2.lookahead_bytes", _AHEAD_BYTES),
+            ("grpc.http2.bdp_probe", 0),
             # Beyond as many that wait to be looked at gRPC ends new ones with a bare CANCELLED, and by default beyond
-            # 1,000: a flood's clients would not learn that they may come again. Each is some 30 KB, mostly its message.
+            # 1,000: a flood's clients would not learn that they may come again. Each takes up to some 80 KB.
             ("grpc.server.max_pending_requests", _MOST_WAITING),
             ("grpc.server.max_pending_requests_hard_limit", _MOST_WAITING),
             # Seconds that a call may wait so (gRPC's own: 30): who asked says how long it waits.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 
 import grpc
@@ -104,6 +105,25 @@ def test_of_thousands_of_calls_at_one_moment_each_learns_that_it_may_come_again(
         ]
         codes = {call.exception().code() for call in asked}
     assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+def test_of_a_message_that_nobody_has_looked_at_little_is_taken(model_server):
+    """Else a flood of large messages takes all memory while it waits."""
+    with full(model_server) as (it, _):
+        host, port = it.grpc.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            # HTTP/2's preface, and settings without any (RFC 9113, 3.4).
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+            answered = connection.makefile("rb")
+            head = answered.read(9)
+            settings = answered.read(int.from_bytes(head[:3], "big"))
+    assert head[3] == 4
+    told = {
+        int.from_bytes(settings[at : at + 2], "big"): int.from_bytes(settings[at + 2 : at + 6], "big")
+        for at in range(0, len(settings), 6)
+    }
+    initial_window_size = 4
+    assert told[initial_window_size] == 16 * 1024
 
 
 def test_what_takes_no_place_is_answered(model_server):
