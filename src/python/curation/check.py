@@ -49,8 +49,7 @@ def check(
         checked = examine(
             uri, Limits.of(settings.dataset), before, tell, lineage(own, rules), known=known, wanted=wanted
         )
-    # The first refusal is the error that the command ends with.
-    # The last sentence tells the first reason, and how many more a dataset of many classes may be refused for.
+    # The error that the command ends with tells the first refusal, and how many more there are.
     untold = (*checked.refused[:1], *checked.refused[_MOST_REFUSED:])
     for finding in [one for one in checked.findings if one not in untold]:
         console.print(f"{'refused' if finding.refused else 'note'}: {finding.message}", markup=False, soft_wrap=True)

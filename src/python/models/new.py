@@ -90,14 +90,15 @@ def start(
         if there.exists():
             raise Conflict(f"{there} is there already; choose another name, or remove it.")
     source = locate(dataset, progress).resolve()
-    usual = settings.load(root).dataset.groups
+    shared = settings.load(root)
+    usual = shared.dataset.groups
     if groups is None:
         groups = BY_FOLDER if (source / MARK).is_file() else usual
     else:
         grouping(groups, source)  # or says why it is none
     found = images_of(source, groups)
     size = _size([image for images in found.values() for image in images])
-    gates, owner = settings.load(root).gates, settings.load(root).mail.owner
+    gates, owner = shared.gates, shared.mail.owner
     texts = {
         files.MODEL: templates.model_toml(
             own_network, uri or pointer.as_posix(), size, rgb, groups if groups != usual else ""
