@@ -80,7 +80,7 @@ print("ready", flush=True)
 threading.Event().wait()
 """,
     _EMPTY: """
-import asyncio, sys, grpc, grpc.aio
+import sys, grpc, grpc.aio, uvloop
 async def answer(data, context):
     return b""
 async def serve():
@@ -91,7 +91,7 @@ async def serve():
     await server.start()
     print("ready", flush=True)
     await server.wait_for_termination()
-asyncio.run(serve())
+uvloop.run(serve())
 """,
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import grpc
 import numpy as np
@@ -22,6 +24,10 @@ Array = np.ndarray[Any, Any]
 Call = Callable[..., list[Array]]
 Result = Future[list[Array]]
 End = Callable[[], None]
+# While the cores are busy, about the time from a request's answer until its client's next one waits here.
+_AROUND_SECONDS = 0.6e-3
+# Of those that wait or run, as many at most are on their way so: a tiny model is run the better in large batches.
+_MOST_ON_THEIR_WAY = 0.5
 
 
 class _Part(Future[list[Array]]):
@@ -39,6 +45,18 @@ class _Batch:
     size: int = 0
     tasks: list[tuple[list[Array], _Part]] = field(default_factory=list)
 
+    def add(self, feeds: list[Array], result: _Part) -> None:
+        self.tasks.append((feeds, result))
+        self.size += len(feeds[0])
+
+    def without_the_rest(self, most: int) -> tuple[_Batch, _Batch | None]:
+        """The first of it, of at most so many rows but of one request at least, and what is left."""
+        first, rest = _Batch(self.due, self.chosen), _Batch(self.due, self.chosen)
+        for feeds, result in self.tasks:
+            fits = not first.tasks or (not rest.tasks and first.size + len(feeds[0]) <= most)
+            (first if fits else rest).add(feeds, result)
+        return first, rest if rest.tasks else None
+
     @property
     def until(self) -> float | None:
         """When the last of its clients goes."""
@@ -47,12 +65,23 @@ class _Batch:
         return max(known) if len(known) == len(ends) else None
 
 
+@dataclass
+class _UnderWay:
+    """What runs now of one model."""
+
+    runs: int = 0
+    rows: int = 0
+
+
 class Batcher:
     """Queues of requests, one for each callable and shape of rows, and threads that run them.
 
     A request waits at most `timeout_seconds` for others while a thread is free; if that is no time, its own thread
     runs it. Rows of different shape share a batch only where they are padded to the largest, and a batch that fails is
     run again one by one, so that a bad request fails alone.
+
+    Without such a time, and without sizes that rows are padded to, a thread leaves the model's others as much as it
+    takes: closed loops of clients would end up in one large batch, beside which all other cores have nothing to do.
     """
 
     def __init__(self, chosen: BatchingParameters, long_runs: LongRuns | None = None) -> None:
@@ -62,7 +91,8 @@ class Batcher:
         self.most_rows = chosen.max_batch_size
         self._queues: dict[tuple[Any, ...], deque[_Batch]] = {}
         self._changed = threading.Condition()
-        self._running: Counter[int] = Counter()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._row_seconds: WeakKeyDictionary[Call, float] = WeakKeyDictionary()
         # One more than may run batches of one model, so that no model takes all.
         for _ in range(chosen.threads + 1):
             threading.Thread(target=self._work, name="batch", daemon=True).start()
@@ -74,12 +104,13 @@ class Batcher:
         """
         chosen = chosen or self._chosen
         key = _checked(call, feeds, chosen)
-        end = self._begun_at_once(key, chosen) if len(feeds[0]) <= chosen.execution_size else None
+        rows = len(feeds[0])
+        end = self._begun_at_once(key, rows, chosen) if rows <= chosen.execution_size else None
         if end is not None:
             try:
                 return _run_one(chosen, call, feeds)
             finally:
-                self._ended(call, end)
+                self._ended(call, rows, end)
         return joined([wait_for(result) for result in self._in_parts(key, feeds, chosen)])
 
     def begin(self, call: Call, feeds: list[Array], chosen: BatchingParameters | None = None) -> list[Result]:
@@ -95,39 +126,51 @@ class Batcher:
         parts = [feeds] if len(feeds[0]) <= most else _split(feeds, most)
         return [self._queue(key, part, chosen) for part in parts]
 
-    def _begun_at_once(self, key: tuple[Any, ...], chosen: BatchingParameters) -> End | None:
+    def _begun_at_once(self, key: tuple[Any, ...], rows: int, chosen: BatchingParameters) -> End | None:
         """Takes one of the model's places for this very thread, when nobody waits and none is to be waited for.
 
         Two threads that hand a request to each other cost more than the rest of the server.
         """
         with self._changed:
-            if chosen.timeout_seconds or key in self._queues or self._running[id(key[0])] >= self._chosen.threads:
+            if chosen.timeout_seconds or key in self._queues or not self._has_place(key[0]):
                 return None
             end = self._long_runs.begin(key[0])
             if end is not None:
-                self._running[id(key[0])] += 1
+                self._began(key[0], rows)
             return end
+
+    def _has_place(self, call: Call) -> bool:
+        return self._now(call).runs < self._chosen.threads
+
+    def _now(self, call: Call) -> _UnderWay:
+        return self._under_way.get(id(call)) or _UnderWay()
+
+    def _began(self, call: Call, rows: int) -> None:
+        under_way = self._under_way.setdefault(id(call), _UnderWay())
+        under_way.runs += 1
+        under_way.rows += rows
 
     def _look_again(self) -> None:
         with self._changed:
             self._changed.notify()
 
-    def _ended(self, call: Call, end: End) -> None:
+    def _ended(self, call: Call, rows: int, end: End) -> None:
         end()
         with self._changed:
-            self._running[id(call)] -= 1
-            if not self._running[id(call)]:
-                del self._running[id(call)]
+            under_way = self._under_way[id(call)]
+            under_way.runs -= 1
+            under_way.rows -= rows
+            if not under_way.runs:
+                del self._under_way[id(call)]
             self._changed.notify()
 
     def _queue(self, key: tuple[Any, ...], feeds: list[Array], chosen: BatchingParameters) -> Result:
         result = _Part()
         with self._changed:
             batch = self._open_batch(key, len(feeds[0]), chosen)
-            batch.tasks.append((feeds, result))
-            batch.size += len(feeds[0])
+            batch.add(feeds, result)
             # Where all places are taken, the end of a run tells.
-            if self._running[id(key[0])] < self._chosen.threads:
+            if self._has_place(key[0]):
                 self._changed.notify()
         result.add_done_callback(lambda _: self._drop(key, batch, result) if result.cancelled() else None)
         return result
@@ -160,6 +203,7 @@ class Batcher:
     def _work(self) -> None:
         while True:
             call, batch, end = self._next()
+            began = time.perf_counter()
             try:
                 self._execute(call, batch)
             except BaseException as error:
@@ -167,7 +211,8 @@ class Batcher:
                     if not result.done():
                         result.set_exception(error)
             finally:
-                self._ended(call, end)
+                self._row_seconds[call] = (time.perf_counter() - began) / max(1, batch.size)
+                self._ended(call, batch.size, end)
 
     def _next(self) -> tuple[Call, _Batch, End]:
         """The batch that has been due for longest: full, followed by another, or past its time."""
@@ -176,7 +221,7 @@ class Batcher:
                 now = time.monotonic()
                 first: tuple[tuple[Any, ...], float] | None = None
                 for key, queue in self._queues.items():
-                    if self._running[id(key[0])] >= self._chosen.threads or not self._long_runs.may_begin(key[0]):
+                    if not self._has_place(key[0]) or not self._long_runs.may_begin(key[0]):
                         continue
                     full = len(queue) > 1 or queue[0].size >= queue[0].chosen.execution_size
                     due = min(queue[0].due, now) if full else queue[0].due
@@ -187,19 +232,34 @@ class Batcher:
                     end = self._long_runs.begin(first[0][0])
                     if end is None:
                         continue
-                    queue = self._queues[first[0]]
-                    batch = queue.popleft()
-                    if not queue:
-                        del self._queues[first[0]]
+                    batch = self._take(first[0])
                     # From here on a client that goes away changes nothing.
                     batch.tasks = [task for task in batch.tasks if task[1].set_running_or_notify_cancel()]
                     batch.size = sum(len(feeds[0]) for feeds, _ in batch.tasks)
                     if not batch.tasks:
                         end()
                         continue
-                    self._running[id(first[0][0])] += 1
+                    self._began(first[0][0], batch.size)
                     return first[0][0], batch, end
                 self._changed.wait(None if first is None else first[1] - now)
+
+    def _take(self, key: tuple[Any, ...]) -> _Batch:
+        """The first batch that waits there, or its beginning."""
+        queue = self._queues[key]
+        batch = queue.popleft()
+        if self._chosen.threads > 1 and not batch.chosen.timeout_seconds and not batch.chosen.allowed_batch_sizes:
+            batch, rest = batch.without_the_rest(self._share(key[0], batch.size))
+            if rest is not None:
+                queue.appendleft(rest)
+                self._changed.notify()
+        if not queue:
+            del self._queues[key]
+        return batch
+
+    def _share(self, call: Call, waiting: int) -> int:
+        """How many rows each thread gets of those that wait and run, if some more are on their way."""
+        on_their_way = min(_MOST_ON_THEIR_WAY, _AROUND_SECONDS / self._row_seconds.get(call, math.inf))
+        return math.ceil((self._now(call).rows + waiting) / (1 + on_their_way) / self._chosen.threads)
 
     def _execute(self, call: Call, batch: _Batch) -> None:
         if len(batch.tasks) > 1:

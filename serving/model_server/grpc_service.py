@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+import uvloop
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -51,7 +52,7 @@ class GrpcServer:
         self, handlers: Handlers, metrics: Metrics, threads: int, with_health: bool, arguments: str = ""
     ) -> None:
         """`arguments`: "key=value,…" for gRPC itself."""
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True).start()
         self._server = self._in_loop(_made(handlers, metrics, threads, with_health, arguments))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,6 +67,33 @@ def test_requests_that_wait_together_run_together() -> None:
     call.gate.set()
     assert [result.result(20)[0].tolist() for result in results] == [[2 * n] * 2 for n in range(4)]
     assert call.sizes == [1, 8]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "largest"),
+    [
+        (BatchingParameters(max_batch_size=32, threads=2), range(3, 7)),
+        (BatchingParameters(max_batch_size=32, threads=2, timeout_seconds=1e-6), [12]),
+        (BatchingParameters(max_batch_size=12, threads=2, allowed_batch_sizes=(12,)), [12]),
+        (BatchingParameters(max_batch_size=32, threads=1), [12]),
+    ],
+)
+def test_a_thread_leaves_the_others_as_much_as_it_takes(chosen: BatchingParameters, largest: Container[int]) -> None:
+    batcher, call = Batcher(chosen), Doubler()
+    call.gate.clear()
+    for _ in range(chosen.threads):
+        batcher.begin(call, [np.zeros(1)])
+        assert call.started.acquire(timeout=20)
+    results = [batcher.begin(call, [np.full(1, n)])[0] for n in range(12)]
+    call.gate.set()
+    assert [result.result(20)[0].tolist() for result in results] == [[2 * n] for n in range(12)]
+    assert max(call.sizes[chosen.threads :]) in largest
+
+
+def test_a_request_of_many_rows_is_not_shared_out() -> None:
+    batcher, call = Batcher(BatchingParameters(max_batch_size=32, threads=2)), Doubler()
+    assert batcher.begin(call, [np.zeros(9)])[0].result(20)[0].shape == (9,)
+    assert call.sizes == [9]
 
 
 def test_a_bad_request_fails_alone() -> None:
