@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from cli.call import program_name
-from cli.errors import EXIT_CODES, Exit, TrainyardError
+from cli.errors import EXIT_CODES, Exit, HeldError, TrainyardError
 from cli.processor import guard_tensorflow
 from cli.version import VERSION
 
@@ -65,6 +65,11 @@ def run(app: typer.Typer) -> NoReturn:
     guard_tensorflow()
     try:
         app(prog_name=program_name(str(app.info.help)))
+    except HeldError as error:
+        sys.stderr.write(f"error: {error}\n")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(error.exit_code)
     except TrainyardError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

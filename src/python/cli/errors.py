@@ -45,6 +45,10 @@ class UsageError(TrainyardError):
     exit_code = Exit.USAGE
 
 
+class HeldError(UsageError):
+    """Code of a user's has left threads that go on; the program ends without waiting for them."""
+
+
 class GateNotPassed(TrainyardError):
     exit_code = Exit.GATE
 

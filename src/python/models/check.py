@@ -14,6 +14,7 @@ from models.model import Model
 _LINE = re.compile(r"^\s*model\(\s*\)", re.MULTILINE)
 # Builds, calls, exports and inspects a network; a program, since it stands above the models and takes seconds to load.
 _NETWORK_CHECK = "training.networks.check"
+_SECONDS = 900  # honest networks take some ten, and a minute or two on a busy machine
 
 
 def problems(name: str, start: Path) -> list[str]:
@@ -46,9 +47,14 @@ def of_files(model: Model) -> list[str]:
 
 
 def _of_network(model: Model, start: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", _NETWORK_CHECK, "--model", model.name], cwd=start, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", _NETWORK_CHECK, "--model", model.name]
+    try:
+        done = subprocess.run(command, cwd=start, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return [
+            f"The network of {model.name} is not built, asked and exported after {_SECONDS // 60} minutes; look for "
+            "what waits or goes on for ever in its code."
+        ]
     if done.returncode == 0:
         return []
     told = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]

@@ -1,5 +1,8 @@
 """A model's own network, as somebody pastes it: what works around it, and what is said of one that can't be trained."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 
 import models
-from cli import DataRefused, UsageError
+from cli import DataRefused, Exit, UsageError
 from imaging import ImageInput
 from models.templates import network_py
 from registry import Registry
@@ -459,6 +462,16 @@ def test_train_says_what_a_network_lacks_before_it_looks_at_an_image(sample, tmp
         train(dataset=str(sample), registry=str(tmp_path / "registry"), model="leaves")
     assert "Checking images" not in capsys.readouterr().err
     assert Registry.open(str(tmp_path / "registry"), "leaves").records() == []
+
+
+def test_check_ends_although_a_network_has_started_a_thread_that_does_not(tmp_path):
+    started = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), name='mine').start()\n"
+    write_model(tmp_path, "leaves", MODEL_TOML, PASTED + started)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "training.networks.check", "--model", "leaves"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == Exit.USAGE, ended.stderr
+    assert "network.py: It has started a thread that goes on (mine)" in ended.stderr
 
 
 def test_train_knows_the_classes_of_folders_by_patient(tmp_path, monkeypatch):

@@ -211,6 +211,16 @@ def test_network_whose_program_is_killed_is_told(yard, monkeypatch):
     assert "ended by SIGKILL; too little memory is the usual cause" in told
 
 
+def test_network_whose_program_does_not_end_is_told(yard, monkeypatch):
+    (yard / "models/first/card.md").write_text("# first\n")
+    (yard / "models/first/BUILD").write_text("model()\n")
+    (yard / "waiting.py").write_text("import time\ntime.sleep(1000)\n")
+    monkeypatch.setattr(check, "_NETWORK_CHECK", "waiting")
+    monkeypatch.setattr(check, "_SECONDS", 2)
+    (told,) = check.problems("first", yard)
+    assert "look for what waits or goes on for ever in its code" in told
+
+
 def test_list_shows_each_model_and_a_registry_that_cannot_be_read(yard, tmp_path):
     start(yard, "leaves", str(pictures(tmp_path / "leaves")), rgb=True, own_network=True)
     (yard / "registry").mkdir()

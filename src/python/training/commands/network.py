@@ -6,7 +6,7 @@ from dataset.folder import find
 from models import Model
 from training.commands.options import Options
 from training.family import Family, NoWeights, Pretrained
-from training.networks.check import check, notes_on
+from training.networks.check import check, notes_on, refusal
 from training.networks.own import BadNetwork
 from training.parameters import Parameters
 from training.run.network import family_of_model, trials_of_model
@@ -62,6 +62,6 @@ def require_complete(options: Options, current: Run) -> None:
     for sentence in lacking[1:]:
         current.say(sentence)
     if lacking:
-        raise UsageError(lacking[0])
+        raise refusal(lacking[0])
     for note in notes_on(options.model, labels):
         current.say(note)

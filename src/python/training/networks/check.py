@@ -1,12 +1,15 @@
 """What a model's network lacks, said before anything is trained: a part of `models check`, and of `train`."""
 
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent import futures
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import TrainyardError, UsageError, command_line, run
+from cli.errors import HeldError
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +40,12 @@ def main(
     for sentence in lacking[:-1]:
         sys.stderr.write(f"error: {sentence}\n")
     if lacking:
-        raise UsageError(lacking[-1])
+        raise refusal(lacking[-1])
+
+
+def refusal(sentence: str) -> UsageError:
+    """What to raise for something that a network lacks."""
+    return HeldError(sentence) if _left() else UsageError(sentence)
 
 
 def check(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
@@ -59,7 +67,7 @@ def check(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
             family.space(parameters.network, image)
             labels = known or _as_many_as(network)
             where = family.file or f"The network of {model.name}"
-            return [f"{where}: {sentence}" for sentence in lacks(network, image, labels)]
+            return [f"{where}: {sentence}" for sentence in (*lacks(network, image, labels), *map(_goes_on, _left()))]
     except ValueError as error:
         return [str(error)]
 
@@ -84,6 +92,23 @@ def notes_on(model: "Model", labels: Sequence[str] | None = None) -> list[str]:
         for name in without_effect(network, parameters.changes)
         if getattr(parameters.schedule, name)
     ]
+
+
+def _left() -> list[str]:
+    """Threads for which the interpreter would wait at its end for ever, as long as they go on."""
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        # Those of a pool are told to end.
+        if not (thread.daemon or thread is threading.main_thread() or thread in futures.thread._threads_queues)
+    ]
+
+
+def _goes_on(thread: str) -> str:
+    return (
+        f"It has started a thread that goes on ({thread}), so that a training would never end; join it, or make it a "
+        "daemon (threading.Thread(…, daemon=True))."
+    )
 
 
 def _labels(model: "Model") -> Sequence[str]:
