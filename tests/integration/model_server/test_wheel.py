@@ -32,7 +32,7 @@ def test_it_holds_the_server_alone() -> None:
     parts = {"/".join(name.split("/")[:2]) for name in names}
     assert parts == {"serving/__init__.py", "serving/mailbox.py", "serving/model_server"}
     assert "serving/model_server/json_worker.py" in names
-    assert not {"keras", "uvloop", "typer", "rich"} & {named(text) for text in asked_for()}
+    assert not {"keras", "typer", "rich"} & {named(text) for text in asked_for()}
 
 
 def blocks() -> list[str]:
