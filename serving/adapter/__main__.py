@@ -135,9 +135,8 @@ def main(
     # Errors reach the user as sentences of ours; gRPC's own log repeats them in its words. It reads this when imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here so that --help is instant.
+    import asyncio
     import dataclasses
-
-    import uvloop
 
     import imaging
     from serving.adapter import logs
@@ -158,7 +157,7 @@ def main(
         max_explanations=int(explain),
         request_timeout=request_timeout,
     )
-    uvloop.run(
+    asyncio.run(
         serve(
             Options(
                 backend=backend,

@@ -23,7 +23,7 @@ class Together:
 
     def write(self, data: bytes) -> None:
         if self._ended:
-            return  # the transport would raise, and whoever writes can't know
+            return  # asyncio would raise, and whoever writes can't know
         if data and not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting += data

@@ -12,7 +12,6 @@ from unittest import mock
 
 import grpc
 import numpy as np
-import uvloop
 
 from serving.adapter import lifecycle
 from serving.adapter.lifecycle import Options, Ports, running
@@ -202,7 +201,7 @@ def adapter(backend: str, limits: Limits | None = None, model: str = MODEL, **mo
             started.set_result(Adapter(ports, ask_to_stop))
             await stop.wait()
 
-    thread = threading.Thread(target=lambda: uvloop.run(live()))
+    thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
     it = started.result(timeout=30)
     try:

@@ -1,11 +1,11 @@
 """An answer leaves in one call of the system, whole and in order, before the connection ends."""
 
 import asyncio
+from asyncio import selector_events
 
 import httpx
 import pytest
 
-from serving.adapter import connection
 from serving.adapter.together import Together
 from tests.unit.adapter.fakes import adapter
 
@@ -61,7 +61,7 @@ def test_what_waits_is_written_before_the_end(end):
 
 
 def test_what_is_written_after_the_end_is_dropped():
-    """The transport would raise, and `close` with it, which uvicorn calls when a connection is lost."""
+    """asyncio would raise, and `close` with it, which uvicorn calls when a connection is lost."""
 
     def turn(it):
         it.write_eof()
@@ -84,23 +84,13 @@ def test_much_waits_for_no_turn():
     assert seen == [[], [b"x" * 120_000]]
 
 
-class Listening:
-    """A transport that keeps what is written to it."""
-
-    def __init__(self, transport, written):
-        self._transport, self._written = transport, written
-
-    def __getattr__(self, name):
-        return getattr(self._transport, name)
-
-    def write(self, data):
-        self._written.append(bytes(data))
-        self._transport.write(data)
-
-
 def test_headers_and_body_of_an_answer_leave_together(model_server, monkeypatch):
-    written = []
-    monkeypatch.setattr(connection, "Together", lambda transport, loop: Together(Listening(transport, written), loop))
+    written, write = [], selector_events._SelectorSocketTransport.write
+    monkeypatch.setattr(
+        selector_events._SelectorSocketTransport,
+        "write",
+        lambda transport, data: (written.append(bytes(data)), write(transport, data))[1],
+    )
     with adapter(f"127.0.0.1:{model_server.port}") as it:
         assert httpx.get(f"{it.http}/livez", trust_env=False).json() == {"status": "alive"}
     [answer] = [data for data in written if data.startswith(b"HTTP/1.1 200")]
