@@ -18,7 +18,7 @@ from registry.errors import InfrastructureError, UsageError
 # What such file systems answer where there are no hard links.
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # What says nothing of the kind of file system, and may be otherwise the next time.
-_OF_THE_MOMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+_OF_THE_MOMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
 # Of a file's time, from the finest to vfat's: nanoseconds.
 _GRAINS = (1, 100, 1_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 _READ_FILE, _READ_FOLDER = 0o044, 0o055
@@ -116,9 +116,11 @@ def require(folder: Path) -> None:
 
 
 def _not_written(folder: Path, place: Path, error: OSError) -> InfrastructureError:
+    open_files = error.errno in (errno.EMFILE, errno.ENFILE)
+    check = "Check the limit of open files (ulimit -n)" if open_files else "Check the permissions and the free space"
     return InfrastructureError(
-        f"The registry {folder} can't be written: {error.strerror} ({place}). Check the permissions and the free "
-        "space, or name another place with --registry."
+        f"The registry {folder} can't be written: {error.strerror} ({place}). {check}, or name another place with "
+        "--registry."
     )
 
 

@@ -464,14 +464,18 @@ def test_train_says_what_a_network_lacks_before_it_looks_at_an_image(sample, tmp
     assert Registry.open(str(tmp_path / "registry"), "leaves").records() == []
 
 
-def test_check_ends_although_a_network_has_started_a_thread_that_does_not(tmp_path):
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [("", "network.py: It has started a thread that goes on (mine)"), ("raise ValueError('no')\n", "no")],
+)
+def test_check_ends_although_a_network_has_started_a_thread_that_does_not(tmp_path, then, told):
     started = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), name='mine').start()\n"
-    write_model(tmp_path, "leaves", MODEL_TOML, PASTED + started)
+    write_model(tmp_path, "leaves", MODEL_TOML, PASTED + started + then)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "training.networks.check", "--model", "leaves"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert ended.returncode == Exit.USAGE, ended.stderr
-    assert "network.py: It has started a thread that goes on (mine)" in ended.stderr
+    assert told in ended.stderr
 
 
 def test_train_knows_the_classes_of_folders_by_patient(tmp_path, monkeypatch):

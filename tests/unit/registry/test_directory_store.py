@@ -140,14 +140,18 @@ def test_a_file_system_that_lacks_what_is_needed_is_refused_before_anything_is_w
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "No space left on device .*free space"), (errno.EMFILE, "Too many open files .*ulimit -n")],
+)
 def test_full_disk_is_not_taken_for_a_file_system_that_lacks_something(
-    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
     def full(*arguments: object, **others: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InfrastructureError, match=r"can't be written: No space left on device .*free space"):
+    with pytest.raises(InfrastructureError, match=f"can't be written: {told}"):
         store.require_writable()
     assert list(tmp_path.iterdir()) == []
 

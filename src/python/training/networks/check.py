@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent import futures
+from concurrent.futures import thread as pools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,7 +100,7 @@ def _left() -> list[str]:
         thread.name
         for thread in threading.enumerate()
         # Those of a pool are told to end.
-        if not (thread.daemon or thread is threading.main_thread() or thread in futures.thread._threads_queues)
+        if not (thread.daemon or thread is threading.main_thread() or thread in pools._threads_queues)
     ]
 
 
