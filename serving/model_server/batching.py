@@ -49,13 +49,13 @@ class _Batch:
         self.tasks.append((feeds, result))
         self.size += len(feeds[0])
 
-    def without_the_rest(self, most: int) -> tuple[_Batch, _Batch | None]:
-        """The first of it, of at most so many rows but of one request at least, and what is left."""
-        first, rest = _Batch(self.due, self.chosen), _Batch(self.due, self.chosen)
-        for feeds, result in self.tasks:
-            fits = not first.tasks or (not rest.tasks and first.size + len(feeds[0]) <= most)
-            (first if fits else rest).add(feeds, result)
-        return first, rest if rest.tasks else None
+    def first(self, most: int) -> _Batch:
+        """Takes the first of it out, of at most so many rows but of one request at least."""
+        first = _Batch(self.due, self.chosen)
+        while self.tasks and (not first.tasks or first.size + len(self.tasks[0][0][0]) <= most):
+            first.add(*self.tasks.pop(0))
+        self.size -= first.size
+        return first
 
     @property
     def until(self) -> float | None:
@@ -246,12 +246,14 @@ class Batcher:
     def _take(self, key: tuple[Any, ...]) -> _Batch:
         """The first batch that waits there, or its beginning."""
         queue = self._queues[key]
-        batch = queue.popleft()
+        batch = queue[0]
         if self._chosen.threads > 1 and not batch.chosen.timeout_seconds and not batch.chosen.allowed_batch_sizes:
-            batch, rest = batch.without_the_rest(self._share(key[0], batch.size))
-            if rest is not None:
-                queue.appendleft(rest)
+            # What is left stays the batch that it was, from which clients may still leave.
+            batch = batch.first(self._share(key[0], batch.size))
+            if queue[0].tasks:
                 self._changed.notify()
+                return batch
+        queue.popleft()
         if not queue:
             del self._queues[key]
         return batch

@@ -90,6 +90,24 @@ def test_a_thread_leaves_the_others_as_much_as_it_takes(chosen: BatchingParamete
     assert max(call.sizes[chosen.threads :]) in largest
 
 
+def test_clients_leave_what_a_thread_has_left_in_the_queue() -> None:
+    batcher, call = Batcher(BatchingParameters(max_batch_size=32, threads=2)), Doubler()
+    call.gate.clear()
+    for _ in range(2):
+        batcher.begin(call, [np.zeros(1)])
+        assert call.started.acquire(timeout=20)
+    waiting = [batcher.begin(call, [np.zeros(1)])[0] for _ in range(12)]
+    key = next(iter(batcher._queues))
+    with batcher._changed:
+        taken = batcher._take(key)
+    assert 0 < taken.size < 12
+    for result in waiting:
+        result.cancel()
+    assert queued(batcher, call) == 0
+    assert not batcher._queues
+    call.gate.set()
+
+
 def test_a_request_of_many_rows_is_not_shared_out() -> None:
     batcher, call = Batcher(BatchingParameters(max_batch_size=32, threads=2)), Doubler()
     assert batcher.begin(call, [np.zeros(9)])[0].result(20)[0].shape == (9,)
