@@ -71,8 +71,13 @@ class Shell:
         started = time.monotonic()
         done = subprocess.run(line, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         sys.stderr.write(f"$ {line}  ({time.monotonic() - started:.0f} s)\n{done.stdout}{done.stderr}\n")
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.returncode == 0, f"{line}\n{done.stderr}{self._servers()}"
         return done.stdout + done.stderr
+
+    def _servers(self):
+        """What those in the background said, which goes with the folder."""
+        logs = [log for where in ("server-*.log", "serving/*/*.log") for log in self.folder.glob(f".trainyard/{where}")]
+        return "".join(f"\n{log.name}:\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
 
     def close(self):
         for process in self.background:
