@@ -67,12 +67,20 @@ class Shell:
                     start_new_session=True,
                 )
             )
+            self._await(b"Starting model server", Path(log.name))
             return ""
         started = time.monotonic()
         done = subprocess.run(line, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         sys.stderr.write(f"$ {line}  ({time.monotonic() - started:.0f} s)\n{done.stdout}{done.stderr}\n")
         assert done.returncode == 0, f"{line}\n{done.stderr}{self._servers()}"
         return done.stdout + done.stderr
+
+    def _await(self, said, log):
+        """A person is not as quick as this: of two calls in one moment Pants' daemon may take the client first, which
+        waits for the server, which waits for the daemon."""
+        end = time.monotonic() + 200
+        while said not in log.read_bytes() and time.monotonic() < end:
+            time.sleep(0.2)
 
     def _servers(self):
         """What those in the background said, which goes with the folder."""
